@@ -1,0 +1,196 @@
+"""The card: what a model file says about itself, written into the `.h5` and read from it. Knows no Keras and no HTTP."""
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import h5py
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+ATTRIBUTE = "model_card"
+# HDF5 keeps an attribute in the object's header, which holds 64 KiB; Keras draws the same line.
+MAX_CARD_BYTES = 64_512
+VERSION_DIGITS = 12
+
+FASHION_MNIST_CLASS_NAMES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ModelFileError(Exception):
+    """A model file that is missing, damaged, or no image classifier. The text names the file and says what to do."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+
+class PictureInput(_Part):
+    """What the network takes: float32 of shape (batch, height, width, channels), each value a pixel times `scale`."""
+
+    height: Annotated[int, Field(ge=1)]
+    width: Annotated[int, Field(ge=1)]
+    channels: Literal[1, 3]
+    scale: Annotated[float, Field(gt=0, description="what a pixel of 0 to 255 is multiplied by")]
+    preparation: Annotated[
+        Literal["resize"], Field(description="how a picture of another size, shape or colour is made to fit")
+    ] = "resize"
+
+
+class Data(_Part):
+    """The pictures that the network was fitted to and judged by."""
+
+    name: str
+    sha256: Annotated[str, Field(description="of the decompressed data files, one after the other")]
+    training_pictures: int
+    validation_pictures: int
+    test_pictures: int
+
+
+class Score(_Part):
+    """Mean cross-entropy in nats, and the share of right answers."""
+
+    loss: float
+    accuracy: Share
+
+
+class ClassFigures(_Part):
+    """How well one class is told from the others on the test pictures."""
+
+    name: str
+    precision: Annotated[Share, Field(description="share of right answers among those that name this class")]
+    recall: Annotated[Share, Field(description="share of this class's pictures that are named so")]
+    f1: Annotated[Share, Field(description="harmonic mean of precision and recall")]
+    pictures: int
+
+
+class Evaluation(_Part):
+    """What was measured on pictures that the network was not fitted to."""
+
+    validation: Score
+    test: Score
+    per_class: tuple[ClassFigures, ...]
+    confusion_matrix: Annotated[
+        tuple[tuple[int, ...], ...], Field(description="test pictures by true class (row) and answer (column)")
+    ]
+
+
+class Epoch(_Part):
+    """One pass over the training pictures; numbered from 1."""
+
+    epoch: int
+    loss: float
+    accuracy: Share
+    validation_loss: float
+    validation_accuracy: Share
+
+
+class Training(_Part):
+    """How the network was fitted."""
+
+    recipe: str
+    settings: dict[str, JsonValue]
+    history: tuple[Epoch, ...]
+    best_epoch: Annotated[int, Field(description="the epoch whose weights the file holds")]
+    seconds: float
+    versions: Annotated[dict[str, str], Field(description="of Python, Keras and TensorFlow")]
+    finished: datetime
+
+
+class ModelCard(_Part):
+    """Everything that a program or a person needs to know to use the model file."""
+
+    name: str
+    class_names: Annotated[tuple[str, ...], Field(min_length=2)]
+    input: PictureInput
+    data: Data | None = None
+    training: Training | None = None
+    evaluation: Evaluation | None = None
+
+    @model_validator(mode="after")
+    def _class_names_differ(self) -> Self:
+        if len(set(self.class_names)) != len(self.class_names):
+            raise ValueError("two classes have the same name")
+        return self
+
+
+def write_card(path: Path, card: ModelCard) -> None:
+    """Put `card` into the `.h5` at `path`, in place of one that is there. Raises ValueError if it is too large."""
+    content = card.model_dump_json()
+    size = len(content.encode())
+    if size > MAX_CARD_BYTES:
+        raise ValueError(f"the model card has {size:,} bytes, and a model file has room for {MAX_CARD_BYTES:,}")
+    with h5py.File(path, "r+") as file:
+        file.attrs[ATTRIBUTE] = content
+
+
+def read_card(path: Path) -> ModelCard | None:
+    """The card in the model file at `path`, or None for a file that Keras saved without one.
+
+    Raises ModelFileError when the file is missing, no HDF5, no Keras model, or holds a card that cannot be read.
+    """
+    if not path.is_file():
+        raise ModelFileError(f"there is no model file at {path}; train one with `make train`, or name another file")
+    try:
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs:
+                raise ModelFileError(
+                    f"{path} is an HDF5 file, but holds no Keras model; save the whole model with model.save('name.h5')"
+                )
+            content = file.attrs.get(ATTRIBUTE)
+    except OSError as error:
+        raise ModelFileError(
+            f"{path} cannot be read as HDF5 ({error}); copy it again, or save it again with model.save('name.h5')"
+        ) from error
+    if content is None:
+        return None
+    try:
+        return ModelCard.model_validate(json.loads(content))
+    except (ValidationError, ValueError, TypeError) as error:
+        first_line = str(error).splitlines()[0]
+        raise ModelFileError(
+            f"the model card in {path} cannot be read ({first_line}); train the model again, or remove the "
+            f"attribute {ATTRIBUTE!r} to serve it without a card"
+        ) from error
+
+
+def assumed_card(
+    name: str, height: int, width: int, channels: int, classes: int, *, rescales_itself: bool, class_names: tuple[str, ...]
+) -> tuple[ModelCard, str]:
+    """The card for a file that has none, and in words where its class names come from.
+
+    `class_names` are the user's own, or empty: then Fashion-MNIST's are taken where the network is (28, 28, 1) → 10,
+    else "class 0", "class 1" and so on. Raises ModelFileError where the network's shape or the names do not fit.
+    """
+    if channels not in (1, 3):
+        raise ModelFileError(f"{name} takes pictures of {channels} channels; this service reads 1 (grey) or 3 (RGB)")
+    if class_names:
+        source = "taken from the settings"
+    elif (height, width, channels, classes) == (28, 28, 1, 10):
+        class_names, source = FASHION_MNIST_CLASS_NAMES, "assumed to be Fashion-MNIST's, from the network's shape"
+    else:
+        class_names, source = tuple(f"class {index}" for index in range(classes)), "numbered, for want of names"
+    picture = PictureInput(height=height, width=width, channels=channels, scale=1.0 if rescales_itself else 1 / 255)
+    try:
+        return ModelCard(name=name, class_names=class_names, input=picture), source
+    except ValidationError as error:
+        raise ModelFileError(f"the class names given for {name} do not fit: {error.errors()[0]['msg']}") from error
+
+
+def file_version(path: Path) -> str:
+    """The first 12 hex digits of the SHA-256 of the file at `path`."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:VERSION_DIGITS]

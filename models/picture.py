@@ -1,0 +1,106 @@
+"""How any picture becomes the network's input; shared, so that training and serving see the same pixels. Knows no HTTP."""
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+
+from models.card import PictureInput
+
+Pixels = npt.NDArray[np.uint8]
+NetworkInput = npt.NDArray[np.float32]
+
+# The first bytes of each format that is read. Pillow's own list is longer; what it leaves out never reaches a parser.
+_SIGNATURES = {
+    "PNG": (b"\x89PNG\r\n\x1a\n",),
+    "JPEG": (b"\xff\xd8\xff",),
+    "GIF": (b"GIF87a", b"GIF89a"),
+    "BMP": (b"BM",),
+    "WEBP": (b"RIFF",),
+}
+FORMATS = tuple(_SIGNATURES)
+_WHITE = (255, 255, 255, 255)
+
+
+class PictureError(ValueError):
+    """A picture that cannot be used. The text says what arrived and what is expected.
+
+    PictureError
+      ├─ UnknownFormat   the first bytes are of no format that is read
+      ├─ BrokenPicture   the format is known, the content cannot be decoded
+      └─ TooManyPixels   width × height is over the limit
+    """
+
+
+class UnknownFormat(PictureError):
+    """The first bytes are of no format that is read."""
+
+
+class BrokenPicture(PictureError):
+    """The format is known, but the content cannot be decoded."""
+
+
+class TooManyPixels(PictureError):
+    """Width times height is over the limit."""
+
+
+def format_of(content: bytes) -> str:
+    """The name of the format of an encoded picture, from its first bytes alone. Raises UnknownFormat."""
+    for name, signatures in _SIGNATURES.items():
+        if content.startswith(signatures) and (name != "WEBP" or content[8:12] == b"WEBP"):
+            return name
+    raise UnknownFormat(f"the content is not a picture in a format that is read here: {', '.join(FORMATS)}")
+
+
+def open_picture(content: bytes, max_pixels: int) -> Image.Image:
+    """Read the header of an encoded picture; the pixels stay encoded until `prepare`.
+
+    Raises UnknownFormat, BrokenPicture, or TooManyPixels where width × height is over `max_pixels`.
+    """
+    name = format_of(content)
+    try:
+        picture = Image.open(io.BytesIO(content), formats=[name])
+    except Image.DecompressionBombError:
+        raise TooManyPixels(f"the picture has more than the {max_pixels:,} pixels that are read") from None
+    except Exception as error:  # decoders raise many kinds on damaged input; each means the same to the sender
+        raise BrokenPicture(f"the {name} picture cannot be read: its header is damaged or cut short") from error
+    if picture.width * picture.height > max_pixels:
+        raise TooManyPixels(
+            f"the picture has {picture.width:,} × {picture.height:,} pixels, and at most {max_pixels:,} are read; "
+            "send a smaller one"
+        )
+    return picture
+
+
+def prepare(picture: Image.Image, wanted: PictureInput) -> Pixels:
+    """Decode and fit a picture: upright, flattened onto white, in the network's colours and size.
+
+    Proportions are kept and the rest is black. A picture that has the network's size and colours already is left as
+    it is, so that a data set's own pixels go through untouched. Returns uint8 (height, width, channels), 0 to 255.
+    Raises BrokenPicture.
+    """
+    try:
+        picture = _flattened(ImageOps.exif_transpose(picture))
+    except Exception as error:
+        raise BrokenPicture(f"the {picture.format} picture cannot be decoded: it is damaged or cut short") from error
+    picture = picture.convert("L" if wanted.channels == 1 else "RGB")
+    if picture.size != (wanted.width, wanted.height):
+        picture = ImageOps.pad(picture, (wanted.width, wanted.height), method=Image.Resampling.LANCZOS)
+    return np.asarray(picture, dtype=np.uint8).reshape(wanted.height, wanted.width, wanted.channels)
+
+
+def scaled(pixels: Pixels, wanted: PictureInput) -> NetworkInput:
+    """What the network takes: float32 of the same shape, each pixel times the card's scale."""
+    return pixels.astype(np.float32) * np.float32(wanted.scale)
+
+
+def _flattened(picture: Image.Image) -> Image.Image:
+    """The first frame as 8-bit grey or RGB, transparent parts shown on white."""
+    if picture.mode.startswith(("I", "F")):
+        # 16-bit grey: Pillow's own conversion to 8 bits clips every value over 255 to white.
+        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
+    if picture.has_transparency_data:
+        with_alpha = picture.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", with_alpha.size, _WHITE), with_alpha).convert("RGB")
+    return picture.convert("L" if picture.mode in ("1", "L", "LA") else "RGB")

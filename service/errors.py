@@ -1,0 +1,112 @@
+"""The error tree, and the one handler that turns any error into a problem document (RFC 9457)."""
+
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from models.picture import BrokenPicture, PictureError, TooManyPixels, UnknownFormat
+from service.schemas import Problem
+
+PROBLEM_TYPE = "application/problem+json"
+
+_PICTURE_STATUS: dict[type[PictureError], HTTPStatus] = {
+    UnknownFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    BrokenPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyPixels: HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
+
+class ServiceError(Exception):
+    """Something that the caller is told about. The text says what arrived, what was expected, what to do.
+
+    ServiceError
+      ├─ MalformedRequest      400
+      ├─ NotInCard             404  the model file says nothing of what was asked for
+      ├─ BodyTooLarge          413
+      ├─ UnsupportedMediaType  415
+      └─ Unavailable           503
+           ├─ NotReady              the model is not loaded, or the service is stopping
+           └─ GraphvizMissing       the program that draws the diagram is not installed
+    """
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    headers: dict[str, str] = {}
+
+
+class MalformedRequest(ServiceError):
+    """The request is not of the form that the call takes."""
+
+    status = HTTPStatus.BAD_REQUEST
+
+
+class NotInCard(ServiceError):
+    """The model file says nothing of what was asked for."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class BodyTooLarge(ServiceError):
+    """The body has more bytes than are read."""
+
+    status = HTTPStatus.CONTENT_TOO_LARGE
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body is declared to be something that the call does not take."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class Unavailable(ServiceError):
+    """The call cannot be answered at present."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
+class NotReady(Unavailable):
+    """The model is not loaded, or the service is stopping."""
+
+    headers = {"Retry-After": "1"}
+
+
+class GraphvizMissing(Unavailable):
+    """The program that draws the diagram is not installed."""
+
+
+def problem_of(error: Exception) -> Problem:
+    """What the caller is told of `error`; of one that is our own fault, nothing but that."""
+    match error:
+        case ServiceError():
+            return _problem(error.status, str(error))
+        case PictureError():
+            return _problem(_PICTURE_STATUS[type(error)], str(error))
+        case RequestValidationError():
+            parts = (f"{part['loc'][-1]}: {part['msg']}, got {part['input']!r}" for part in error.errors())
+            return _problem(HTTPStatus.BAD_REQUEST, "; ".join(parts))
+        case HTTPException():
+            return _problem(HTTPStatus(error.status_code), error.detail)
+    return _problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed at this request; its log says more")
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """The one exception handler: `error` as a problem document with its status and headers."""
+    problem = problem_of(error)
+    headers = dict(getattr(error, "headers", None) or {})
+    if problem.status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException):
+        problem = problem.model_copy(update={"detail": "there is no such call; /docs lists those there are"})
+    elif problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"this call does not take {request.method}, but {headers.get('Allow', 'another method')}"
+        problem = problem.model_copy(update={"detail": detail})
+    return Response(problem.model_dump_json(), problem.status, headers, PROBLEM_TYPE)
+
+
+def install_error_handler(app: FastAPI) -> None:
+    """Let `answer_error` answer for every error of `app`."""
+    for kind in (ServiceError, PictureError, RequestValidationError, HTTPException, Exception):
+        app.add_exception_handler(kind, answer_error)
+
+
+def _problem(status: HTTPStatus, detail: str) -> Problem:
+    return Problem(title=status.phrase, status=status, detail=detail)

@@ -1,0 +1,160 @@
+"""Loads a Keras image classifier, warms it, and calls it. Knows no HTTP and no queue."""
+
+import gc
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from models.card import ModelCard, ModelFileError, PictureInput, assumed_card, file_version, read_card
+from models.picture import NetworkInput
+from service.settings import Device
+
+Probabilities = npt.NDArray[np.float32]
+
+# Each new batch size costs a new oneDNN primitive: batches are padded to one of these, and each is warmed.
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
+
+
+class DeviceError(Exception):
+    """The device that was asked for is not there. The text says what to do."""
+
+
+class Classifier:
+    """A loaded network, its card and version, and one compiled function that answers for it.
+
+    Everything here must be called from one thread, except the plain attributes.
+    """
+
+    def __init__(self, network: keras.Model, card: ModelCard, version: str, device: str) -> None:
+        self.network = network
+        self.card = card
+        self.version = version
+        self.device = device
+        wanted = card.input
+        network_shape = network.input_shape[1:]
+
+        # A tf.function with a fixed signature: model.predict costs 70 times as much for one picture, model(x) 8 times.
+        @tf.function(  # type: ignore[untyped-decorator]
+            input_signature=[tf.TensorSpec((None, wanted.height, wanted.width, wanted.channels), tf.float32)]
+        )
+        def call(batch: tf.Tensor) -> tf.Tensor:
+            return network(tf.reshape(batch, (-1, *network_shape)), training=False)
+
+        self._call = call
+
+    def predict(self, batch: NetworkInput) -> Probabilities:
+        """Probabilities (rows, classes) of float32 pictures (rows, height, width, channels) as `scaled` makes them."""
+        step = BATCH_SIZES[-1]
+        answers = [self._predict_padded(batch[start : start + step]) for start in range(0, len(batch), step)]
+        return np.concatenate(answers)
+
+    def warm(self) -> None:
+        """Call the network once with each batch size, and see that it answers with probabilities.
+
+        Raises ModelFileError where it does not.
+        """
+        wanted = self.card.input
+        for size in BATCH_SIZES:
+            blank = np.zeros((size, wanted.height, wanted.width, wanted.channels), np.float32)
+            answer = self.predict(blank)
+        if not (np.isfinite(answer).all() and (answer >= 0).all() and np.allclose(answer.sum(axis=1), 1, atol=1e-3)):
+            raise ModelFileError(
+                f"{self.card.name} does not answer with probabilities that sum to 1; end the network with a softmax, "
+                "and see that its weights are numbers"
+            )
+        # TensorFlow's half a million objects live as long as the process: the collector need not look at them again.
+        gc.collect()
+        gc.freeze()
+
+    def _predict_padded(self, batch: NetworkInput) -> Probabilities:
+        rows = len(batch)
+        size = next(size for size in BATCH_SIZES if size >= rows)
+        if size > rows:
+            batch = np.concatenate([batch, np.zeros((size - rows, *batch.shape[1:]), np.float32)])
+        answer: Probabilities = self._call(batch).numpy()
+        return answer[:rows]
+
+
+def load_classifier(path: Path, device: Device, class_names: tuple[str, ...]) -> tuple[Classifier, str]:
+    """A warmed classifier from the `.h5` at `path`, and in words where its card comes from.
+
+    `class_names` are used where the file has no card. Raises ModelFileError or DeviceError.
+    """
+    card = read_card(path)
+    device_name = _choose_device(device)
+    try:
+        network = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises many kinds on a model that it cannot build
+        reason = str(error).strip().splitlines()[0]
+        raise ModelFileError(
+            f"Keras cannot load {path} ({reason}); save it with Keras {keras.__version__}, without Lambda or custom layers"
+        ) from error
+    height, width, channels, classes = _picture_shape(network, path)
+    if card is None:
+        card, names_source = assumed_card(
+            path.stem,
+            height,
+            width,
+            channels,
+            classes,
+            rescales_itself=any(isinstance(layer, keras.layers.Rescaling) for layer in network.layers[:2]),
+            class_names=class_names,
+        )
+        source = f"the file has no card: pixels are multiplied by {card.input.scale:.4g}, class names are {names_source}"
+    else:
+        source = "card read from the file"
+    _check_fit(card.input, len(card.class_names), (height, width, channels, classes), path)
+    classifier = Classifier(network, card, file_version(path), device_name)
+    classifier.warm()
+    return classifier, source
+
+
+def _choose_device(device: Device) -> str:
+    """Set TensorFlow to `device` and name it. Raises DeviceError where a GPU is asked for and there is none."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if device == "gpu" and not gpus:
+        raise DeviceError(
+            "device is gpu, but TensorFlow sees none; install the requirements in requirements/gpu.txt, see that "
+            "nvidia-smi lists a GPU, or use --device auto"
+        )
+    if device == "cpu" or not gpus:
+        tf.config.set_visible_devices([], "GPU")
+        return "CPU"
+    for gpu in gpus:
+        # Without this TensorFlow takes the whole of the GPU's memory at the first call.
+        tf.config.experimental.set_memory_growth(gpu, True)
+    name: str = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
+    return name
+
+
+def _picture_shape(network: keras.Model, path: Path) -> tuple[int, int, int, int]:
+    """Height, width, channels and classes of an image classifier. Raises ModelFileError for any other network."""
+    try:
+        taken, given = network.input_shape, network.output_shape
+        (_, height, width), channels = taken[:3], taken[3] if len(taken) == 4 else 1
+        (_, classes) = given
+    except (AttributeError, TypeError, ValueError, IndexError) as error:
+        raise _unfit(network, path) from error
+    if len(taken) > 4 or not all(isinstance(size, int) for size in (height, width, channels, classes)) or classes < 2:
+        raise _unfit(network, path)
+    return height, width, channels, classes
+
+
+def _unfit(network: keras.Model, path: Path) -> ModelFileError:
+    taken, given = getattr(network, "input_shape", "nothing defined"), getattr(network, "output_shape", "nothing defined")
+    return ModelFileError(
+        f"{path} is no image classifier: it takes {taken} and gives {given}, expected one input (batch, height, width, "
+        "channels) of fixed size and one output (batch, classes) with a softmax over 2 classes or more"
+    )
+
+
+def _check_fit(wanted: PictureInput, names: int, shape: tuple[int, int, int, int], path: Path) -> None:
+    said = (wanted.height, wanted.width, wanted.channels, names)
+    if said != shape:
+        raise ModelFileError(
+            f"{path}: card or settings name (height, width, channels, classes) = {said}, but the network has {shape}; "
+            "train the model again, or give as many class names as it has classes"
+        )

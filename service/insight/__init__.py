@@ -1,0 +1,1 @@
+"""Pictures and descriptions of the network. Knows no HTTP."""

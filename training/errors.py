@@ -1,0 +1,23 @@
+"""What can go wrong in a training run, in words for the person who started it."""
+
+
+class TrainingError(Exception):
+    """A run that cannot go on; nothing was published. The text is one line: what happened, what to do.
+
+    TrainingError
+      ├─ DataError     the data files are missing, damaged or not the ones expected
+      ├─ Diverged      the loss is no longer a number
+      └─ PublishError  the model file could not be written
+    """
+
+
+class DataError(TrainingError):
+    """The data files are missing, damaged or not the ones expected."""
+
+
+class Diverged(TrainingError):
+    """The loss is no longer a number."""
+
+
+class PublishError(TrainingError):
+    """The model file could not be written."""

@@ -1,0 +1,134 @@
+"""The run, top to bottom: data → network → fit → evaluate → publish."""
+
+import json
+import math
+import platform
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from rich.console import Console
+
+from models.card import Data, Epoch, ModelCard, PictureInput, Training
+from training import recipe
+from training.data import Split
+from training.errors import Diverged, TrainingError
+from training.network import build_network
+from training.publish import check_writable, publish
+from training.report import draw_run, evaluate, print_report
+from training.settings import TrainingSettings
+
+SCALE = 1 / 255
+SETTINGS_FILE = "settings.json"
+# What may differ between an interrupted run and the one that goes on with it.
+_FREE_ON_RESUME = {"epochs", "data_dir", "output", "runs_dir", "resume"}
+
+
+def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard:
+    """Fit the network to `split`, publish it at `settings.output`, and return its card.
+
+    Raises TrainingError or OSError; what stood at `settings.output` before is then still there, whole.
+    """
+    check_writable(settings.output)
+    run_dir = _interrupted_run(settings) if settings.resume else _new_run(settings)
+    console.print(
+        f"{split.name} from {split.source}: {len(split.training_labels):,} pictures for training, "
+        f"{len(split.validation_labels):,} for validation, {len(split.test_labels):,} for the test",
+        soft_wrap=True,
+    )
+    console.print(f"The run keeps its files in {run_dir}", soft_wrap=True)
+
+    keras.utils.set_random_seed(settings.seed)
+    tf.config.experimental.enable_op_determinism()
+    height, width, channels = split.training_pictures.shape[1:]
+    network = build_network(
+        height, width, channels, len(split.class_names), settings.filters, settings.dense, settings.dropout
+    )
+    recipe.compile_network(network, settings)
+    network.summary()
+
+    started = time.monotonic()
+    network.fit(
+        split.training_pictures * np.float32(SCALE),
+        split.training_labels,
+        validation_data=(split.validation_pictures * np.float32(SCALE), split.validation_labels),
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        callbacks=recipe.fit_callbacks(run_dir, settings),
+    )
+    seconds = time.monotonic() - started
+
+    history = recipe.read_history(run_dir)
+    if not all(math.isfinite(row["loss"]) for row in history):
+        raise Diverged(f"the loss is no longer a number after epoch {len(history)}; try a lower --learning-rate")
+    network.load_weights(run_dir / recipe.CHECKPOINT)
+    card = ModelCard(
+        name=settings.output.stem,
+        class_names=split.class_names,
+        input=PictureInput(height=height, width=width, channels=channels, scale=SCALE),
+        data=Data(
+            name=split.name,
+            sha256=split.sha256,
+            training_pictures=len(split.training_labels),
+            validation_pictures=len(split.validation_labels),
+            test_pictures=len(split.test_labels),
+        ),
+        training=_training_part(settings, history, seconds),
+        evaluation=evaluate(network, split, SCALE),
+    )
+    publish(network, card, settings.output)
+    draw_run(run_dir, network, card, console)
+    print_report(card, settings.output, run_dir, console)
+    return card
+
+
+def _new_run(settings: TrainingSettings) -> Path:
+    run_dir = settings.runs_dir / datetime.now().strftime("%Y-%m-%d_%H-%M-%S.%f")
+    run_dir.mkdir(parents=True)
+    (run_dir / SETTINGS_FILE).write_text(json.dumps(_recipe_settings(settings), indent=2) + "\n")
+    return run_dir
+
+
+def _interrupted_run(settings: TrainingSettings) -> Path:
+    """The latest run that was interrupted after its first epoch. Raises TrainingError where there is none that fits."""
+    backups = sorted(settings.runs_dir.glob(f"*/{recipe.BACKUP}/training_metadata.json"))
+    if not backups:
+        raise TrainingError(f"no run in {settings.runs_dir} was interrupted; start one without --resume")
+    run_dir = backups[-1].parent.parent
+    before, now = json.loads((run_dir / SETTINGS_FILE).read_text()), _recipe_settings(settings)
+    for name in sorted(before.keys() - _FREE_ON_RESUME):
+        if before[name] != now.get(name):
+            raise TrainingError(
+                f"the run in {run_dir} was started with {name} = {before[name]}, not {now.get(name)}; "
+                "go on with the same settings, or start a new run without --resume"
+            )
+    return run_dir
+
+
+def _recipe_settings(settings: TrainingSettings) -> dict[str, object]:
+    return settings.model_dump(mode="json", exclude={"data_dir", "output", "runs_dir", "resume"})
+
+
+def _training_part(settings: TrainingSettings, history: list[dict[str, float]], seconds: float) -> Training:
+    epochs = tuple(
+        Epoch(
+            epoch=int(row["epoch"]) + 1,
+            loss=row["loss"],
+            accuracy=row["accuracy"],
+            validation_loss=row["val_loss"],
+            validation_accuracy=row["val_accuracy"],
+        )
+        for row in history
+    )
+    return Training(
+        recipe=recipe.NAME,
+        settings=_recipe_settings(settings),
+        history=epochs,
+        best_epoch=min(epochs, key=lambda epoch: epoch.validation_loss).epoch,
+        seconds=round(seconds, 1),
+        versions={"python": platform.python_version(), "keras": keras.__version__, "tensorflow": tf.__version__},
+        finished=datetime.now(UTC).replace(microsecond=0),
+    )

@@ -1,0 +1,53 @@
+"""Puts a finished network and its card where a service reads them: the old file or the new one, never half of one."""
+
+import os
+from pathlib import Path
+
+import keras
+
+from models.card import ModelCard, write_card
+from training.errors import PublishError
+
+
+def check_writable(output: Path) -> None:
+    """Make the folder of `output`, and find out before a long run whether it can be written. Raises PublishError."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        probe = _beside(output)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise PublishError(f"{output} cannot be written ({error.strerror}); name another file with --output") from error
+    if output.suffix != ".h5":
+        raise PublishError(f"{output} does not end in .h5, the format that is published; name another file with --output")
+
+
+def publish(network: keras.Model, card: ModelCard, output: Path) -> None:
+    """Write network and card to `output`, without the optimizer's state, in one step.
+
+    Raises PublishError; what stood at `output` before is then still there, whole.
+    """
+    beside = _beside(output)
+    try:
+        network.save(beside, include_optimizer=False)
+        write_card(beside, card)
+        _flush(beside)
+        beside.replace(output)
+        _flush(output.parent)
+    except (OSError, RuntimeError, ValueError) as error:  # HDF5 reports a full disk as any of the first two
+        reason = str(error).splitlines()[0]
+        raise PublishError(f"{output} was not published: {reason}; what was there before is untouched") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _beside(output: Path) -> Path:
+    return output.with_name(f".{output.stem}.{os.getpid()}.h5")
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

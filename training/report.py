@@ -1,0 +1,85 @@
+"""What a person wants to know after a run: figures for the card, pictures in the run's folder, a table on the terminal."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.table import Table
+
+from models.card import ClassFigures, Evaluation, ModelCard, Score
+from models.charts import confusion_matrix, learning_curves
+from training.data import Labels, Split
+
+NetworkInput = npt.NDArray[np.float32]
+
+
+def evaluate(network: keras.Model, split: Split, scale: float) -> Evaluation:
+    """Judge the network on the validation and the test pictures, each pixel times `scale`."""
+    validation = _score(network, split.validation_pictures * np.float32(scale), split.validation_labels)
+    test_input = split.test_pictures * np.float32(scale)
+    test = _score(network, test_input, split.test_labels)
+    answers = network.predict(test_input, batch_size=256, verbose=0).argmax(axis=1)
+    matrix = count_answers(split.test_labels, answers, len(split.class_names))
+    return Evaluation(
+        validation=validation,
+        test=test,
+        per_class=class_figures(split.class_names, matrix),
+        confusion_matrix=tuple(map(tuple, matrix.tolist())),
+    )
+
+
+def count_answers(labels: Labels, answers: npt.NDArray[np.int64], classes: int) -> npt.NDArray[np.int64]:
+    """The confusion matrix: (classes, classes) counts, a row for each true class, a column for each answer."""
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (labels, answers), 1)
+    return matrix
+
+
+def class_figures(class_names: tuple[str, ...], matrix: npt.NDArray[np.int64]) -> tuple[ClassFigures, ...]:
+    """Precision, recall and F1 of each class, from the confusion matrix; 0 where there is nothing to divide by."""
+    right, answered, pictures = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
+    return tuple(
+        ClassFigures(
+            name=name,
+            precision=float(right[index] / max(1, answered[index])),
+            recall=float(right[index] / max(1, pictures[index])),
+            f1=float(2 * right[index] / max(1, answered[index] + pictures[index])),
+            pictures=int(pictures[index]),
+        )
+        for index, name in enumerate(class_names)
+    )
+
+
+def draw_run(run_dir: Path, network: keras.Model, card: ModelCard, console: Console) -> None:
+    """Write the learning curves, the confusion matrix and the architecture into the run's folder, as PNG."""
+    assert card.training and card.evaluation
+    (run_dir / "learning-curves.png").write_bytes(learning_curves(card.training, "png"))
+    (run_dir / "confusion-matrix.png").write_bytes(confusion_matrix(card.class_names, card.evaluation, "png"))
+    try:
+        keras.utils.plot_model(network, run_dir / "architecture.png", show_shapes=True, dpi=144)
+    except ImportError:
+        console.print("architecture.png is left out: drawing it needs Graphviz (`apt-get install graphviz`)")
+
+
+def print_report(card: ModelCard, output: Path, run_dir: Path, console: Console) -> None:
+    """The table at the end of a run."""
+    assert card.training and card.evaluation
+    table = Table("", "validation", "test", title="Result", title_justify="left", min_width=44)
+    validation, test = card.evaluation.validation, card.evaluation.test
+    table.add_row("loss", f"{validation.loss:.4f}", f"{test.loss:.4f}")
+    table.add_row("accuracy", f"{validation.accuracy:.4f}", f"{test.accuracy:.4f}")
+    console.print()
+    console.print(table)
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("epochs run", f"{len(card.training.history)}, best: {card.training.best_epoch}")
+    facts.add_row("seconds", f"{card.training.seconds:.0f}")
+    facts.add_row("model file", str(output))
+    facts.add_row("run's files", str(run_dir))
+    console.print(facts, soft_wrap=True)
+
+
+def _score(network: keras.Model, pictures: NetworkInput, labels: Labels) -> Score:
+    loss, accuracy = network.evaluate(pictures, labels, batch_size=256, verbose=0)
+    return Score(loss=loss, accuracy=accuracy)

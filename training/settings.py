@@ -1,0 +1,52 @@
+"""Every knob of a training run: its option, environment name, default and meaning."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class TrainingSettings(BaseSettings):
+    """Fit the network to Fashion-MNIST and publish it as a model file.
+
+    Each option can be given in the environment too: --batch-size is TRAINING_BATCH_SIZE. The defaults are the textbook's recipe.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="TRAINING_",
+        cli_prog_name="cnn-train",
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        frozen=True,
+    )
+
+    epochs: Annotated[int, Field(ge=1, description="most passes over the training pictures")] = 20
+    batch_size: Annotated[int, Field(ge=1, description="pictures in one step of the optimizer")] = 32
+    learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 0.001
+    patience: Annotated[
+        int, Field(ge=0, description="epochs without a lower validation loss after which fitting stops")
+    ] = 2
+    filters: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...],
+        Field(min_length=1, description="filters of each convolution, each followed by a pooling of 2"),
+    ] = (32, 64)
+    dense: Annotated[int, Field(ge=1, description="units of the dense layer")] = 100
+    dropout: Annotated[float, Field(ge=0, lt=1, description="share of the dense layer dropped in each step")] = 0.4
+    validation_share: Annotated[
+        float, Field(gt=0, lt=1, description="share of the training pictures held out to choose the best epoch")
+    ] = 0.2
+    seed: Annotated[
+        int, Field(ge=0, lt=2**32, description="seed of the split, the first weights, the shuffling and the dropout")
+    ] = 42
+    data_dir: Annotated[
+        Path | None,
+        Field(
+            description="folder of the four Fashion-MNIST files; without it the system's, Keras's cache, or a download"
+        ),
+    ] = None
+    output: Annotated[Path, Field(description="the model file to publish")] = Path("models/best-cnn-model.h5")
+    runs_dir: Annotated[Path, Field(description="folder in which each run keeps its files")] = Path("runs")
+    resume: Annotated[bool, Field(description="go on with the latest run in --runs-dir that was interrupted")] = False
