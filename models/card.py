@@ -1,4 +1,4 @@
-"""The card: what a model file says about itself, written into the `.h5` and read from it. Knows no Keras and no HTTP."""
+"""The card: what a model file says about itself, kept in the `.h5`. Knows no Keras and no HTTP."""
 
 import hashlib
 import json
@@ -168,7 +168,14 @@ def read_card(path: Path) -> ModelCard | None:
 
 
 def assumed_card(
-    name: str, height: int, width: int, channels: int, classes: int, *, rescales_itself: bool, class_names: tuple[str, ...]
+    name: str,
+    height: int,
+    width: int,
+    channels: int,
+    classes: int,
+    *,
+    rescales_itself: bool,
+    class_names: tuple[str, ...],
 ) -> tuple[ModelCard, str]:
     """The card for a file that has none, and in words where its class names come from.
 

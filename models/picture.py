@@ -1,4 +1,4 @@
-"""How any picture becomes the network's input; shared, so that training and serving see the same pixels. Knows no HTTP."""
+"""How any picture becomes the network's input, the same for training and serving. Knows no HTTP."""
 
 import io
 

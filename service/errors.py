@@ -1,6 +1,8 @@
 """The error tree, and the one handler that turns any error into a problem document (RFC 9457)."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -32,7 +34,7 @@ class ServiceError(Exception):
     """
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 class MalformedRequest(ServiceError):
@@ -50,7 +52,7 @@ class NotInCard(ServiceError):
 class BodyTooLarge(ServiceError):
     """The body has more bytes than are read."""
 
-    status = HTTPStatus.CONTENT_TOO_LARGE
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 class UnsupportedMediaType(ServiceError):
@@ -68,7 +70,7 @@ class Unavailable(ServiceError):
 class NotReady(Unavailable):
     """The model is not loaded, or the service is stopping."""
 
-    headers = {"Retry-After": "1"}
+    headers = MappingProxyType({"Retry-After": "1"})
 
 
 class GraphvizMissing(Unavailable):
@@ -83,7 +85,7 @@ def problem_of(error: Exception) -> Problem:
         case PictureError():
             return _problem(_PICTURE_STATUS[type(error)], str(error))
         case RequestValidationError():
-            parts = (f"{part['loc'][-1]}: {part['msg']}, got {part['input']!r}" for part in error.errors())
+            parts = (f"{part['loc'][-1]}: {part['msg']}, got {part['input']!r:.80}" for part in error.errors())
             return _problem(HTTPStatus.BAD_REQUEST, "; ".join(parts))
         case HTTPException():
             return _problem(HTTPStatus(error.status_code), error.detail)

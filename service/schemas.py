@@ -15,9 +15,7 @@ class ModelName(_Shape):
     """Which model answered."""
 
     name: Annotated[str, Field(description="the model file's name for itself", examples=["best-cnn-model"])]
-    version: Annotated[
-        str, Field(description="first 12 hex digits of the file's SHA-256", examples=["0123456789ab"])
-    ]
+    version: Annotated[str, Field(description="first 12 hex digits of the file's SHA-256", examples=["0123456789ab"])]
 
 
 class ClassProbability(_Shape):

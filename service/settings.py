@@ -35,7 +35,8 @@ class ServiceSettings(BaseSettings):
         tuple[str, ...], NoDecode, Field(description="names of the classes, by commas, for a file that has no card")
     ] = ()
     device: Annotated[
-        Device, Field(description="where the network runs; gpu refuses to start without one, auto takes one if there is")
+        Device,
+        Field(description="where the network runs; gpu refuses to start without one, auto takes one if there is"),
     ] = "auto"
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000

@@ -1,5 +1,6 @@
 """The command line of training: settings from options and environment, one line for what goes wrong."""
 
+import logging
 import os
 import signal
 import sys
@@ -8,6 +9,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from rich.console import Console
 
 from training.errors import TrainingError
 from training.settings import TrainingSettings
@@ -28,14 +30,11 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         # TensorFlow takes seconds to import: --help and wrong settings should not wait for it.
-        from absl import logging
-        from rich.console import Console
-
-        from training.data import load_fashion_mnist
-        from training.fit import run
+        from training.data import load_fashion_mnist  # noqa: PLC0415
+        from training.fit import run  # noqa: PLC0415
 
         # Keras calls .h5 a legacy format at every save; here it is the format that was chosen.
-        logging.set_verbosity(logging.ERROR)
+        logging.getLogger("absl").setLevel(logging.ERROR)
         console = Console(highlight=False)
         split = load_fashion_mnist(settings.data_dir, settings.validation_share, settings.seed)
         run(settings, split, console)

@@ -65,6 +65,8 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     if not all(math.isfinite(row["loss"]) for row in history):
         raise Diverged(f"the loss is no longer a number after epoch {len(history)}; try a lower --learning-rate")
     network.load_weights(run_dir / recipe.CHECKPOINT)
+    training = _training_part(settings, history, seconds)
+    evaluation = evaluate(network, split, SCALE)
     card = ModelCard(
         name=settings.output.stem,
         class_names=split.class_names,
@@ -76,12 +78,12 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
             validation_pictures=len(split.validation_labels),
             test_pictures=len(split.test_labels),
         ),
-        training=_training_part(settings, history, seconds),
-        evaluation=evaluate(network, split, SCALE),
+        training=training,
+        evaluation=evaluation,
     )
     publish(network, card, settings.output)
-    draw_run(run_dir, network, card, console)
-    print_report(card, settings.output, run_dir, console)
+    draw_run(run_dir, network, split.class_names, training, evaluation, console)
+    print_report(training, evaluation, settings.output, run_dir, console)
     return card
 
 

@@ -19,7 +19,9 @@ def check_writable(output: Path) -> None:
     except OSError as error:
         raise PublishError(f"{output} cannot be written ({error.strerror}); name another file with --output") from error
     if output.suffix != ".h5":
-        raise PublishError(f"{output} does not end in .h5, the format that is published; name another file with --output")
+        raise PublishError(
+            f"{output} does not end in .h5, the format that is published; name another file with --output"
+        )
 
 
 def publish(network: keras.Model, card: ModelCard, output: Path) -> None:

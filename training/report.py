@@ -1,4 +1,4 @@
-"""What a person wants to know after a run: figures for the card, pictures in the run's folder, a table on the terminal."""
+"""What a person wants to know after a run: figures for the card, pictures, a table on the terminal."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
-from models.card import ClassFigures, Evaluation, ModelCard, Score
+from models.card import ClassFigures, Evaluation, Score, Training
 from models.charts import confusion_matrix, learning_curves
 from training.data import Labels, Split
 
@@ -52,29 +52,34 @@ def class_figures(class_names: tuple[str, ...], matrix: npt.NDArray[np.int64]) -
     )
 
 
-def draw_run(run_dir: Path, network: keras.Model, card: ModelCard, console: Console) -> None:
+def draw_run(
+    run_dir: Path,
+    network: keras.Model,
+    class_names: tuple[str, ...],
+    training: Training,
+    evaluation: Evaluation,
+    console: Console,
+) -> None:
     """Write the learning curves, the confusion matrix and the architecture into the run's folder, as PNG."""
-    assert card.training and card.evaluation
-    (run_dir / "learning-curves.png").write_bytes(learning_curves(card.training, "png"))
-    (run_dir / "confusion-matrix.png").write_bytes(confusion_matrix(card.class_names, card.evaluation, "png"))
+    (run_dir / "learning-curves.png").write_bytes(learning_curves(training, "png"))
+    (run_dir / "confusion-matrix.png").write_bytes(confusion_matrix(class_names, evaluation, "png"))
     try:
         keras.utils.plot_model(network, run_dir / "architecture.png", show_shapes=True, dpi=144)
     except ImportError:
         console.print("architecture.png is left out: drawing it needs Graphviz (`apt-get install graphviz`)")
 
 
-def print_report(card: ModelCard, output: Path, run_dir: Path, console: Console) -> None:
+def print_report(training: Training, evaluation: Evaluation, output: Path, run_dir: Path, console: Console) -> None:
     """The table at the end of a run."""
-    assert card.training and card.evaluation
+    validation, test = evaluation.validation, evaluation.test
     table = Table("", "validation", "test", title="Result", title_justify="left", min_width=44)
-    validation, test = card.evaluation.validation, card.evaluation.test
     table.add_row("loss", f"{validation.loss:.4f}", f"{test.loss:.4f}")
     table.add_row("accuracy", f"{validation.accuracy:.4f}", f"{test.accuracy:.4f}")
     console.print()
     console.print(table)
     facts = Table.grid(padding=(0, 2))
-    facts.add_row("epochs run", f"{len(card.training.history)}, best: {card.training.best_epoch}")
-    facts.add_row("seconds", f"{card.training.seconds:.0f}")
+    facts.add_row("epochs run", f"{len(training.history)}, best: {training.best_epoch}")
+    facts.add_row("seconds", f"{training.seconds:.0f}")
     facts.add_row("model file", str(output))
     facts.add_row("run's files", str(run_dir))
     console.print(facts, soft_wrap=True)

@@ -10,7 +10,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class TrainingSettings(BaseSettings):
     """Fit the network to Fashion-MNIST and publish it as a model file.
 
-    Each option can be given in the environment too: --batch-size is TRAINING_BATCH_SIZE. The defaults are the textbook's recipe.
+    Each option can be given in the environment too: --batch-size is TRAINING_BATCH_SIZE.
+    The defaults are the textbook's recipe.
     """
 
     model_config = SettingsConfigDict(

@@ -90,7 +90,8 @@ def load_classifier(path: Path, device: Device, class_names: tuple[str, ...]) ->
     except Exception as error:  # Keras raises many kinds on a model that it cannot build
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(
-            f"Keras cannot load {path} ({reason}); save it with Keras {keras.__version__}, without Lambda or custom layers"
+            f"Keras {keras.__version__} cannot load {path} ({reason}); save it with that version, without Lambda or "
+            "custom layers"
         ) from error
     height, width, channels, classes = _picture_shape(network, path)
     if card is None:
@@ -103,7 +104,9 @@ def load_classifier(path: Path, device: Device, class_names: tuple[str, ...]) ->
             rescales_itself=any(isinstance(layer, keras.layers.Rescaling) for layer in network.layers[:2]),
             class_names=class_names,
         )
-        source = f"the file has no card: pixels are multiplied by {card.input.scale:.4g}, class names are {names_source}"
+        source = (
+            f"the file has no card: pixels are multiplied by {card.input.scale:.4g}, class names are {names_source}"
+        )
     else:
         source = "card read from the file"
     _check_fit(card.input, len(card.class_names), (height, width, channels, classes), path)
@@ -144,7 +147,10 @@ def _picture_shape(network: keras.Model, path: Path) -> tuple[int, int, int, int
 
 
 def _unfit(network: keras.Model, path: Path) -> ModelFileError:
-    taken, given = getattr(network, "input_shape", "nothing defined"), getattr(network, "output_shape", "nothing defined")
+    taken, given = (
+        getattr(network, "input_shape", "nothing defined"),
+        getattr(network, "output_shape", "nothing defined"),
+    )
     return ModelFileError(
         f"{path} is no image classifier: it takes {taken} and gives {given}, expected one input (batch, height, width, "
         "channels) of fixed size and one output (batch, classes) with a softmax over 2 classes or more"

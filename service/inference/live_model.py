@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeVar
 
 from models.card import ModelCard
-from models.picture import NetworkInput, Pixels
+from models.picture import NetworkInput
 from service.errors import NotReady
 
 Result = TypeVar("Result")

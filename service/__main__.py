@@ -1,0 +1,52 @@
+"""The command line of the service: settings from options and environment, then uvicorn."""
+
+import logging.config
+import os
+import sys
+
+import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from service.logs import LOGGER, logging_configuration
+from service.settings import ServiceSettings
+
+# uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
+WORKER_HEALTHCHECK_S = 60
+
+
+def main() -> None:
+    """Run `cnn-serve` until it is stopped. Exits with 2 for wrong settings, 3 where the model cannot be served."""
+    try:
+        settings = ServiceSettings(_cli_parse_args=True)
+    except ValidationError as error:
+        text = "; ".join(
+            f"--{str(part['loc'][0]).replace('_', '-')}: {part['msg']}, got {part['input']!r}"
+            for part in error.errors()
+        )
+        print(f"cnn-serve: {text}", file=sys.stderr)
+        sys.exit(2)
+    except SettingsError as error:
+        print(f"cnn-serve: {error}", file=sys.stderr)
+        sys.exit(2)
+    settings.export()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    log_config = logging_configuration(settings.log_level)
+    logging.config.dictConfig(log_config)
+    logging.getLogger(LOGGER).info("loading %s", settings.model_path)
+    uvicorn.run(
+        "service.app:from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_config=log_config,
+        log_level=settings.log_level,
+        access_log=False,
+        server_header=False,
+        timeout_worker_healthcheck=WORKER_HEALTHCHECK_S,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Joins the parts: settings, model, routes, errors. The only place that knows all of them."""
+
+import logging
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+
+from models.card import ModelFileError
+from service.errors import install_error_handler
+from service.inference.classifier import DeviceError, load_classifier
+from service.inference.decoder import Decoder
+from service.inference.live_model import LiveModel, LoadedClassifier
+from service.insight.render import Renderer
+from service.logs import LOGGER
+from service.routes import model, operations, plots, predict
+from service.routes.documentation import install_documentation
+from service.settings import ServiceSettings
+
+DISTRIBUTION = "keras-image-service"
+# What uvicorn takes as: this worker cannot start, and neither could another in its place.
+STARTUP_FAILURE = 3
+
+_DESCRIPTION = """
+POST a picture to `/predict` and read what is in it. The other calls show how the network is built and how good it is.
+
+Every error is a problem document (RFC 9457, `application/problem+json`) whose `detail` says what arrived, what was
+expected and what to do.
+"""
+
+_TAGS = [
+    {"name": "predict", "description": "What is in a picture."},
+    {"name": "model", "description": "How the network is built, and what its file says of itself."},
+    {"name": "plots", "description": "The same in pictures."},
+    {"name": "operations", "description": "For those who run the service."},
+]
+
+log = logging.getLogger(LOGGER)
+
+
+def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastAPI:
+    """The application that answers with `classifier`, which is loaded and warm."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.settings = settings
+        app.state.live = LiveModel(classifier)
+        app.state.decoder = Decoder(settings.max_image_pixels)
+        app.state.renderer = Renderer()
+        yield
+        app.state.live.close()
+
+    app = FastAPIOffline(
+        title="Keras image service",
+        summary="What is in this picture, how is the network built, and how good is it?",
+        description=_DESCRIPTION,
+        version=_version(),
+        openapi_tags=_TAGS,
+        lifespan=lifespan,
+        swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
+    )
+    install_error_handler(app)
+    for routes in (predict, model, plots, operations):
+        app.include_router(routes.router)
+    install_documentation(app)
+    return app
+
+
+def from_environment() -> FastAPI:
+    """The application of one worker process, as the environment describes it. Exits if the model cannot be served."""
+    settings = ServiceSettings()
+    try:
+        classifier, source = load_classifier(settings.model_path, settings.device, settings.class_names)
+    except (ModelFileError, DeviceError) as error:
+        log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
+        sys.exit(STARTUP_FAILURE)
+    names = classifier.card.class_names
+    log.info("serving %s, version %s, on %s; %s", settings.model_path, classifier.version, classifier.device, source)
+    log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
+    log.info("listening on http://%s:%d, API documentation at /docs", settings.host, settings.port)
+    return create_app(settings, classifier)
+
+
+def _version() -> str:
+    try:
+        return version(DISTRIBUTION)
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        return "0"

@@ -1,0 +1,50 @@
+"""How the network is built, and what its file says of itself."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from fastapi.responses import PlainTextResponse
+
+from models.card import ModelCard
+from service.insight.summary import ModelSummary, summarize, summary_table
+from service.routes.dependencies import Live
+from service.routes.documentation import problems
+from service.routes.negotiation import choose_media_type
+
+router = APIRouter(tags=["model"])
+
+Accept = Annotated[str, Header(include_in_schema=False)]
+
+_TEXT_EXAMPLE = 'Model: "sequential"\n…\n Total params: 333,526 (1.27 MB)\n'
+
+
+@router.get(
+    "/model-summary",
+    summary="List the network's layers",
+    response_description="Layers, shapes and parameters; with `Accept: text/plain`, Keras's own table",
+    response_model=ModelSummary,
+    responses={200: {"content": {"text/plain": {"example": _TEXT_EXAMPLE}}}, **problems(503)},
+)
+async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Response:
+    """Each layer with its class, output shape, parameters, kernel, strides, padding and activation, and the totals.
+
+    Ask with `Accept: text/plain` for the table that `model.summary()` prints.
+    """
+    if choose_media_type(accept, ("application/json", "text/plain")) == "text/plain":
+        return PlainTextResponse(await live.inspect(summary_table))
+    return await live.inspect(partial(summarize, name=live.card.name, version=live.version))
+
+
+@router.get(
+    "/model-card",
+    summary="Show what the model file says of itself",
+    response_description="The card",
+    responses=problems(503),
+)
+async def model_card(live: Live) -> ModelCard:
+    """Class names, the input that the network takes, the data and the recipe it was fitted with, and how good it is.
+
+    A file that Keras saved without a card has null for data, training and evaluation.
+    """
+    return live.card

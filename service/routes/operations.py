@@ -1,0 +1,24 @@
+"""What those who run the service ask: is it alive, is it ready."""
+
+from fastapi import APIRouter
+
+from service.errors import NotReady
+from service.routes.dependencies import Live
+from service.routes.documentation import problems
+from service.schemas import Health
+
+router = APIRouter(prefix="/health", tags=["operations"])
+
+
+@router.get("/live", summary="Is the process alive?", responses=problems())
+async def live() -> Health:
+    """Answers as long as the process can answer at all; start it anew when it does not."""
+    return Health(status="live")
+
+
+@router.get("/ready", summary="Can it answer about pictures?", responses=problems(503))
+async def ready(live: Live) -> Health:
+    """200 once the model is loaded and warm, 503 while the service is stopping; send no pictures then."""
+    if not live.ready:
+        raise NotReady("the service is stopping; send the request again to another one, or later")
+    return Health(status="ready")

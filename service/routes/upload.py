@@ -1,0 +1,103 @@
+"""Reads pictures from a request: from a multipart form or from the raw body, never more bytes than are allowed."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from fastapi import Request
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+
+from service.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
+
+_FORM = "multipart/form-data"
+_ADVICE = "send the picture as multipart field 'file', or as the body with a Content-Type such as image/png"
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """One file of a form: the name it was sent under, and its bytes."""
+
+    name: str
+    content: bytes
+
+
+async def read_picture(request: Request, max_bytes: int) -> bytes:
+    """The one encoded picture in the request.
+
+    Raises MalformedRequest where there is none, UnsupportedMediaType for a body that is declared to be no picture,
+    and BodyTooLarge past `max_bytes`.
+    """
+    media_type = _media_type(request)
+    if media_type == _FORM:
+        (file,) = await _read_form(request, "file", 1, max_bytes)
+        return file.content
+    if media_type.startswith("image/"):
+        content = b"".join([chunk async for chunk in _chunks(request, max_bytes)])
+        if not content:
+            raise MalformedRequest(f"the body is empty; {_ADVICE}")
+        return content
+    if not media_type and request.headers.get("content-length", "0") == "0":
+        raise MalformedRequest(f"the request has no picture; {_ADVICE}")
+    raise UnsupportedMediaType(f"the body is declared as {media_type or 'nothing'}; {_ADVICE}")
+
+
+async def read_files(request: Request, max_files: int, max_bytes: int) -> list[UploadedFile]:
+    """The form's `files`, at least one, in the order in which they were sent.
+
+    Raises MalformedRequest, UnsupportedMediaType or BodyTooLarge.
+    """
+    if _media_type(request) != _FORM:
+        raise UnsupportedMediaType(f"the body is not {_FORM}; send the pictures as multipart fields 'files'")
+    return await _read_form(request, "files", max_files, max_bytes)
+
+
+async def _read_form(request: Request, field: str, max_files: int, max_bytes: int) -> list[UploadedFile]:
+    parser = _InMemoryParser(
+        request.headers, _chunks(request, max_bytes), max_files=max_files, max_fields=max_files, max_part_size=max_bytes
+    )
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise MalformedRequest(f"the multipart form cannot be read: {error.message}") from error
+    try:
+        values = form.getlist(field)
+        if not values:
+            found = ", ".join(repr(name) for name in form) or "none"
+            raise MalformedRequest(f"the form has no file in a field {field!r}; its fields: {found}")
+        if len(values) > max_files:
+            raise MalformedRequest(f"the form has {len(values)} fields {field!r}, expected at most {max_files}")
+        files = []
+        for value in values:
+            if not isinstance(value, UploadFile):
+                raise MalformedRequest(f"the field {field!r} is text; send it as a file, with a filename")
+            content = await value.read()
+            if not content and max_files == 1:
+                raise MalformedRequest(f"the file {value.filename!r} is empty; {_ADVICE}")
+            files.append(UploadedFile(value.filename or "", content))
+        return files
+    finally:
+        await form.close()
+
+
+class _InMemoryParser(MultiPartParser):
+    """Keeps files in memory, whose size `_chunks` bounds: uploads never touch a disk."""
+
+    spool_max_size = 0  # what SpooledTemporaryFile takes as: never
+
+
+async def _chunks(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
+    """The body as it comes in. Raises BodyTooLarge as soon as it is declared or seen to exceed `max_bytes`."""
+    too_large = BodyTooLarge(f"the body is larger than the {max_bytes:,} bytes that are read; send a smaller picture")
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > max_bytes:
+        raise too_large
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise too_large
+        yield chunk
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
