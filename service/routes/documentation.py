@@ -12,7 +12,6 @@ from service.schemas import Problem
 _DETAILS = {
     400: "the form has no file in a field 'file'; its fields: 'picture'",
     404: "the card of this model says nothing of how it was trained",
-    406: "this call answers with image/png or image/svg+xml, none of which is in the Accept header",
     413: "the body is larger than the 10,485,760 bytes that are read; send a smaller picture",
     415: "the content is not a picture in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
     422: "the PNG picture cannot be decoded: it is damaged or cut short",
@@ -70,9 +69,13 @@ def install_documentation(app: FastAPI) -> None:
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = get_openapi(
-                title=app.title, version=app.version, summary=app.summary, description=app.description, routes=app.routes,
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
                 tags=app.openapi_tags,
-            )  # fmt: skip
+            )
             schemas = document["components"]["schemas"]
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request
 
 from models.picture import NetworkInput, PictureError
 from service.errors import MalformedRequest, problem_of
+from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel
 from service.routes.dependencies import Live, PictureDecoder, Settings
 from service.routes.documentation import FILES_BODY, PICTURE_BODY, problems
@@ -43,7 +44,7 @@ async def predict(
     the network's size and channels. A picture that has the network's own size and colours goes through as it is.
     """
     content = await read_picture(request, settings.max_body_bytes)
-    pixels = await decoder.network_input(content, live.card.input)
+    pixels = await _network_input(content, live, decoder)
     (row,) = await live.predict(pixels[np.newaxis])
     best = _prediction(row.tolist(), live.card.class_names, top_k)
     return Answer(**dict(best), model=_model_name(live))
@@ -69,9 +70,7 @@ async def predict_batch(
     problems_by_index: dict[int, Problem] = {}
     for index, file in enumerate(files):
         try:
-            if not file.content:
-                raise MalformedRequest("the file is empty")
-            inputs.append(await decoder.network_input(file.content, live.card.input))
+            inputs.append(await _network_input(file.content, live, decoder))
         except (PictureError, MalformedRequest) as error:
             problems_by_index[index] = problem_of(error)
     rows = iter((await live.predict(np.stack(inputs))).tolist() if inputs else ())
@@ -83,6 +82,12 @@ async def predict_batch(
         for index, file in enumerate(files)
     )
     return BatchAnswer(model=_model_name(live), results=results)
+
+
+async def _network_input(content: bytes, live: LiveModel, decoder: Decoder) -> NetworkInput:
+    if not content:
+        raise MalformedRequest("the picture is empty: 0 bytes arrived")
+    return await decoder.network_input(content, live.card.input)
 
 
 def _prediction(row: list[float], class_names: tuple[str, ...], top_k: int) -> Prediction:

@@ -32,10 +32,7 @@ async def read_picture(request: Request, max_bytes: int) -> bytes:
         (file,) = await _read_form(request, "file", 1, max_bytes)
         return file.content
     if media_type.startswith("image/"):
-        content = b"".join([chunk async for chunk in _chunks(request, max_bytes)])
-        if not content:
-            raise MalformedRequest(f"the body is empty; {_ADVICE}")
-        return content
+        return b"".join([chunk async for chunk in _chunks(request, max_bytes)])
     if not media_type and request.headers.get("content-length", "0") == "0":
         raise MalformedRequest(f"the request has no picture; {_ADVICE}")
     raise UnsupportedMediaType(f"the body is declared as {media_type or 'nothing'}; {_ADVICE}")
@@ -70,10 +67,7 @@ async def _read_form(request: Request, field: str, max_files: int, max_bytes: in
         for value in values:
             if not isinstance(value, UploadFile):
                 raise MalformedRequest(f"the field {field!r} is text; send it as a file, with a filename")
-            content = await value.read()
-            if not content and max_files == 1:
-                raise MalformedRequest(f"the file {value.filename!r} is empty; {_ADVICE}")
-            files.append(UploadedFile(value.filename or "", content))
+            files.append(UploadedFile(value.filename or "", await value.read()))
         return files
     finally:
         await form.close()

@@ -1,0 +1,41 @@
+# The service in a container: docker build -t keras-image-service . (for a GPU: --build-arg DEVICE=gpu)
+FROM python:3.12-slim-bookworm AS build
+ARG DEVICE=cpu
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python3 -m venv /opt/venv
+COPY requirements/${DEVICE}.txt /src/requirements.txt
+RUN /opt/venv/bin/python -m pip install --require-hashes -r /src/requirements.txt
+WORKDIR /src
+COPY pyproject.toml README.md LICENSE ./
+COPY models/*.py models/py.typed models/
+COPY training training
+COPY service service
+RUN /opt/venv/bin/python -m pip install --no-deps --no-build-isolation . \
+    && MPLCONFIGDIR=/opt/matplotlib /opt/venv/bin/python -c "import matplotlib.font_manager"
+
+FROM python:3.12-slim-bookworm
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends graphviz \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin service
+COPY --from=build /opt/matplotlib /opt/matplotlib
+COPY --from=build /opt/venv /opt/venv
+COPY models/best-cnn-model.h5 /models/best-cnn-model.h5
+# All that is written goes to /tmp, so that the root can be read-only.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MPLCONFIGDIR=/opt/matplotlib \
+    KERAS_HOME=/tmp/keras \
+    HOME=/tmp \
+    SERVICE_HOST=0.0.0.0 \
+    SERVICE_PORT=8000 \
+    SERVICE_MODEL_PATH=/models/best-cnn-model.h5 \
+    TRAINING_OUTPUT=/models/best-cnn-model.h5 \
+    TRAINING_RUNS_DIR=/tmp/runs
+WORKDIR /tmp
+USER 10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=4s --start-period=60s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['SERVICE_PORT'] + '/health/ready', timeout=3)"]
+ENTRYPOINT ["cnn-serve"]

@@ -1,0 +1,58 @@
+# What can be done here; `make help` lists it. The first call of each kind makes the environment that it needs.
+
+PYTHON ?= python3
+DEVICE ?= cpu
+ARGS ?=
+
+VENV := $(if $(filter gpu,$(DEVICE)),.venv-gpu,.venv)
+RUN := $(VENV)/bin/python -m
+INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help serve train test lint format lock
+
+help: ## list what can be done
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@echo "  DEVICE=gpu serves and trains on a GPU; ARGS=… is passed on: make train ARGS='--epochs 5'"
+
+serve: $(VENV)/$(DEVICE) ## serve models/best-cnn-model.h5 at http://127.0.0.1:8000
+	$(RUN) service $(ARGS)
+
+train: $(VENV)/$(DEVICE) ## train on Fashion-MNIST into models/best-cnn-model.h5
+	$(RUN) training $(ARGS)
+
+test: .venv/dev ## run the tests and measure what they cover
+	.venv/bin/python -m pytest --cov $(ARGS)
+
+lint: .venv/dev ## check style, types, layers and the Dockerfile
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/hadolint Dockerfile
+
+format: .venv/dev ## put the code into the house style
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+lock: ## compile requirements/ anew from pyproject.toml (needs uv)
+	uv pip compile --extra cpu --group build $(LOCK) -o requirements/cpu.txt
+	uv pip compile --extra gpu --group build $(LOCK) -c requirements/cpu.txt -o requirements/gpu.txt
+	uv pip compile --extra cpu --group dev $(LOCK) -c requirements/cpu.txt -o requirements/dev.txt
+LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--custom-compile-command 'make lock'
+
+# One file a set of requirements, newer than what it was made from. The set for development holds the one for CPU.
+$(VENV)/%: requirements/%.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else \
+		f"Python 3.11 to 3.13 is needed, and $(PYTHON) is {v[0]}.{v[1]}; name another: make PYTHON=python3.12 …")'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's module venv is needed: apt-get install python3-venv" >&2; exit 1; }
+	@echo "Installing requirements/$*.txt into $(VENV), once; this takes a minute or two"
+	@$(INSTALL) --require-hashes -r requirements/$*.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@command -v dot >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
+		echo "Installing Graphviz, which /plot draws with" && apt-get update -q >/dev/null && \
+		apt-get install -y -q --no-install-recommends graphviz >/dev/null; } || \
+		echo "Graphviz is not installed: /plot will answer 503 (apt-get install graphviz, or brew install graphviz)"
+	@touch $@
