@@ -80,7 +80,6 @@ def from_environment() -> FastAPI:
     names = classifier.card.class_names
     log.info("serving %s, version %s, on %s; %s", settings.model_path, classifier.version, classifier.device, source)
     log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
-    log.info("listening on http://%s:%d, API documentation at /docs", settings.host, settings.port)
     return create_app(settings, classifier)
 
 

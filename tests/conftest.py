@@ -1,0 +1,58 @@
+"""What tests share: real pictures, small real model files, and a client of the service with a fake classifier."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from models.card import write_card
+from service.app import create_app
+from service.settings import ServiceSettings
+from tests.fakes import FakeClassifier
+from tests.samples import SHIPPED_MODEL
+from training.network import build_network
+
+
+@pytest.fixture(autouse=True)
+def _settings_from_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith(("SERVICE_", "TRAINING_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def bare_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network of 8×8×3 → 3 as `model.save` writes it from a notebook: compiled, and without a card."""
+    path = tmp_path_factory.mktemp("bare") / "from-notebook.h5"
+    network = build_network(8, 8, 3, 3, filters=(4,), dense=5, dropout=0.1)
+    network.compile(loss="sparse_categorical_crossentropy")
+    network.save(path)
+    return path
+
+
+@pytest.fixture
+def model_file(bare_model_file: Path, tmp_path: Path) -> Path:
+    """The same network with a card."""
+    path = tmp_path / "with-card.h5"
+    path.write_bytes(bare_model_file.read_bytes())
+    write_card(path, FakeClassifier.card_for(8, 8, 3))
+    return path
+
+
+@pytest.fixture(scope="session")
+def shipped_model() -> Path:
+    return SHIPPED_MODEL
+
+
+@pytest.fixture
+def classifier() -> FakeClassifier:
+    return FakeClassifier()
+
+
+@pytest.fixture
+def client(classifier: FakeClassifier) -> Iterator[TestClient]:
+    settings = ServiceSettings(max_body_bytes=20_000, max_image_pixels=250_000, max_batch_pictures=5)
+    with TestClient(create_app(settings, classifier), raise_server_exceptions=False) as client:
+        yield client

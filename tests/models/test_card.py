@@ -1,0 +1,131 @@
+"""The card: its round trip through a model file, and what is said of files that cannot be used."""
+
+import hashlib
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+from models.card import (
+    FASHION_MNIST_CLASS_NAMES,
+    MAX_CARD_BYTES,
+    ModelCard,
+    ModelFileError,
+    PictureInput,
+    assumed_card,
+    file_version,
+    read_card,
+    write_card,
+)
+from tests.fakes import FakeClassifier
+
+
+def test_a_card_comes_back_as_it_was_written(model_file: Path) -> None:
+    card = FakeClassifier.card_for(8, 8, 3).model_copy(update={"name": "écru", "class_names": ("셔츠", "가방", "c")})
+    write_card(model_file, card)
+    assert read_card(model_file) == card
+
+
+def test_keras_loads_a_file_with_a_card_as_before(model_file: Path, bare_model_file: Path) -> None:
+    with_card, bare = (keras.saving.load_model(path, compile=False) for path in (model_file, bare_model_file))
+    assert all(np.array_equal(a, b) for a, b in zip(with_card.get_weights(), bare.get_weights(), strict=True))
+
+
+def test_the_shipped_files_card_is_whole(shipped_model: Path) -> None:
+    card = read_card(shipped_model)
+    assert card is not None
+    assert card.class_names == FASHION_MNIST_CLASS_NAMES
+    assert card.input == PictureInput(height=28, width=28, channels=1, scale=1 / 255)
+    assert card.data is not None
+    assert card.training is not None
+    assert card.evaluation is not None
+    assert sum(map(sum, card.evaluation.confusion_matrix)) == card.data.test_pictures == 10_000
+    best = min(card.training.history, key=lambda epoch: epoch.validation_loss)
+    assert best.epoch == card.training.best_epoch
+
+
+def test_a_file_without_a_card_has_none(bare_model_file: Path) -> None:
+    assert read_card(bare_model_file) is None
+
+
+def test_a_card_that_is_too_large_is_refused_before_the_file_is_touched(model_file: Path) -> None:
+    before = model_file.read_bytes()
+    names = tuple(f"class number {index}" for index in range(MAX_CARD_BYTES // 10))
+    with pytest.raises(ValueError, match="64,512"):
+        write_card(model_file, FakeClassifier.card_for(8, 8, 3).model_copy(update={"class_names": names}))
+    assert model_file.read_bytes() == before
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=r"no model file at .*missing\.h5; train one"):
+        read_card(tmp_path / "missing.h5")
+
+
+def test_a_file_that_is_no_hdf5_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "text.h5"
+    path.write_text("not a model")
+    with pytest.raises(ModelFileError, match=r"text\.h5 cannot be read as HDF5"):
+        read_card(path)
+
+
+def test_a_file_cut_short_is_named(tmp_path: Path, bare_model_file: Path) -> None:
+    path = tmp_path / "short.h5"
+    path.write_bytes(bare_model_file.read_bytes()[:3000])
+    with pytest.raises(ModelFileError, match=r"short\.h5 cannot be read as HDF5"):
+        read_card(path)
+
+
+def test_weights_without_a_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    with h5py.File(path, "w") as file:
+        file["kernel"] = np.zeros(3)
+    with pytest.raises(ModelFileError, match="holds no Keras model"):
+        read_card(path)
+
+
+@pytest.mark.parametrize("content", ["{", '{"name": "x"}', "[]"])
+def test_a_broken_card_says_how_to_go_on(model_file: Path, content: str) -> None:
+    with h5py.File(model_file, "r+") as file:
+        file.attrs["model_card"] = content
+    with pytest.raises(ModelFileError, match="remove the attribute 'model_card'"):
+        read_card(model_file)
+
+
+def test_class_names_must_differ() -> None:
+    with pytest.raises(ValueError, match="two classes have the same name"):
+        ModelCard(name="x", class_names=("a", "a"), input=PictureInput(height=1, width=1, channels=1, scale=1))
+
+
+def test_a_network_of_the_textbooks_shape_is_given_fashion_mnists_names() -> None:
+    card, source = assumed_card("bare", 28, 28, 1, 10, rescales_itself=False, class_names=())
+    assert card.class_names == FASHION_MNIST_CLASS_NAMES
+    assert card.input.scale == 1 / 255
+    assert "Fashion-MNIST" in source
+
+
+def test_classes_of_an_unknown_network_are_numbered() -> None:
+    card, _ = assumed_card("bare", 32, 32, 3, 2, rescales_itself=True, class_names=())
+    assert card.class_names == ("class 0", "class 1")
+    assert card.input.scale == 1
+
+
+def test_names_from_the_settings_come_first() -> None:
+    card, source = assumed_card("bare", 28, 28, 1, 10, rescales_itself=False, class_names=tuple("abcdefghij"))
+    assert card.class_names == tuple("abcdefghij")
+    assert "settings" in source
+
+
+def test_a_network_of_odd_channels_is_refused() -> None:
+    with pytest.raises(ModelFileError, match="4 channels"):
+        assumed_card("bare", 28, 28, 4, 10, rescales_itself=False, class_names=())
+
+
+def test_names_that_repeat_are_refused() -> None:
+    with pytest.raises(ModelFileError, match="two classes have the same name"):
+        assumed_card("bare", 28, 28, 1, 2, rescales_itself=False, class_names=("a", "a"))
+
+
+def test_the_version_is_the_head_of_the_files_sha256(model_file: Path) -> None:
+    assert file_version(model_file) == hashlib.sha256(model_file.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,127 @@
+"""How pictures become the network's input."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from models.card import PictureInput
+from models.picture import BrokenPicture, TooManyPixels, UnknownFormat, open_picture, prepare, scaled
+from tests.samples import ANKLE_BOOT, SAMPLE_FILES, encoded, pixels_of
+
+GREY_28 = PictureInput(height=28, width=28, channels=1, scale=1 / 255)
+GREY_4 = PictureInput(height=4, width=4, channels=1, scale=1 / 255)
+RGB_4 = PictureInput(height=4, width=4, channels=3, scale=1 / 255)
+PLENTY = 1_000_000
+
+
+def seen(content: bytes, wanted: PictureInput) -> np.ndarray:
+    return prepare(open_picture(content, PLENTY), wanted)
+
+
+def test_the_data_sets_own_pixels_go_through_untouched() -> None:
+    for file in SAMPLE_FILES:
+        assert np.array_equal(seen(file.read_bytes(), GREY_28)[..., 0], pixels_of(file))
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF", "BMP"])
+def test_formats_without_loss_keep_every_pixel(form: str) -> None:
+    pixels = pixels_of(ANKLE_BOOT)
+    assert np.array_equal(seen(encoded(pixels, form), GREY_28)[..., 0], pixels)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+def test_formats_with_loss_come_close(form: str) -> None:
+    pixels = pixels_of(ANKLE_BOOT)
+    close = seen(encoded(pixels, form, quality=95), GREY_28)[..., 0]
+    assert np.abs(close.astype(int) - pixels).mean() < 4
+
+
+def test_input_is_scaled_to_float32() -> None:
+    values = scaled(np.array([[[0], [51], [255]]], np.uint8), GREY_4)
+    assert values.dtype == np.float32
+    assert values.ravel().tolist() == pytest.approx([0, 0.2, 1])
+
+
+@pytest.mark.parametrize(("size", "rows", "columns"), [((8, 4), 2, 4), ((4, 8), 4, 2), ((300, 300), 4, 4)])
+def test_another_size_keeps_its_proportions_on_black(size: tuple[int, int], rows: int, columns: int) -> None:
+    pixels = seen(encoded(Image.new("L", size, 200)), GREY_4)[..., 0]
+    assert (pixels == 200).sum() == rows * columns
+    assert (pixels == 0).sum() == 16 - rows * columns
+
+
+def test_colour_becomes_grey_and_grey_becomes_rgb() -> None:
+    assert np.unique(seen(encoded(Image.new("RGB", (4, 4), (255, 0, 0))), GREY_4)).tolist() == [76]
+    assert seen(encoded(Image.new("L", (4, 4), 90)), RGB_4).tolist() == [[[90] * 3] * 4] * 4
+
+
+def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
+    deep = Image.fromarray(np.full((4, 4), 0x8000, np.uint16))
+    assert np.unique(seen(encoded(deep), GREY_4)).tolist() == [0x80]
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.new("RGBA", (4, 4), (10, 20, 30, 0)),
+        Image.new("LA", (4, 4), (10, 0)),
+        Image.new("1", (4, 4), 1),
+        Image.new("P", (4, 4), 0),
+    ],
+    ids=lambda picture: picture.mode,
+)
+def test_transparent_parts_and_other_modes_come_out_right(picture: Image.Image) -> None:
+    if picture.mode == "P":
+        picture.putpalette([255, 255, 255])
+    assert np.unique(seen(encoded(picture), GREY_4)).tolist() == [255]
+
+
+def test_cmyk_is_read() -> None:
+    assert seen(encoded(Image.new("CMYK", (4, 4), (0, 0, 0, 0)), "JPEG"), GREY_4).min() == 255
+
+
+def test_a_sideways_photo_is_turned_upright() -> None:
+    upright = np.zeros((4, 4), np.uint8)
+    upright[0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: rotate by 90° clockwise to see it upright
+    stored = np.rot90(upright)
+    assert np.array_equal(seen(encoded(stored, exif=exif), GREY_4)[..., 0], upright)
+
+
+def test_the_first_frame_of_an_animation_is_taken() -> None:
+    frames = [Image.new("L", (4, 4), value) for value in (40, 250)]
+    assert np.unique(seen(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), GREY_4)).tolist() == [40]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello, I am a text", b"<svg/>", b"%PDF-1.7", b"RIFF\0\0\0\0WAVEfmt "], ids=repr
+)
+def test_what_is_no_picture_is_of_an_unknown_format(content: bytes) -> None:
+    with pytest.raises(UnknownFormat, match="PNG, JPEG, GIF, BMP, WEBP"):
+        open_picture(content, PLENTY)
+
+
+def test_a_tiff_never_reaches_a_parser() -> None:
+    with pytest.raises(UnknownFormat):
+        open_picture(encoded(Image.new("L", (4, 4)), "TIFF"), PLENTY)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_a_picture_cut_short_is_broken(form: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
+    whole = encoded(noise, form)
+    for length in (20, len(whole) // 2):
+        with pytest.raises(BrokenPicture, match=f"the {form} picture cannot be"):
+            seen(whole[:length], GREY_4)
+
+
+def test_too_many_pixels_are_refused_before_decoding() -> None:
+    with pytest.raises(TooManyPixels, match="100 × 101 pixels, and at most 10,000"):
+        open_picture(encoded(Image.new("L", (100, 101))), 10_000)
+
+
+def test_a_bomb_past_pillows_own_limit_is_refused() -> None:
+    header = bytearray(encoded(Image.new("L", (1, 1)), "BMP"))
+    header[18:26] = (40_000).to_bytes(4, "little") * 2
+    with pytest.raises(TooManyPixels, match="more than the 1,000,000 pixels"):
+        open_picture(bytes(header), PLENTY)
