@@ -1,0 +1,171 @@
+"""Loading, warming and calling real Keras models: the shipped one, a notebook's, and ones that do not fit."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from models.card import ModelFileError, read_card, write_card
+from models.picture import scaled
+from service.inference.classifier import BATCH_SIZES, DeviceError, load_classifier
+from tests.fakes import FakeClassifier
+from tests.samples import SAMPLE_FILES, label_of, needs_full_set, pixels_of
+from training.data import load_fashion_mnist
+
+
+def sample_input() -> np.ndarray:
+    return np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis].astype(np.float32) / 255
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[..., Path]:
+    def save(*stack: layers.Layer) -> Path:
+        path = tmp_path / "network.h5"
+        keras.Sequential(stack).save(path)
+        return path
+
+    return save
+
+
+def test_answers_equal_kerass_own_whatever_the_batch_size(shipped_model: Path) -> None:
+    classifier, _ = load_classifier(shipped_model, "cpu", ())
+    pictures = sample_input()
+    expected = keras.saving.load_model(shipped_model).predict(pictures, verbose=0)
+    for rows in (1, 3, 64, 65, 200):
+        answers = classifier.predict(pictures[:rows])
+        assert answers.shape == (rows, 10)
+        assert answers.dtype == np.float32
+        assert np.abs(answers - expected[:rows]).max() < 1e-5
+
+
+def test_the_shipped_model_is_right_about_most_real_pictures(shipped_model: Path) -> None:
+    classifier, source = load_classifier(shipped_model, "auto", ())
+    answers = classifier.predict(sample_input()).argmax(axis=1)
+    right = answers == [label_of(file) for file in SAMPLE_FILES]
+    assert right.mean() > 0.88
+    assert source == "card read from the file"
+
+
+@needs_full_set
+def test_the_shipped_model_is_as_good_as_its_card_says(shipped_model: Path) -> None:
+    classifier, _ = load_classifier(shipped_model, "cpu", ())
+    card, split = read_card(shipped_model), load_fashion_mnist(None, 0.2, 42)
+    assert card is not None
+    assert card.evaluation is not None
+    assert card.data is not None
+    answers = classifier.predict(scaled(split.test_pictures, card.input)).argmax(axis=1)
+    assert (answers == split.test_labels).mean() == pytest.approx(card.evaluation.test.accuracy, abs=2e-4)
+    assert split.sha256 == card.data.sha256
+
+
+def test_serving_compiles_nothing_after_the_warm_up(shipped_model: Path) -> None:
+    classifier, _ = load_classifier(shipped_model, "cpu", ())
+    traces = classifier._call.experimental_get_tracing_count()
+    for rows in (*BATCH_SIZES, 5, 100):
+        classifier.predict(np.zeros((rows, 28, 28, 1), np.float32))
+    assert classifier._call.experimental_get_tracing_count() == traces == 1
+
+
+def test_a_notebooks_file_is_served_without_a_card(bare_model_file: Path) -> None:
+    classifier, source = load_classifier(bare_model_file, "cpu", ())
+    assert classifier.card.name == "from-notebook"
+    assert classifier.card.input.model_dump() == {
+        "height": 8, "width": 8, "channels": 3, "scale": 1 / 255, "preparation": "resize",
+    }  # fmt: skip
+    assert "no card" in source
+    assert "numbered" in source
+
+
+def test_class_names_can_be_given_for_a_file_without_a_card(bare_model_file: Path) -> None:
+    classifier, source = load_classifier(bare_model_file, "cpu", ("red", "green", "blue"))
+    assert classifier.card.class_names == ("red", "green", "blue")
+    assert "settings" in source
+
+
+def test_a_network_that_rescales_itself_is_given_plain_pixels(save: Callable[..., Path]) -> None:
+    path = save(keras.Input((4, 4, 1)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2, "softmax"))
+    classifier, _ = load_classifier(path, "cpu", ())
+    assert classifier.card.input.scale == 1
+
+
+def test_a_network_of_grey_pictures_without_a_channel_axis_is_served(save: Callable[..., Path]) -> None:
+    path = save(keras.Input((28, 28)), layers.Flatten(), layers.Dense(10, "softmax"))
+    classifier, _ = load_classifier(path, "cpu", ())
+    pictures = sample_input()[:3]
+    expected = keras.saving.load_model(path).predict(pictures[..., 0], verbose=0)
+    assert np.abs(classifier.predict(pictures) - expected).max() < 1e-5
+
+
+def test_a_functional_network_is_served(tmp_path: Path) -> None:
+    picture = keras.Input((6, 6, 3))
+    left, right = (layers.Conv2D(2, size, padding="same")(picture) for size in (1, 3))
+    pooled = layers.GlobalAveragePooling2D()(layers.Add()([left, right]))
+    path = tmp_path / "functional.h5"
+    keras.Model(picture, layers.Dense(2, "softmax")(pooled)).save(path)
+    classifier, _ = load_classifier(path, "cpu", ())
+    assert classifier.predict(np.zeros((1, 6, 6, 3), np.float32)).shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("stack", "reason"),
+    [
+        ((keras.Input((4,)), layers.Dense(2, "softmax")), r"takes \(None, 4\)"),
+        ((keras.Input((4, 4, 1)), layers.Conv2D(2, 1, activation="softmax")), "no image classifier"),
+        ((keras.Input((None, None, 1)), layers.GlobalMaxPooling2D(), layers.Dense(2, "softmax")), "fixed size"),
+        ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, "sigmoid")), "2 classes or more"),
+        ((keras.Input((4, 4, 2)), layers.Flatten(), layers.Dense(2, "softmax")), "2 channels"),
+        ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)), "end the network with a softmax"),
+    ],
+    ids=["vector", "segmentation", "any size", "one class", "two channels", "logits"],
+)
+def test_a_network_of_another_kind_is_refused(
+    save: Callable[..., Path], stack: tuple[layers.Layer, ...], reason: str
+) -> None:
+    with pytest.raises(ModelFileError, match=reason):
+        load_classifier(save(*stack), "cpu", ())
+
+
+def test_a_network_of_two_inputs_is_refused(tmp_path: Path) -> None:
+    inputs = [keras.Input((4, 4, 1)), keras.Input((4, 4, 1))]
+    path = tmp_path / "two.h5"
+    keras.Model(inputs, layers.Dense(2, "softmax")(layers.Flatten()(layers.Add()(inputs)))).save(path)
+    with pytest.raises(ModelFileError, match="one input"):
+        load_classifier(path, "cpu", ())
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    network = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
+    network.set_weights([weight * np.nan for weight in network.get_weights()])
+    network.save(tmp_path / "nan.h5")
+    with pytest.raises(ModelFileError, match="weights are numbers"):
+        load_classifier(tmp_path / "nan.h5", "cpu", ())
+
+
+def test_a_lambda_layer_is_never_run(tmp_path: Path) -> None:
+    network = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Lambda(lambda x: x), layers.Flatten(), layers.Dense(2, "softmax")]
+    )
+    network.save(tmp_path / "lambda.h5")
+    with pytest.raises(ModelFileError, match="without Lambda or custom layers"):
+        load_classifier(tmp_path / "lambda.h5", "cpu", ())
+
+
+def test_a_card_that_does_not_fit_its_network_is_refused(model_file: Path) -> None:
+    write_card(model_file, FakeClassifier.card_for(8, 9, 3))
+    with pytest.raises(ModelFileError, match=r"\(8, 9, 3, 3\), but the network has \(8, 8, 3, 3\)"):
+        load_classifier(model_file, "cpu", ())
+
+
+def test_too_few_class_names_are_refused(bare_model_file: Path) -> None:
+    with pytest.raises(ModelFileError, match="as many class names"):
+        load_classifier(bare_model_file, "cpu", ("red", "green"))
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_missed(shipped_model: Path) -> None:
+    with pytest.raises(DeviceError, match="use --device auto"):
+        load_classifier(shipped_model, "gpu", ())
