@@ -7,6 +7,7 @@ learning algorithms", 2017 (arXiv:1708.07747); its files have the IDX format of 
 import gzip
 import hashlib
 import math
+import os
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,7 @@ def split_indices(count: int, held_out_share: float, seed: int) -> tuple[npt.NDA
 def _find_folder() -> Path:
     if SYSTEM_DIR.is_dir():
         return SYSTEM_DIR
-    cache = Path(keras.config.keras_home()) / "datasets" / "fashion-mnist"
+    cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets" / "fashion-mnist"
     if not all((cache / f"{name}.gz").is_file() for name in DIGESTS):
         try:
             keras.datasets.fashion_mnist.load_data()

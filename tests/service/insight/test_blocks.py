@@ -16,7 +16,9 @@ def summary_of(input_shape: tuple[int | None, ...], *layers: LayerSummary) -> Mo
 
 
 def layer(kind: str, *shape: int, **facts: object) -> LayerSummary:
-    return LayerSummary(name=kind.lower(), type=kind, output_shape=shape, parameters=facts.pop("parameters", 0), **facts)
+    return LayerSummary(
+        name=kind.lower(), type=kind, output_shape=shape, parameters=facts.pop("parameters", 0), **facts
+    )
 
 
 def test_a_network_without_convolutions_is_drawn() -> None:

@@ -24,23 +24,33 @@ def test_a_picture_is_drawn_once_however_many_ask() -> None:
     assert drawn[0] != threading.get_ident()
 
 
-def test_different_pictures_are_never_drawn_at_the_same_time() -> None:
-    at_work = 0
-    most = 0
+def test_a_picture_waits_until_the_one_before_is_drawn() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
 
-    def draw() -> bytes:
-        nonlocal at_work, most
-        at_work += 1
-        most = max(most, at_work)
-        at_work -= 1
+    def first() -> bytes:
+        begun.set()
+        go_on.wait()
+        order.append("first")
+        return b""
+
+    def second() -> bytes:
+        order.append("second")
         return b""
 
     async def scenario() -> None:
         renderer = Renderer()
-        await asyncio.gather(*(renderer.draw(key, draw) for key in range(20)))
+        tasks = [asyncio.create_task(renderer.draw("first", first))]
+        await asyncio.to_thread(begun.wait)
+        tasks.append(asyncio.create_task(renderer.draw("second", second)))
+        # A thread of its own would have been given the second picture by the time that another one has come and gone.
+        await asyncio.to_thread(lambda: None)
+        assert order == []
+        go_on.set()
+        await asyncio.gather(*tasks)
 
     asyncio.run(scenario())
-    assert most == 1
+    assert order == ["first", "second"]
 
 
 def test_a_failure_is_not_remembered() -> None:

@@ -173,9 +173,7 @@ def test_a_batch_that_is_too_long_is_refused_whole(client: TestClient, classifie
         ({"content": OWL, "headers": PNG}, 415, "multipart/form-data"),
     ],
 )
-def test_a_batch_of_another_form_is_told(
-    client: TestClient, request_: dict[str, Any], status: int, part: str
-) -> None:
+def test_a_batch_of_another_form_is_told(client: TestClient, request_: dict[str, Any], status: int, part: str) -> None:
     assert_problem(client.post("/predict/batch", **request_), status, part)
 
 

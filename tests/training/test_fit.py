@@ -1,0 +1,213 @@
+"""A whole run on the sample of real pictures: what it publishes, that it can be repeated, interrupted and resumed."""
+
+import io
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import callbacks
+from PIL import Image
+from rich.console import Console
+
+from models.card import read_card
+from tests.samples import sample_split
+from training import fit, recipe
+from training.errors import Diverged, PublishError, TrainingError
+from training.network import build_network
+from training.publish import publish
+from training.settings import TrainingSettings
+
+QUIET = Console(quiet=True)
+
+
+def settings_in(folder: Path, **given: object) -> TrainingSettings:
+    small = {"epochs": 3, "filters": (4, 8), "dense": 16, "learning_rate": 0.01}
+    return TrainingSettings(output=folder / "models" / "net.h5", runs_dir=folder / "runs", **(small | given))
+
+
+def weights_of(path: Path) -> list[np.ndarray]:
+    return keras.saving.load_model(path, compile=False).get_weights()
+
+
+def same(left: list[np.ndarray], right: list[np.ndarray]) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+
+
+def test_the_textbooks_network_has_its_parameters() -> None:
+    network = build_network(28, 28, 1, 10, (32, 64), 100, 0.4)
+    assert network.count_params() == 333_526
+    assert [layer.count_params() for layer in network.layers] == [320, 0, 18_496, 0, 0, 313_700, 0, 1_010]
+
+
+def test_a_run_publishes_the_best_epoch_with_its_card(tmp_path: Path) -> None:
+    settings, split = settings_in(tmp_path), sample_split()
+    console = Console(record=True, width=100, file=io.StringIO())
+    card = fit.run(settings, split, console)
+    assert read_card(settings.output) == card
+    assert card.training is not None
+    assert card.evaluation is not None
+    assert len(card.training.history) == 3
+    assert card.training.settings["filters"] == [4, 8]
+
+    (run_dir,) = settings.runs_dir.iterdir()
+    assert {file.name for file in run_dir.iterdir()} == {
+        "best-cnn-model.h5",
+        "settings.json",
+        "history.csv",
+        "learning-curves.png",
+        "confusion-matrix.png",
+        "architecture.png",
+    }
+    for picture in run_dir.glob("*.png"):
+        with Image.open(picture) as image:
+            assert min(image.size) > 300
+    assert same(weights_of(settings.output), weights_of(run_dir / recipe.CHECKPOINT))
+    with h5py.File(settings.output) as file:
+        assert "optimizer_weights" not in file
+        assert "training_config" not in file.attrs
+
+    # The figures of the card are those of the published weights.
+    network = keras.saving.load_model(settings.output, compile=False)
+    answers = network.predict(split.test_pictures / 255.0, verbose=0)
+    right = answers.argmax(axis=1) == split.test_labels
+    assert card.evaluation.test.accuracy == pytest.approx(right.mean())
+    loss = -np.log(answers[np.arange(len(answers)), split.test_labels]).mean()
+    assert card.evaluation.test.loss == pytest.approx(loss, rel=1e-4)
+    best = min(epoch.validation_loss for epoch in card.training.history)
+    assert card.evaluation.validation.loss == pytest.approx(best, rel=1e-4)
+    assert np.trace(card.evaluation.confusion_matrix) == right.sum()
+
+    report = console.export_text()
+    for part in (
+        "120 pictures for training, 40 for validation, 40 for the test",
+        f"best: {card.training.best_epoch}",
+        f"{card.evaluation.test.accuracy:.4f}",
+        "net.h5",
+    ):
+        assert part in report
+
+
+def test_the_same_seed_gives_the_same_network(tmp_path: Path) -> None:
+    files = []
+    for name, seed in (("a", 42), ("b", 42), ("c", 43)):
+        settings = settings_in(tmp_path / name, epochs=2, seed=seed)
+        fit.run(settings, sample_split(), QUIET)
+        files.append(weights_of(settings.output))
+    assert same(files[0], files[1])
+    assert not same(files[0], files[2])
+
+
+# Keras's CSVLogger leaves closing its file to the end of the process.
+interrupted_in_process = pytest.mark.filterwarnings(
+    "ignore:unclosed file:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
+
+class InterruptAt(callbacks.Callback):
+    """Ctrl-C at the beginning of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        super().__init__()
+        self._at = epoch
+
+    def on_epoch_begin(self, epoch: int, logs: object = None) -> None:
+        if epoch == self._at:
+            raise KeyboardInterrupt
+
+
+def interrupt(monkeypatch: pytest.MonkeyPatch, settings: TrainingSettings, epoch: int) -> None:
+    usual = recipe.fit_callbacks
+    with monkeypatch.context() as context:
+        context.setattr(recipe, "fit_callbacks", lambda *given: [*usual(*given), InterruptAt(epoch)])
+        with pytest.raises(KeyboardInterrupt):
+            fit.run(settings, sample_split(), QUIET)
+
+
+@interrupted_in_process
+def test_an_interrupted_run_leaves_the_published_model_and_can_be_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_in(tmp_path, epochs=4)
+    settings.output.parent.mkdir()
+    settings.output.write_bytes(b"what was published before")
+    interrupt(monkeypatch, settings, 2)
+    assert settings.output.read_bytes() == b"what was published before"
+    assert [file.name for file in settings.output.parent.iterdir()] == ["net.h5"]
+
+    card = fit.run(settings_in(tmp_path, epochs=4, resume=True), sample_split(), QUIET)
+    assert card.training is not None
+    assert [epoch.epoch for epoch in card.training.history] == [1, 2, 3, 4]
+    assert len(list(settings.runs_dir.iterdir())) == 1
+    assert read_card(settings.output) == card
+
+
+@interrupted_in_process
+def test_a_resumed_run_keeps_an_earlier_epoch_that_was_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch, settings_in(tmp_path, epochs=3), 2)
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    history = run_dir / recipe.HISTORY
+    lines = history.read_text().splitlines()
+    # As if the second epoch had been unbeatable.
+    lines[-1] = lines[-1].rpartition(",")[0] + ",0.0001"
+    history.write_text("\n".join(lines) + "\n")
+    before = weights_of(run_dir / recipe.CHECKPOINT)
+    card = fit.run(settings_in(tmp_path, epochs=3, resume=True), sample_split(), QUIET)
+    assert card.training is not None
+    assert card.training.best_epoch == 2
+    assert same(weights_of(tmp_path / "models" / "net.h5"), before)
+
+
+@interrupted_in_process
+def test_resuming_with_other_settings_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch, settings_in(tmp_path), 1)
+    with pytest.raises(TrainingError, match="was started with batch_size = 32, not 16"):
+        fit.run(settings_in(tmp_path, batch_size=16, resume=True), sample_split(), QUIET)
+
+
+def test_resuming_needs_a_run_that_was_interrupted(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="without --resume"):
+        fit.run(settings_in(tmp_path, resume=True), sample_split(), QUIET)
+
+
+def test_fitting_stops_when_validation_no_longer_improves(tmp_path: Path) -> None:
+    card = fit.run(settings_in(tmp_path, epochs=20, patience=1, learning_rate=0.1), sample_split(), QUIET)
+    assert card.training is not None
+    assert len(card.training.history) == card.training.best_epoch + 1 < 20
+
+
+def test_a_loss_that_is_no_number_publishes_nothing(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, learning_rate=3e38)
+    with pytest.raises(Diverged, match="lower --learning-rate"):
+        fit.run(settings, sample_split(), QUIET)
+    assert list(settings.output.parent.iterdir()) == []
+
+
+def test_without_graphviz_the_run_still_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    console = Console(record=True, file=io.StringIO())
+    fit.run(settings_in(tmp_path, epochs=1), sample_split(), console)
+    assert "architecture.png is left out" in console.export_text()
+
+
+def test_a_name_that_is_no_h5_is_refused_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match=r"does not end in \.h5"):
+        fit.run(TrainingSettings(output=tmp_path / "model.keras"), sample_split(), QUIET)
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PublishError, match="cannot be written"):
+        fit.run(TrainingSettings(output=tmp_path / "file" / "model.h5"), sample_split(), QUIET)
+
+
+def test_a_card_that_is_too_large_leaves_the_published_model(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, epochs=1)
+    card = fit.run(settings, sample_split(), QUIET)
+    before = settings.output.read_bytes()
+    network = keras.saving.load_model(settings.output, compile=False)
+    with pytest.raises(PublishError, match="64,512; what was there before is untouched"):
+        publish(network, card.model_copy(update={"name": "x" * 70_000}), settings.output)
+    assert settings.output.read_bytes() == before
+    assert [file.name for file in settings.output.parent.iterdir()] == ["net.h5"]
