@@ -7,12 +7,14 @@ import sys
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from uvicorn.config import STARTUP_FAILURE
 
+from models.card import ModelFileError, read_card
 from service.logs import LOGGER, logging_configuration
 from service.settings import ServiceSettings
 
 # uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
-WORKER_HEALTHCHECK_S = 60
+WORKER_HEALTHCHECK_S = 20
 
 
 def main() -> None:
@@ -29,11 +31,18 @@ def main() -> None:
     except SettingsError as error:
         print(f"cnn-serve: {error}", file=sys.stderr)
         sys.exit(2)
-    settings.export()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     log_config = logging_configuration(settings.log_level)
     logging.config.dictConfig(log_config)
-    logging.getLogger(LOGGER).info("loading %s", settings.model_path)
+    log = logging.getLogger(LOGGER)
+    log.info("loading %s", settings.model_path)
+    try:
+        # Most files that cannot be served are told here, before TensorFlow's seconds and before any worker.
+        read_card(settings.model_path)
+    except ModelFileError as error:
+        log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
+        sys.exit(STARTUP_FAILURE)
+    settings.export()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     uvicorn.run(
         "service.app:from_environment",
         factory=True,

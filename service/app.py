@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError
 from service.errors import install_error_handler
@@ -21,8 +22,6 @@ from service.routes.documentation import install_documentation
 from service.settings import ServiceSettings
 
 DISTRIBUTION = "keras-image-service"
-# What uvicorn takes as: this worker cannot start, and neither could another in its place.
-STARTUP_FAILURE = 3
 
 _DESCRIPTION = """
 POST a picture to `/predict` and read what is in it. The other calls show how the network is built and how good it is.
@@ -76,6 +75,7 @@ def from_environment() -> FastAPI:
         classifier, source = load_classifier(settings.model_path, settings.device, settings.class_names)
     except (ModelFileError, DeviceError) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
+        # uvicorn takes this status as: another worker in this one's place could not start either.
         sys.exit(STARTUP_FAILURE)
     names = classifier.card.class_names
     log.info("serving %s, version %s, on %s; %s", settings.model_path, classifier.version, classifier.device, source)

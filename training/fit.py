@@ -51,7 +51,9 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     network.summary()
 
     started = time.monotonic()
-    network.fit(
+    _fit(
+        network,
+        run_dir,
         split.training_pictures * np.float32(SCALE),
         split.training_labels,
         validation_data=(split.validation_pictures * np.float32(SCALE), split.validation_labels),
@@ -85,6 +87,15 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     draw_run(run_dir, network, split.class_names, training, evaluation, console)
     print_report(training, evaluation, settings.output, run_dir, console)
     return card
+
+
+def _fit(network: keras.Model, run_dir: Path, *arrays: object, **options: object) -> None:
+    try:
+        network.fit(*arrays, **options)
+    except RuntimeError as error:  # what HDF5 raises when it cannot write the rest of a checkpoint
+        if "errno" not in str(error):
+            raise
+        raise TrainingError(f"the run's files in {run_dir} cannot be written: {error}") from error
 
 
 def _new_run(settings: TrainingSettings) -> Path:

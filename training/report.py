@@ -77,12 +77,14 @@ def print_report(training: Training, evaluation: Evaluation, output: Path, run_d
     table.add_row("accuracy", f"{validation.accuracy:.4f}", f"{test.accuracy:.4f}")
     console.print()
     console.print(table)
-    facts = Table.grid(padding=(0, 2))
-    facts.add_row("epochs run", f"{len(training.history)}, best: {training.best_epoch}")
-    facts.add_row("seconds", f"{training.seconds:.0f}")
-    facts.add_row("model file", str(output))
-    facts.add_row("run's files", str(run_dir))
-    console.print(facts, soft_wrap=True)
+    facts = {
+        "epochs run": f"{len(training.history)}, best: {training.best_epoch}",
+        "seconds": f"{training.seconds:.0f}",
+        "model file": output,
+        "run's files": run_dir,
+    }
+    for name, fact in facts.items():
+        console.print(f"{name:13}{fact}", soft_wrap=True)
 
 
 def _score(network: keras.Model, pictures: NetworkInput, labels: Labels) -> Score:

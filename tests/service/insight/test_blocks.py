@@ -37,10 +37,8 @@ def test_strides_are_named_where_they_are_not_the_usual_ones() -> None:
 
 
 def test_layers_that_leave_the_shape_are_named_under_the_block_before() -> None:
-    picture = draw_blocks(
-        summary_of((8, 8, 1), layer("Rescaling", 8, 8, 1), layer("Conv2D", 8, 8, 2), layer("Dropout", 8, 8, 2, dropout=0.25)),
-        "svg",
-    ).decode()  # fmt: skip
+    layers = (layer("Rescaling", 8, 8, 1), layer("Conv2D", 8, 8, 2), layer("Dropout", 8, 8, 2, dropout=0.25))
+    picture = draw_blocks(summary_of((8, 8, 1), *layers), "svg").decode()
     assert "Dropout 0.25" in picture
     assert "Rescaling" in picture
 

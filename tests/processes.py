@@ -1,0 +1,76 @@
+"""The two programs as real processes: the service on a free port, and either command line run to its end."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.samples import ROOT
+
+RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
+
+
+def command(module: str, *options: object) -> list[str]:
+    return [sys.executable, "-m", module, *map(str, options)]
+
+
+def run_to_end(module: str, *options: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(module, *options), cwd=cwd, env=_environment(environment), capture_output=True, text=True, check=False
+    )
+
+
+@dataclass
+class Service:
+    """A running service: its address, what it logged until it was ready, and its process."""
+
+    url: str
+    log: str
+    process: subprocess.Popen[str]
+    rest_of_log: str = field(default="")
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        self.rest_of_log = self.process.stderr.read()
+        return self.process.wait()
+
+
+@contextmanager
+def running_service(*options: object, **environment: str) -> Iterator[Service]:
+    process = subprocess.Popen(
+        command("service", "--port", 0, *options),
+        cwd=ROOT,
+        env=_environment(environment),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        log = ""
+        for line in process.stderr:
+            log += line
+            # One process says first that it is ready and then where; a parent of several workers the other way round.
+            if (found := RUNNING.search(log)) and "Application startup complete" in log:
+                yield Service(found[1], log, process)
+                break
+        else:
+            raise RuntimeError(f"the service did not start: {log}")
+    finally:
+        if process.poll() is None:
+            # Not killed at once: a parent of several workers has to end them.
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        process.stderr.close()
+
+
+def _environment(more: dict[str, str]) -> dict[str, str]:
+    usual = {name: value for name, value in os.environ.items() if not name.startswith(("SERVICE_", "TRAINING_"))}
+    return usual | {"PYTHONPATH": str(ROOT)} | more
