@@ -10,8 +10,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY models/*.py models/py.typed models/
 COPY training training
 COPY service service
-RUN /opt/venv/bin/python -m pip install --no-deps --no-build-isolation . \
-    && MPLCONFIGDIR=/opt/matplotlib /opt/venv/bin/python -c "import matplotlib.font_manager"
+RUN /opt/venv/bin/python -m pip install --no-deps --no-build-isolation .
 
 FROM python:3.12-slim-bookworm
 # hadolint ignore=DL3008
@@ -19,13 +18,12 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends graphviz \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin service
-COPY --from=build /opt/matplotlib /opt/matplotlib
 COPY --from=build /opt/venv /opt/venv
 COPY models/best-cnn-model.h5 /models/best-cnn-model.h5
 # All that is written goes to /tmp, so that the root can be read-only.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
-    MPLCONFIGDIR=/opt/matplotlib \
+    MPLCONFIGDIR=/tmp/matplotlib \
     KERAS_HOME=/tmp/keras \
     HOME=/tmp \
     SERVICE_HOST=0.0.0.0 \

@@ -85,8 +85,6 @@ def _layer(layer: keras.layers.Layer) -> LayerSummary:
 
 
 def _numbers(value: object) -> tuple[int, ...] | None:
-    if isinstance(value, int):
-        return (value,)
     return tuple(value) if isinstance(value, (tuple, list)) else None
 
 

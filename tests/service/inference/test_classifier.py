@@ -12,6 +12,7 @@ from keras import layers
 from models.card import ModelFileError, read_card, write_card
 from models.picture import scaled
 from service.inference.classifier import BATCH_SIZES, DeviceError, load_classifier
+from service.settings import Device
 from tests.fakes import FakeClassifier
 from tests.samples import SAMPLE_FILES, label_of, needs_full_set, pixels_of
 from training.data import load_fashion_mnist
@@ -163,6 +164,21 @@ def test_a_card_that_does_not_fit_its_network_is_refused(model_file: Path) -> No
 def test_too_few_class_names_are_refused(bare_model_file: Path) -> None:
     with pytest.raises(ModelFileError, match="as many class names"):
         load_classifier(bare_model_file, "cpu", ("red", "green"))
+
+
+@pytest.mark.parametrize(("device", "name"), [("auto", "Fast GPU"), ("gpu", "Fast GPU"), ("cpu", "CPU")])
+def test_a_gpu_is_taken_where_there_is_one_and_its_memory_on_demand(
+    shipped_model: Path, monkeypatch: pytest.MonkeyPatch, device: Device, name: str
+) -> None:
+    done: list[tuple[str, object, object]] = []
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _kind: ["gpu 0"])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda *given: done.append(("visible", *given)))
+    experimental = tf.config.experimental
+    monkeypatch.setattr(experimental, "set_memory_growth", lambda *given: done.append(("growth", *given)))
+    monkeypatch.setattr(experimental, "get_device_details", lambda _gpu: {"device_name": "Fast GPU"})
+    classifier, _ = load_classifier(shipped_model, device, ())
+    assert classifier.device == name
+    assert done == ([("visible", [], "GPU")] if device == "cpu" else [("growth", "gpu 0", True)])
 
 
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU")

@@ -14,6 +14,10 @@ def document(client: TestClient) -> Document:
     return client.get("/openapi.json").json()
 
 
+def test_the_document_is_made_once(client: TestClient) -> None:
+    assert client.app.openapi() is client.app.openapi()  # type: ignore[attr-defined]
+
+
 def operations(document: Document) -> list[tuple[str, Document]]:
     return [(path, operation) for path, methods in document["paths"].items() for operation in methods.values()]
 
