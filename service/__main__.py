@@ -11,7 +11,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError, read_card
 from service.logs import LOGGER, logging_configuration
-from service.settings import ServiceSettings
+from service.settings import LAST_CALL_S, ServiceSettings
 
 # uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
 WORKER_HEALTHCHECK_S = 20
@@ -51,7 +51,9 @@ def main() -> None:
         workers=settings.workers,
         log_config=log_config,
         log_level=settings.log_level,
+        http="httptools",
         access_log=False,
+        timeout_graceful_shutdown=settings.drain_timeout_s - LAST_CALL_S,  # type: ignore[arg-type] # any number will do
         server_header=False,
         timeout_worker_healthcheck=WORKER_HEALTHCHECK_S,
     )

@@ -1,5 +1,6 @@
 """Joins the parts: settings, model, routes, errors. The only place that knows all of them."""
 
+import gc
 import logging
 import sys
 from collections.abc import AsyncIterator
@@ -12,14 +13,15 @@ from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError
 from service.errors import install_error_handler
-from service.inference.classifier import DeviceError, load_classifier
+from service.inference.batcher import BatchLimits
+from service.inference.classifier import DeviceError, limit_threads, load_classifier
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.insight.render import Renderer
 from service.logs import LOGGER
 from service.routes import model, operations, plots, predict
 from service.routes.documentation import install_documentation
-from service.settings import ServiceSettings
+from service.settings import LAST_CALL_S, ServiceSettings
 
 DISTRIBUTION = "keras-image-service"
 
@@ -46,11 +48,12 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
-        app.state.live = LiveModel(classifier)
+        limits = BatchLimits(settings.max_batch_size, settings.max_queue_size, settings.batch_wait_ms / 1000)
+        app.state.live = LiveModel(classifier, limits, settings.request_timeout_s)
         app.state.decoder = Decoder(settings.max_image_pixels)
         app.state.renderer = Renderer()
         yield
-        app.state.live.close()
+        await app.state.live.close(LAST_CALL_S)
 
     app = FastAPIOffline(
         title="Keras image service",
@@ -64,6 +67,7 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
     install_error_handler(app)
     for routes in (predict, model, plots, operations):
         app.include_router(routes.router)
+    app.router.routes[:0] = predict.short_ways
     install_documentation(app)
     return app
 
@@ -71,8 +75,11 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
 def from_environment() -> FastAPI:
     """The application of one worker process, as the environment describes it. Exits if the model cannot be served."""
     settings = ServiceSettings()
+    limit_threads(settings.inference_threads)
     try:
-        classifier, source = load_classifier(settings.model_path, settings.device, settings.class_names)
+        classifier, source = load_classifier(
+            settings.model_path, settings.device, settings.class_names, settings.max_batch_size
+        )
     except (ModelFileError, DeviceError) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
         # uvicorn takes this status as: another worker in this one's place could not start either.
@@ -80,7 +87,12 @@ def from_environment() -> FastAPI:
     names = classifier.card.class_names
     log.info("serving %s, version %s, on %s; %s", settings.model_path, classifier.version, classifier.device, source)
     log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
-    return create_app(settings, classifier)
+    app = create_app(settings, classifier)
+    # TensorFlow's half a million objects live as long as the process. Each full collection that looks at them again
+    # stops everything for 100 ms.
+    gc.collect()
+    gc.freeze()
+    return app
 
 
 def _version() -> str:

@@ -28,9 +28,12 @@ class ServiceError(Exception):
       ├─ NotInCard             404  the model file says nothing of what was asked for
       ├─ BodyTooLarge          413
       ├─ UnsupportedMediaType  415
-      └─ Unavailable           503
-           ├─ NotReady              the model is not loaded, or the service is stopping
-           └─ GraphvizMissing       the program that draws the diagram is not installed
+      ├─ BatchFailed           500  the network failed at the batch that the request was in
+      ├─ Unavailable           503
+      │    ├─ NotReady              the model is not loaded, or the service is stopping
+      │    ├─ Overloaded            more waits already than may
+      │    └─ GraphvizMissing       the program that draws the diagram is not installed
+      └─ DeadlineExceeded      504  the answer was not there in time
     """
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -61,6 +64,10 @@ class UnsupportedMediaType(ServiceError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class BatchFailed(ServiceError):
+    """The network failed at the batch that the request was in. Its cause is what was raised there."""
+
+
 class Unavailable(ServiceError):
     """The call cannot be answered at present."""
 
@@ -73,8 +80,20 @@ class NotReady(Unavailable):
     headers = MappingProxyType({"Retry-After": "1"})
 
 
+class Overloaded(Unavailable):
+    """More waits already than may."""
+
+    headers = MappingProxyType({"Retry-After": "1"})
+
+
 class GraphvizMissing(Unavailable):
     """The program that draws the diagram is not installed."""
+
+
+class DeadlineExceeded(ServiceError):
+    """The answer was not there in time."""
+
+    status = HTTPStatus.GATEWAY_TIMEOUT
 
 
 def problem_of(error: Exception) -> Problem:

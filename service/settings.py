@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 ENVIRONMENT_PREFIX = "SERVICE_"
+
+# What is left of `drain_timeout_s` for the network to end its last call, after callers were answered or given up.
+LAST_CALL_S = 0.5
 
 Device = Literal["auto", "cpu", "gpu"]
 
@@ -38,12 +41,39 @@ class ServiceSettings(BaseSettings):
         Device,
         Field(description="where the network runs; gpu refuses to start without one, auto takes one if there is"),
     ] = "auto"
+    inference_threads: Annotated[
+        int, Field(ge=1, description="TensorFlow's threads; one leaves the other cores to the event loop and to workers")
+    ] = 1
+    max_batch_size: Annotated[
+        int, Field(ge=1, le=1024, description="most pictures that share one call of the network")
+    ] = 64
+    batch_wait_ms: Annotated[
+        float, Field(ge=0, le=1000, description="how long a picture may wait for company when the network is idle")
+    ] = 0.0
+    max_queue_size: Annotated[
+        int, Field(ge=1, description="most pictures that may wait for the network; past it the answer is 503")
+    ] = 256
+    request_timeout_s: Annotated[
+        float, Field(gt=0, description="how long a picture that was read may take to be answered; past it 504")
+    ] = 10.0
+    drain_timeout_s: Annotated[
+        float, Field(ge=1, description="how long a service that is told to stop may go on with what it accepted")
+    ] = 30.0
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000
     max_batch_pictures: Annotated[int, Field(ge=1, description="most pictures in one /predict/batch request")] = 64
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="least severe kind of line that is logged")
     ] = "info"
+
+    @model_validator(mode="after")
+    def _a_batch_fits_the_queue(self) -> Self:
+        if self.max_queue_size < self.max_batch_pictures:
+            raise ValueError(
+                f"--max-queue-size {self.max_queue_size} has no room for the {self.max_batch_pictures} pictures that "
+                "--max-batch-pictures lets one request bring"
+            )
+        return self
 
     @field_validator("class_names", mode="before")
     @classmethod

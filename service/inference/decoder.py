@@ -1,15 +1,19 @@
-"""From an encoded picture to the network's input, without holding up the event loop. Knows no HTTP and no Keras."""
+"""From an encoded picture to the pixels that the network sees, without holding up the event loop. Knows no HTTP and no Keras."""
+
+import asyncio
+import time
 
 from anyio import CapacityLimiter, to_thread
-from PIL import Image
 
 from models.card import PictureInput
-from models.picture import NetworkInput, open_picture, prepare, scaled
+from models.picture import Pixels, open_picture, plain_pixels, prepare
+from service.errors import DeadlineExceeded, Overloaded
 
 # Up to about this size, decoding takes less time than handing the work to a thread and back.
 SMALL_PICTURE_PIXELS = 128 * 128
-# Each decoder at work holds one decoded picture of up to max_pixels.
+# Each decoder at work holds one decoded picture of up to max_pixels, each picture that waits its encoded bytes.
 DECODERS = 2
+MOST_WAITING = 32
 
 
 class Decoder:
@@ -19,13 +23,22 @@ class Decoder:
         self._max_pixels = max_pixels
         self._limiter = CapacityLimiter(DECODERS)
 
-    async def network_input(self, content: bytes, wanted: PictureInput) -> NetworkInput:
-        """One picture as float32 (height, width, channels). Raises PictureError."""
+    async def pixels(self, content: bytes, wanted: PictureInput, deadline: float) -> Pixels:
+        """One picture as the network sees it, uint8 (height, width, channels). `deadline` is a time of `time.monotonic()`.
+
+        Raises PictureError, Overloaded where too many large pictures wait, or DeadlineExceeded where one waits too long.
+        """
+        pixels = plain_pixels(content, wanted)
+        if pixels is not None:
+            return pixels
         picture = open_picture(content, self._max_pixels)
         if picture.width * picture.height <= SMALL_PICTURE_PIXELS:
-            return _decode(picture, wanted)
-        return await to_thread.run_sync(_decode, picture, wanted, limiter=self._limiter)
+            return prepare(picture, wanted)
+        if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
+            raise Overloaded(f"{MOST_WAITING} large pictures wait to be decoded; send the request again later")
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await to_thread.run_sync(prepare, picture, wanted, limiter=self._limiter)
+        except TimeoutError:
+            raise DeadlineExceeded("the picture was not decoded in time; send it again later, or a smaller one") from None
 
-
-def _decode(picture: Image.Image, wanted: PictureInput) -> NetworkInput:
-    return scaled(prepare(picture, wanted), wanted)

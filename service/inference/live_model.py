@@ -1,15 +1,17 @@
-"""The model that answers now: whether it is ready, and the one thread on which it runs. Knows no HTTP and no Keras."""
+"""The model that answers now, and whether it is ready. Knows no HTTP and no Keras."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
-from models.card import ModelCard
-from models.picture import NetworkInput
-from service.errors import NotReady
+import numpy as np
 
-Result = TypeVar("Result")
+from models.card import ModelCard
+from models.picture import NetworkInput, Pixels, scaled
+from service.inference.batcher import Batcher, BatchLimits
+
+Value = TypeVar("Value")
 
 
 class LoadedClassifier(Protocol):
@@ -25,12 +27,13 @@ class LoadedClassifier(Protocol):
 
 
 class LiveModel:
-    """Runs a classifier on one thread of its own, so that the event loop never waits for it."""
+    """A classifier behind a batcher: all that runs the network runs on the batcher's one thread."""
 
-    def __init__(self, classifier: LoadedClassifier) -> None:
+    def __init__(self, classifier: LoadedClassifier, limits: BatchLimits, timeout_s: float) -> None:
+        """Requests are to be answered within `timeout_s`. Must be made on a running event loop."""
         self._classifier = classifier
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="network")
-        self.ready = True
+        self._timeout_s = timeout_s
+        self._batcher = Batcher(self._probabilities, limits)
 
     @property
     def card(self) -> ModelCard:
@@ -42,23 +45,40 @@ class LiveModel:
         """The first 12 hex digits of the SHA-256 of the model's file."""
         return self._classifier.version
 
-    async def predict(self, batch: NetworkInput) -> Any:
-        """Probabilities, float32 (rows, classes), of float32 pictures (rows, height, width, channels).
+    @property
+    def ready(self) -> bool:
+        """Whether pictures are taken."""
+        return self._batcher.open
 
-        Raises NotReady once the service is stopping.
+    @property
+    def backed_up(self) -> bool:
+        """Whether a picture that comes now has to wait for longer than one call of the network."""
+        return self._batcher.backed_up
+
+    def check_room(self, pictures: int = 1) -> None:
+        """Find out before any work is put into them whether `pictures` would be taken. Raises Overloaded, NotReady."""
+        self._batcher.check_room(pictures)
+
+    def deadline(self) -> float:
+        """The time, of `time.monotonic()`, until which a request that comes now is to be answered."""
+        return time.monotonic() + self._timeout_s
+
+    def predict(self, pictures: Sequence[Pixels], deadline: float) -> asyncio.Future[list[list[float]]]:
+        """For each picture, uint8 (height, width, channels) as the network is to see it, its probabilities by class. Cancel the future to give up.
+
+        Raises Overloaded or NotReady at once; the future may raise DeadlineExceeded or BatchFailed.
         """
-        return await self._on_worker(lambda: self._classifier.predict(batch))
+        return self._batcher.submit(pictures, deadline)
 
-    async def inspect(self, function: Callable[[Any], Result]) -> Result:
-        """What `function` says of the Keras network, called on the network's own thread."""
-        return await self._on_worker(lambda: function(self._classifier.network))
+    async def inspect(self, function: Callable[[Any], Value]) -> Value:
+        """What `function` says of the Keras network, called on the network's own thread. Raises as `predict` does."""
+        return await self._batcher.run(lambda: function(self._classifier.network), self.deadline())
 
-    def close(self) -> None:
-        """Take nothing new, finish what was begun, and end the thread."""
-        self.ready = False
-        self._worker.shutdown(wait=True)
+    async def close(self, timeout_s: float) -> None:
+        """Take nothing new, answer what was accepted within `timeout_s`, and end the thread."""
+        await self._batcher.close(timeout_s)
 
-    async def _on_worker(self, call: Callable[[], Result]) -> Result:
-        if not self.ready:
-            raise NotReady("the service is stopping; send the request again to another one, or later")
-        return await asyncio.get_running_loop().run_in_executor(self._worker, call)
+    def _probabilities(self, pictures: list[Pixels]) -> list[list[float]]:
+        batch = scaled(np.stack(pictures), self._classifier.card.input)
+        probabilities: list[list[float]] = self._classifier.predict(batch).tolist()
+        return probabilities

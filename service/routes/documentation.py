@@ -16,7 +16,8 @@ _DETAILS = {
     415: "the content is not a picture in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
     422: "the PNG picture cannot be decoded: it is damaged or cut short",
     500: "the service failed at this request; its log says more",
-    503: "the service is stopping; send the request again to another one, or later",
+    503: "256 pictures wait for the network and at most 256 may; send the request again later",
+    504: "the network did not come to this request in time; send it again later",
 }
 
 _BINARY = {"type": "string", "format": "binary"}

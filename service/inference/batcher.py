@@ -1,0 +1,257 @@
+"""Many waiting callers share one call of a function: a queue bounded in rows, deadlines, and one worker thread.
+
+Knows neither Keras nor HTTP: rows go in, as many results come out. The public methods belong to the event loop that
+the batcher was made on; `_work` and what it calls run on the worker thread. The two meet in `_inbox` and in
+`call_soon_threadsafe`, and nowhere else.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from service.errors import BatchFailed, DeadlineExceeded, NotReady, Overloaded
+from service.logs import LOGGER
+
+Row = TypeVar("Row")
+Result = TypeVar("Result")
+Value = TypeVar("Value")
+
+log = logging.getLogger(LOGGER)
+
+
+class BatchLimits(NamedTuple):
+    """How many rows one call may have, how many may wait, and how many seconds a row waits for company."""
+
+    batch_rows: int
+    queue_rows: int
+    wait_s: float = 0.0
+
+
+class _Request:
+    """What one caller waits for: the results of all its rows, whole once none is missing."""
+
+    __slots__ = ("answer", "arrived", "deadline", "missing", "results", "timer")
+
+    def __init__(self, answer: asyncio.Future[Any], rows: int, arrived: float, deadline: float) -> None:
+        self.answer = answer
+        self.arrived = arrived
+        self.deadline = deadline
+        self.missing = rows
+        self.results: list[Any] = [None] * rows
+        self.timer: asyncio.TimerHandle
+
+
+class _Entry(NamedTuple):
+    """On its way to the worker: the `index`-th row of a request, or else something to be called between batches."""
+
+    request: _Request
+    index: int
+    row: Any
+    call: Callable[[], Any] | None
+
+
+class _Outcome(NamedTuple):
+    """On its way back: what became of an entry."""
+
+    entry: _Entry
+    result: Any = None
+    error: BaseException | None = None
+
+
+class Batcher(Generic[Row, Result]):
+    """Gathers rows while the worker is busy, and hands it all that wait, up to `batch_rows`, as soon as it is free."""
+
+    def __init__(self, function: Callable[[list[Row]], Sequence[Result]], limits: BatchLimits) -> None:
+        """`function` is given 1 to `batch_rows` rows and returns one result for each, in order.
+
+        Only the worker thread calls it. The batcher must be made on a running event loop.
+        """
+        self._function = function
+        self._limits = limits
+        self._loop = asyncio.get_running_loop()
+        self._inbox: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._unanswered: set[_Request] = set()
+        self._ended = asyncio.Event()
+        self.open = True
+        self.waiting_rows = 0
+        self._worker = Thread(target=self._work, name="batcher", daemon=True)
+        self._worker.start()
+
+    @property
+    def backed_up(self) -> bool:
+        """Whether a row that comes now has to wait for more than the batch that is being worked on."""
+        return self.waiting_rows > self._limits.batch_rows
+
+    def check_room(self, rows: int) -> None:
+        """Find out, before any work is put into them, whether `rows` would be taken now.
+
+        Raises Overloaded where they would not fit into the queue, NotReady once the batcher is closed.
+        """
+        if not self.open:
+            raise NotReady("the service is stopping; send the request again to another one, or later")
+        if self.waiting_rows + rows > self._limits.queue_rows:
+            raise Overloaded(
+                f"{self.waiting_rows} pictures wait for the network and at most {self._limits.queue_rows} may; "
+                "send the request again later"
+            )
+
+    def submit(self, rows: Sequence[Row], deadline: float) -> asyncio.Future[list[Result]]:
+        """One result for each of `rows`, in order: all of them, or none and an error. Cancel it to give up.
+
+        `deadline` is a time of `time.monotonic()`. Raises Overloaded or NotReady at once. The future may raise
+        DeadlineExceeded, BatchFailed where `function` failed, or NotReady where the batcher was closed meanwhile.
+        """
+        request = self._accept(len(rows), deadline)
+        for index, row in enumerate(rows):
+            self._inbox.put(_Entry(request, index, row, None))
+        return request.answer
+
+    async def run(self, call: Callable[[], Value], deadline: float) -> Value:
+        """What `call` returns or raises, run on the worker thread; one such call at most between two batches.
+
+        Counts as one row. Raises as `submit` does.
+        """
+        request = self._accept(1, deadline)
+        self._inbox.put(_Entry(request, 0, None, call))
+        (value,) = await request.answer
+        return value  # type: ignore[no-any-return]
+
+    async def close(self, timeout_s: float) -> None:
+        """Take nothing new, answer what was accepted, and end the worker; give up on all of it after `timeout_s`."""
+        self.open = False
+        self._inbox.put(None)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._ended.wait()
+        except TimeoutError:
+            log.error("the network still works after %g s; %d requests are given up", timeout_s, len(self._unanswered))  # noqa: TRY400
+            for request in self._unanswered:
+                _fail(request, NotReady("the service stopped before the network came to this request"))
+
+    def _accept(self, rows: int, deadline: float) -> _Request:
+        self.check_room(rows)
+        now = time.monotonic()
+        request = _Request(self._loop.create_future(), rows, now, deadline)
+        request.timer = self._loop.call_later(max(0.0, deadline - now), _expire, request)
+        self._unanswered.add(request)
+        self.waiting_rows += rows
+        return request
+
+    def _settle(self, outcomes: list[_Outcome]) -> None:
+        """Hand the worker's outcomes to those who wait for them. On the event loop."""
+        self.waiting_rows -= len(outcomes)
+        for entry, result, error in outcomes:
+            request = entry.request
+            request.results[entry.index] = result
+            request.missing -= 1
+            if error is not None:
+                _fail(request, error)
+            if not request.missing:
+                self._unanswered.discard(request)
+                request.timer.cancel()
+                if not request.answer.done():
+                    request.answer.set_result(request.results)
+
+    def _work(self) -> None:
+        rows: deque[_Entry] = deque()
+        calls: deque[_Entry] = deque()
+        closing = False
+        while not (closing and not rows and not calls):
+            closing = self._gather(rows, calls, closing) or closing
+            if rows:
+                self._tell(self._settle, self._run_batch(rows))
+            if calls:
+                self._tell(self._settle, [_run_call(calls.popleft())])
+        self._tell(self._ended.set)
+
+    def _gather(self, rows: deque[_Entry], calls: deque[_Entry], closing: bool) -> bool:
+        """Move what has come in to `rows` and `calls`; wait where there is nothing. True where the end has come in."""
+        while True:
+            try:
+                if closing or calls or len(rows) >= self._limits.batch_rows:
+                    entry = self._inbox.get_nowait()
+                elif not rows:
+                    entry = self._inbox.get()
+                else:
+                    start = rows[0].request.arrived + self._limits.wait_s
+                    entry = self._inbox.get(timeout=max(0.0, start - time.monotonic()))
+            except Empty:
+                return False
+            if entry is None:
+                return True
+            (rows if entry.call is None else calls).append(entry)
+
+    def _run_batch(self, rows: deque[_Entry]) -> list[_Outcome]:
+        """Take the first rows whose callers still wait, call the function once, and say what became of each row."""
+        batch: list[_Entry] = []
+        given_up: list[_Outcome] = []
+        now = time.monotonic()
+        while rows and len(batch) < self._limits.batch_rows:
+            entry = rows.popleft()
+            if entry.request.answer.done() or entry.request.deadline <= now:
+                given_up.append(_Outcome(entry, error=_too_late()))
+            else:
+                batch.append(entry)
+        if not batch:
+            return given_up
+        try:
+            results = self._call_function(batch)
+        except BaseException as error:  # whatever it is: the callers are told, and the worker lives on
+            log.exception("a batch of %d rows failed", len(batch))
+            if len(batch) == 1:
+                return [*given_up, _failed(batch[0], error)]
+            # One of them may be at fault: no row shall fail for its neighbours.
+            return [*given_up, *map(self._run_alone, batch)]
+        return [*given_up, *map(_Outcome, batch, results)]
+
+    def _run_alone(self, entry: _Entry) -> _Outcome:
+        try:
+            return _Outcome(entry, *self._call_function([entry]))
+        except BaseException as error:
+            log.error("a row of that batch failed alone, too: %s", error)  # noqa: TRY400 - as the batch, told above
+            return _failed(entry, error)
+
+    def _call_function(self, batch: list[_Entry]) -> Sequence[Result]:
+        results = self._function([entry.row for entry in batch])
+        if len(results) != len(batch):
+            raise RuntimeError(f"{len(results)} results came back for {len(batch)} rows")
+        return results
+
+    def _tell(self, function: Callable[..., None], *given: object) -> None:
+        """Have `function` called on the event loop, unless that has been closed over a worker that was given up."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(function, *given)
+
+
+def _run_call(entry: _Entry) -> _Outcome:
+    if entry.call is None or entry.request.answer.done():
+        return _Outcome(entry, error=_too_late())
+    try:
+        return _Outcome(entry, entry.call())
+    except BaseException as error:
+        return _Outcome(entry, error=error)
+
+
+def _failed(entry: _Entry, cause: BaseException) -> _Outcome:
+    # Each caller gets an error of its own: raising one and the same in many tasks would mix their tracebacks.
+    error = BatchFailed("the service failed at this request; its log says more")
+    error.__cause__ = cause
+    return _Outcome(entry, error=error)
+
+
+def _fail(request: _Request, error: BaseException) -> None:
+    if not request.answer.done():
+        request.answer.set_exception(error)
+
+
+def _expire(request: _Request) -> None:
+    _fail(request, _too_late())
+
+
+def _too_late() -> DeadlineExceeded:
+    return DeadlineExceeded("the network did not come to this request in time; send it again later")
