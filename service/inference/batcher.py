@@ -74,7 +74,7 @@ class Batcher(Generic[Row, Result]):
         self._function = function
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._inbox: SimpleQueue[_Entry | None] = SimpleQueue()
+        self._inbox: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._unanswered: set[_Request] = set()
         self._ended = asyncio.Event()
         self.open = True
@@ -107,8 +107,7 @@ class Batcher(Generic[Row, Result]):
         DeadlineExceeded, BatchFailed where `function` failed, or NotReady where the batcher was closed meanwhile.
         """
         request = self._accept(len(rows), deadline)
-        for index, row in enumerate(rows):
-            self._inbox.put(_Entry(request, index, row, None))
+        self._inbox.put([_Entry(request, index, row, None) for index, row in enumerate(rows)])
         return request.answer
 
     async def run(self, call: Callable[[], Value], deadline: float) -> Value:
@@ -117,7 +116,7 @@ class Batcher(Generic[Row, Result]):
         Counts as one row. Raises as `submit` does.
         """
         request = self._accept(1, deadline)
-        self._inbox.put(_Entry(request, 0, None, call))
+        self._inbox.put([_Entry(request, 0, None, call)])
         (value,) = await request.answer
         return value  # type: ignore[no-any-return]
 
@@ -174,17 +173,17 @@ class Batcher(Generic[Row, Result]):
         while True:
             try:
                 if closing or calls or len(rows) >= self._limits.batch_rows:
-                    entry = self._inbox.get_nowait()
+                    entries = self._inbox.get_nowait()
                 elif not rows:
-                    entry = self._inbox.get()
+                    entries = self._inbox.get()
                 else:
                     start = rows[0].request.arrived + self._limits.wait_s
-                    entry = self._inbox.get(timeout=max(0.0, start - time.monotonic()))
+                    entries = self._inbox.get(timeout=max(0.0, start - time.monotonic()))
             except Empty:
                 return False
-            if entry is None:
+            if entries is None:
                 return True
-            (rows if entry.call is None else calls).append(entry)
+            (rows if entries[0].call is None else calls).extend(entries)
 
     def _run_batch(self, rows: deque[_Entry]) -> list[_Outcome]:
         """Take the first rows whose callers still wait, call the function once, and say what became of each row."""

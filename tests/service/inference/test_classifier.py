@@ -1,6 +1,7 @@
 """Loading, warming and calling real Keras models: the shipped one, a notebook's, and ones that do not fit."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -11,7 +12,7 @@ from keras import layers
 
 from models.card import ModelFileError, read_card, write_card
 from models.picture import scaled
-from service.inference.classifier import BATCH_SIZES, DeviceError, load_classifier
+from service.inference.classifier import DeviceError, batch_sizes, limit_threads, load_classifier
 from service.settings import Device
 from tests.fakes import FakeClassifier
 from tests.samples import SAMPLE_FILES, label_of, needs_full_set, pixels_of
@@ -33,7 +34,7 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_answers_equal_kerass_own_whatever_the_batch_size(shipped_model: Path) -> None:
-    classifier, _ = load_classifier(shipped_model, "cpu", ())
+    classifier, _ = load_classifier(shipped_model, "cpu", (), 64)
     pictures = sample_input()
     expected = keras.saving.load_model(shipped_model).predict(pictures, verbose=0)
     for rows in (1, 3, 64, 65, 200):
@@ -44,7 +45,7 @@ def test_answers_equal_kerass_own_whatever_the_batch_size(shipped_model: Path) -
 
 
 def test_the_shipped_model_is_right_about_most_real_pictures(shipped_model: Path) -> None:
-    classifier, source = load_classifier(shipped_model, "auto", ())
+    classifier, source = load_classifier(shipped_model, "auto", (), 64)
     answers = classifier.predict(sample_input()).argmax(axis=1)
     right = answers == [label_of(file) for file in SAMPLE_FILES]
     assert right.mean() > 0.88
@@ -53,7 +54,7 @@ def test_the_shipped_model_is_right_about_most_real_pictures(shipped_model: Path
 
 @needs_full_set
 def test_the_shipped_model_is_as_good_as_its_card_says(shipped_model: Path) -> None:
-    classifier, _ = load_classifier(shipped_model, "cpu", ())
+    classifier, _ = load_classifier(shipped_model, "cpu", (), 64)
     card, split = read_card(shipped_model), load_fashion_mnist(None, 0.2, 42)
     assert card is not None
     assert card.evaluation is not None
@@ -63,16 +64,44 @@ def test_the_shipped_model_is_as_good_as_its_card_says(shipped_model: Path) -> N
     assert split.sha256 == card.data.sha256
 
 
-def test_serving_compiles_nothing_after_the_warm_up(shipped_model: Path) -> None:
-    classifier, _ = load_classifier(shipped_model, "cpu", ())
-    traces = classifier._call.experimental_get_tracing_count()
-    for rows in (*BATCH_SIZES, 5, 100):
-        classifier.predict(np.zeros((rows, 28, 28, 1), np.float32))
-    assert classifier._call.experimental_get_tracing_count() == traces == 1
+@pytest.mark.parametrize(
+    ("largest", "sizes"), [(1, (1,)), (2, (1, 2)), (64, (1, 2, 4, 8, 16, 32, 64)), (48, (1, 2, 4, 8, 16, 32, 48))]
+)
+def test_batches_double_in_size_up_to_the_largest(largest: int, sizes: tuple[int, ...]) -> None:
+    assert batch_sizes(largest) == sizes
+
+
+def test_only_the_warmed_batch_sizes_ever_reach_the_network(
+    shipped_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classifier, _ = load_classifier(shipped_model, "cpu", (), 16)
+    seen: list[int] = []
+    call = classifier._call
+
+    def noted(batch: tf.Tensor) -> tf.Tensor:
+        seen.append(batch.shape[0])
+        return call(batch)
+
+    monkeypatch.setattr(classifier, "_call", noted)
+    classifier.warm()
+    assert seen == [1, 2, 4, 8, 16]
+    del seen[:]
+    for rows in range(1, 40):
+        assert len(classifier.predict(np.zeros((rows, 28, 28, 1), np.float32))) == rows
+    assert set(seen) == {1, 2, 4, 8, 16}
+
+
+def test_threads_are_limited_before_tensorflow_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, int] = {}
+    for kind in ("intra", "inter"):
+        name = f"set_{kind}_op_parallelism_threads"
+        monkeypatch.setattr(tf.config.threading, name, partial(given.__setitem__, kind))
+    limit_threads(3)
+    assert given == {"intra": 3, "inter": 3}
 
 
 def test_a_notebooks_file_is_served_without_a_card(bare_model_file: Path) -> None:
-    classifier, source = load_classifier(bare_model_file, "cpu", ())
+    classifier, source = load_classifier(bare_model_file, "cpu", (), 64)
     assert classifier.card.name == "from-notebook"
     assert classifier.card.input.model_dump() == {
         "height": 8, "width": 8, "channels": 3, "scale": 1 / 255, "preparation": "resize",
@@ -82,20 +111,20 @@ def test_a_notebooks_file_is_served_without_a_card(bare_model_file: Path) -> Non
 
 
 def test_class_names_can_be_given_for_a_file_without_a_card(bare_model_file: Path) -> None:
-    classifier, source = load_classifier(bare_model_file, "cpu", ("red", "green", "blue"))
+    classifier, source = load_classifier(bare_model_file, "cpu", ("red", "green", "blue"), 64)
     assert classifier.card.class_names == ("red", "green", "blue")
     assert "settings" in source
 
 
 def test_a_network_that_rescales_itself_is_given_plain_pixels(save: Callable[..., Path]) -> None:
     path = save(keras.Input((4, 4, 1)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2, "softmax"))
-    classifier, _ = load_classifier(path, "cpu", ())
+    classifier, _ = load_classifier(path, "cpu", (), 64)
     assert classifier.card.input.scale == 1
 
 
 def test_a_network_of_grey_pictures_without_a_channel_axis_is_served(save: Callable[..., Path]) -> None:
     path = save(keras.Input((28, 28)), layers.Flatten(), layers.Dense(10, "softmax"))
-    classifier, _ = load_classifier(path, "cpu", ())
+    classifier, _ = load_classifier(path, "cpu", (), 64)
     pictures = sample_input()[:3]
     expected = keras.saving.load_model(path).predict(pictures[..., 0], verbose=0)
     assert np.abs(classifier.predict(pictures) - expected).max() < 1e-5
@@ -107,7 +136,7 @@ def test_a_functional_network_is_served(tmp_path: Path) -> None:
     pooled = layers.GlobalAveragePooling2D()(layers.Add()([left, right]))
     path = tmp_path / "functional.h5"
     keras.Model(picture, layers.Dense(2, "softmax")(pooled)).save(path)
-    classifier, _ = load_classifier(path, "cpu", ())
+    classifier, _ = load_classifier(path, "cpu", (), 64)
     assert classifier.predict(np.zeros((1, 6, 6, 3), np.float32)).shape == (1, 2)
 
 
@@ -127,7 +156,7 @@ def test_a_network_of_another_kind_is_refused(
     save: Callable[..., Path], stack: tuple[layers.Layer, ...], reason: str
 ) -> None:
     with pytest.raises(ModelFileError, match=reason):
-        load_classifier(save(*stack), "cpu", ())
+        load_classifier(save(*stack), "cpu", (), 64)
 
 
 def test_a_network_of_two_inputs_is_refused(tmp_path: Path) -> None:
@@ -135,7 +164,7 @@ def test_a_network_of_two_inputs_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "two.h5"
     keras.Model(inputs, layers.Dense(2, "softmax")(layers.Flatten()(layers.Add()(inputs)))).save(path)
     with pytest.raises(ModelFileError, match="one input"):
-        load_classifier(path, "cpu", ())
+        load_classifier(path, "cpu", (), 64)
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
@@ -143,7 +172,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     network.set_weights([weight * np.nan for weight in network.get_weights()])
     network.save(tmp_path / "nan.h5")
     with pytest.raises(ModelFileError, match="weights are numbers"):
-        load_classifier(tmp_path / "nan.h5", "cpu", ())
+        load_classifier(tmp_path / "nan.h5", "cpu", (), 64)
 
 
 def test_a_lambda_layer_is_never_run(tmp_path: Path) -> None:
@@ -152,18 +181,18 @@ def test_a_lambda_layer_is_never_run(tmp_path: Path) -> None:
     )
     network.save(tmp_path / "lambda.h5")
     with pytest.raises(ModelFileError, match="without Lambda or custom layers"):
-        load_classifier(tmp_path / "lambda.h5", "cpu", ())
+        load_classifier(tmp_path / "lambda.h5", "cpu", (), 64)
 
 
 def test_a_card_that_does_not_fit_its_network_is_refused(model_file: Path) -> None:
     write_card(model_file, FakeClassifier.card_for(8, 9, 3))
     with pytest.raises(ModelFileError, match=r"\(8, 9, 3, 3\), but the network has \(8, 8, 3, 3\)"):
-        load_classifier(model_file, "cpu", ())
+        load_classifier(model_file, "cpu", (), 64)
 
 
 def test_too_few_class_names_are_refused(bare_model_file: Path) -> None:
     with pytest.raises(ModelFileError, match="as many class names"):
-        load_classifier(bare_model_file, "cpu", ("red", "green"))
+        load_classifier(bare_model_file, "cpu", ("red", "green"), 64)
 
 
 @pytest.mark.parametrize(("device", "name"), [("auto", "Fast GPU"), ("gpu", "Fast GPU"), ("cpu", "CPU")])
@@ -176,7 +205,7 @@ def test_a_gpu_is_taken_where_there_is_one_and_its_memory_on_demand(
     experimental = tf.config.experimental
     monkeypatch.setattr(experimental, "set_memory_growth", lambda *given: done.append(("growth", *given)))
     monkeypatch.setattr(experimental, "get_device_details", lambda _gpu: {"device_name": "Fast GPU"})
-    classifier, _ = load_classifier(shipped_model, device, ())
+    classifier, _ = load_classifier(shipped_model, device, (), 64)
     assert classifier.device == name
     assert done == ([("visible", [], "GPU")] if device == "cpu" else [("growth", "gpu 0", True)])
 
@@ -184,4 +213,4 @@ def test_a_gpu_is_taken_where_there_is_one_and_its_memory_on_demand(
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_missed(shipped_model: Path) -> None:
     with pytest.raises(DeviceError, match="use --device auto"):
-        load_classifier(shipped_model, "gpu", ())
+        load_classifier(shipped_model, "gpu", (), 64)

@@ -1,34 +1,45 @@
-"""Decoding: small pictures at once, large ones off the event loop, errors passed on."""
+"""Decoding: small pictures at once, large ones off the event loop and a bounded number of them, errors passed on."""
 
 import asyncio
 import threading
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from models.card import PictureInput
-from models.picture import BrokenPicture, TooManyPixels
+from models.picture import BrokenPicture, Pixels, TooManyPixels
+from service.errors import DeadlineExceeded, Overloaded
 from service.inference import decoder as decoder_module
-from service.inference.decoder import Decoder
+from service.inference.decoder import DECODERS, MOST_WAITING, Decoder
 from tests.samples import encoded
 
 WANTED = PictureInput(height=4, width=4, channels=1, scale=1 / 255)
+LARGE = encoded(Image.new("L", (600, 600), 200))
+
+
+def soon() -> float:
+    return time.monotonic() + 60
 
 
 def threads_of_decoding(monkeypatch: pytest.MonkeyPatch, content: bytes) -> set[int]:
     threads = set()
-    decode = decoder_module._decode
+    prepare = decoder_module.prepare
 
-    def noted(picture: Image.Image, wanted: PictureInput) -> np.ndarray:
+    def noted(picture: Image.Image, wanted: PictureInput) -> Pixels:
         threads.add(threading.get_ident())
-        return decode(picture, wanted)
+        return prepare(picture, wanted)
 
-    monkeypatch.setattr(decoder_module, "_decode", noted)
-    values = asyncio.run(Decoder(1_000_000).network_input(content, WANTED))
-    assert values.shape == (4, 4, 1)
-    assert values.dtype == np.float32
+    monkeypatch.setattr(decoder_module, "prepare", noted)
+    pixels = asyncio.run(Decoder(1_000_000).pixels(content, WANTED, soon()))
+    assert pixels.shape == (4, 4, 1)
+    assert pixels.dtype == np.uint8
     return threads
+
+
+def test_a_picture_of_the_networks_own_size_needs_no_preparation(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert threads_of_decoding(monkeypatch, encoded(Image.new("L", (4, 4)))) == set()
 
 
 def test_a_small_picture_is_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,12 +47,36 @@ def test_a_small_picture_is_decoded_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_large_picture_leaves_the_event_loop_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert threading.get_ident() not in threads_of_decoding(monkeypatch, encoded(Image.new("L", (600, 600))))
+    assert threading.get_ident() not in threads_of_decoding(monkeypatch, LARGE)
 
 
 def test_what_is_wrong_with_a_picture_is_passed_on() -> None:
     noise = encoded(np.random.default_rng(0).integers(0, 255, (300, 300), np.uint8))
     with pytest.raises(TooManyPixels):
-        asyncio.run(Decoder(1000).network_input(noise, WANTED))
+        asyncio.run(Decoder(1000).pixels(noise, WANTED, soon()))
     with pytest.raises(BrokenPicture):
-        asyncio.run(Decoder(100_000).network_input(noise[:-5000], WANTED))
+        asyncio.run(Decoder(100_000).pixels(noise[:-5000], WANTED, soon()))
+
+
+def test_large_pictures_that_wait_are_bounded_in_number_and_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def slow(picture: Image.Image, wanted: PictureInput) -> Pixels:
+        go_on.wait()
+        return np.zeros((4, 4, 1), np.uint8)
+
+    async def scenario() -> None:
+        decoder = Decoder(1_000_000)
+        tasks = [asyncio.create_task(decoder.pixels(LARGE, WANTED, soon())) for _ in range(DECODERS + MOST_WAITING - 1)]
+        await asyncio.sleep(0)
+        with pytest.raises(DeadlineExceeded, match="not decoded in time"):
+            await decoder.pixels(LARGE, WANTED, time.monotonic() - 1)
+        tasks.append(asyncio.create_task(decoder.pixels(LARGE, WANTED, soon())))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded, match="wait to be decoded"):
+            await decoder.pixels(LARGE, WANTED, soon())
+        go_on.set()
+        assert len(await asyncio.gather(*tasks)) == DECODERS + MOST_WAITING
+
+    monkeypatch.setattr(decoder_module, "prepare", slow)
+    asyncio.run(scenario())

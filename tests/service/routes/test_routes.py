@@ -18,14 +18,14 @@ from tests.service.routes.test_predict import assert_problem
 
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[TestClient]:
-    classifier, _ = load_classifier(SHIPPED_MODEL, "cpu", ())
+    classifier, _ = load_classifier(SHIPPED_MODEL, "cpu", (), 64)
     with TestClient(create_app(ServiceSettings(), classifier)) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def bare(bare_model_file) -> Iterator[TestClient]:
-    classifier, _ = load_classifier(bare_model_file, "cpu", ())
+    classifier, _ = load_classifier(bare_model_file, "cpu", (), 64)
     with TestClient(create_app(ServiceSettings(), classifier)) as client:
         yield client
 
