@@ -42,7 +42,8 @@ class ServiceSettings(BaseSettings):
         Field(description="where the network runs; gpu refuses to start without one, auto takes one if there is"),
     ] = "auto"
     inference_threads: Annotated[
-        int, Field(ge=1, description="TensorFlow's threads; one leaves the other cores to the event loop and to workers")
+        int,
+        Field(ge=1, description="TensorFlow's threads; one leaves the other cores to the event loop and workers"),
     ] = 1
     max_batch_size: Annotated[
         int, Field(ge=1, le=1024, description="most pictures that share one call of the network")

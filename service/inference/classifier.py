@@ -15,8 +15,9 @@ Probabilities = npt.NDArray[np.float32]
 
 
 def batch_sizes(largest: int) -> tuple[int, ...]:
-    """1, 2, 4 and so on up to `largest`. Each new batch size costs a new oneDNN primitive: all batches have one of these
-    sizes, padded where they have fewer rows, and each is warmed.
+    """1, 2, 4 and so on up to `largest`: the sizes of batches that are warmed, and to which all others are padded.
+
+    Each new size costs a retrace or a new oneDNN primitive.
     """
     return (*(2**power for power in range((largest - 1).bit_length())), largest)
 
@@ -31,9 +32,7 @@ class Classifier:
     Everything here must be called from one thread, except the plain attributes.
     """
 
-    def __init__(
-        self, network: keras.Model, card: ModelCard, version: str, device: str, max_batch_size: int
-    ) -> None:
+    def __init__(self, network: keras.Model, card: ModelCard, version: str, device: str, max_batch_size: int) -> None:
         self.batch_sizes = batch_sizes(max_batch_size)
         self.network = network
         self.card = card
@@ -95,9 +94,9 @@ def limit_threads(count: int) -> None:
 def load_classifier(
     path: Path, device: Device, class_names: tuple[str, ...], max_batch_size: int
 ) -> tuple[Classifier, str]:
-    """A classifier from the `.h5` at `path`, warmed for batches of 1 to `max_batch_size`, and where its card comes from.
+    """A classifier from the `.h5` at `path`, and in words where its card comes from.
 
-    `class_names` are used where the file has no card. Raises ModelFileError or DeviceError.
+    It is warmed for batches of 1 to `max_batch_size`. `class_names` are used where the file has no card. Raises ModelFileError or DeviceError.
     """
     card = read_card(path)
     device_name = _choose_device(device)

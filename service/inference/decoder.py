@@ -1,4 +1,4 @@
-"""From an encoded picture to the pixels that the network sees, without holding up the event loop. Knows no HTTP and no Keras."""
+"""From an encoded picture to the network's pixels, without holding up the event loop. Knows no HTTP and no Keras."""
 
 import asyncio
 import time
@@ -24,9 +24,10 @@ class Decoder:
         self._limiter = CapacityLimiter(DECODERS)
 
     async def pixels(self, content: bytes, wanted: PictureInput, deadline: float) -> Pixels:
-        """One picture as the network sees it, uint8 (height, width, channels). `deadline` is a time of `time.monotonic()`.
+        """One picture as the network sees it, uint8 (height, width, channels).
 
-        Raises PictureError, Overloaded where too many large pictures wait, or DeadlineExceeded where one waits too long.
+        `deadline` is a time of `time.monotonic()`. Raises PictureError, Overloaded where too many large pictures wait,
+        or DeadlineExceeded where one waits too long.
         """
         pixels = plain_pixels(content, wanted)
         if pixels is not None:
@@ -40,5 +41,6 @@ class Decoder:
             async with asyncio.timeout(deadline - time.monotonic()):
                 return await to_thread.run_sync(prepare, picture, wanted, limiter=self._limiter)
         except TimeoutError:
-            raise DeadlineExceeded("the picture was not decoded in time; send it again later, or a smaller one") from None
-
+            raise DeadlineExceeded(
+                "the picture was not decoded in time; send it again later, or a smaller one"
+            ) from None

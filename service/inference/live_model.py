@@ -64,8 +64,9 @@ class LiveModel:
         return time.monotonic() + self._timeout_s
 
     def predict(self, pictures: Sequence[Pixels], deadline: float) -> asyncio.Future[list[list[float]]]:
-        """For each picture, uint8 (height, width, channels) as the network is to see it, its probabilities by class. Cancel the future to give up.
+        """For each picture, uint8 (height, width, channels) as the network is to see it, its probabilities by class.
 
+        Cancel the future to give up.
         Raises Overloaded or NotReady at once; the future may raise DeadlineExceeded or BatchFailed.
         """
         return self._batcher.submit(pictures, deadline)

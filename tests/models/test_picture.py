@@ -1,11 +1,13 @@
 """How pictures become the network's input."""
 
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from models.card import PictureInput
-from models.picture import BrokenPicture, TooManyPixels, UnknownFormat, open_picture, prepare, scaled
+from models.picture import BrokenPicture, TooManyPixels, UnknownFormat, open_picture, plain_pixels, prepare, scaled
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, encoded, pixels_of
 
 GREY_28 = PictureInput(height=28, width=28, channels=1, scale=1 / 255)
@@ -125,3 +127,52 @@ def test_a_bomb_past_pillows_own_limit_is_refused() -> None:
     header[18:26] = (40_000).to_bytes(4, "little") * 2
     with pytest.raises(TooManyPixels, match="more than the 1,000,000 pixels"):
         open_picture(bytes(header), PLENTY)
+
+
+def test_a_plain_png_of_the_networks_own_kind_takes_the_short_way_to_the_same_pixels() -> None:
+    for file in SAMPLE_FILES:
+        pixels = plain_pixels(file.read_bytes(), GREY_28)
+        assert pixels is not None
+        assert pixels.dtype == np.uint8
+        assert np.array_equal(pixels, seen(file.read_bytes(), GREY_28))
+    colours = np.random.default_rng(0).integers(0, 255, (4, 4, 3), np.uint8)
+    short = plain_pixels(encoded(colours), RGB_4)
+    assert short is not None
+    assert np.array_equal(short, colours)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        encoded(Image.new("L", (5, 4))),
+        encoded(Image.new("RGB", (4, 4))),
+        encoded(Image.new("P", (4, 4))),
+        encoded(Image.fromarray(np.zeros((4, 4), np.uint16))),
+        encoded(Image.new("L", (4, 4)), "JPEG"),
+        encoded(Image.new("L", (4, 4)), transparency=0),
+        encoded(Image.new("L", (4, 4)), exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0"),
+        encoded(Image.new("L", (4, 4))) + b"more",
+        b"",
+    ],
+    ids=["size", "colour", "palette", "16 bits", "JPEG", "transparency", "EXIF", "trailing bytes", "nothing"],
+)
+def test_any_other_picture_takes_the_long_way(content: bytes) -> None:
+    assert plain_pixels(content, GREY_4) is None
+
+
+def test_the_short_way_takes_nothing_that_the_long_way_refuses() -> None:
+    random = np.random.default_rng(0)
+    taken = 0
+    for file in SAMPLE_FILES:
+        whole = file.read_bytes()
+        start, end = 41, len(whole) - 16
+        for _ in range(10):
+            compressed = bytearray(whole[start:end])
+            compressed[random.integers(len(compressed))] ^= 1 << random.integers(8)
+            checksum = zlib.crc32(b"IDAT" + compressed).to_bytes(4, "big")
+            damaged = whole[:start] + bytes(compressed) + checksum + whole[end + 4 :]
+            pixels = plain_pixels(damaged, GREY_28)
+            if pixels is not None:
+                taken += 1
+                assert np.array_equal(pixels, seen(damaged, GREY_28))
+    assert taken  # some damage does no harm: without any, nothing was compared

@@ -15,7 +15,7 @@ LIMITS = BatchLimits(batch_rows=4, queue_rows=10)
 
 
 class Held:
-    """A function of rows that begins when it is called and ends when it is allowed to; each result is the row times 10."""
+    """A function of rows that ends when it is allowed to; each result is the row times 10."""
 
     def __init__(self, *, held: bool = True) -> None:
         self.batches: list[list[int]] = []
@@ -142,7 +142,7 @@ def test_more_rows_than_the_queue_holds_are_refused_at_once_and_later_taken() ->
         function = Held()
         batcher = Batcher(function, LIMITS)
         taken = [batcher.submit([row] * 5, soon()) for row in (1, 2)]
-        with pytest.raises(Overloaded, match="10 pictures wait .* at most 10"):
+        with pytest.raises(Overloaded, match=r"10 pictures wait .* at most 10"):
             batcher.submit([3], soon())
         with pytest.raises(Overloaded):
             batcher.check_room(1)

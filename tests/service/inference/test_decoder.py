@@ -65,17 +65,23 @@ def test_large_pictures_that_wait_are_bounded_in_number_and_in_time(monkeypatch:
         go_on.wait()
         return np.zeros((4, 4, 1), np.uint8)
 
+    async def fill(decoder: Decoder, waiting: int) -> None:
+        while decoder._limiter.statistics().tasks_waiting < waiting:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+
     async def scenario() -> None:
         decoder = Decoder(1_000_000)
         tasks = [asyncio.create_task(decoder.pixels(LARGE, WANTED, soon())) for _ in range(DECODERS + MOST_WAITING - 1)]
-        await asyncio.sleep(0)
-        with pytest.raises(DeadlineExceeded, match="not decoded in time"):
-            await decoder.pixels(LARGE, WANTED, time.monotonic() - 1)
-        tasks.append(asyncio.create_task(decoder.pixels(LARGE, WANTED, soon())))
-        await asyncio.sleep(0)
-        with pytest.raises(Overloaded, match="wait to be decoded"):
-            await decoder.pixels(LARGE, WANTED, soon())
-        go_on.set()
+        try:
+            await fill(decoder, MOST_WAITING - 1)
+            with pytest.raises(DeadlineExceeded, match="not decoded in time"):
+                await decoder.pixels(LARGE, WANTED, time.monotonic() - 1)
+            tasks.append(asyncio.create_task(decoder.pixels(LARGE, WANTED, soon())))
+            await fill(decoder, MOST_WAITING)
+            with pytest.raises(Overloaded, match="wait to be decoded"):
+                await decoder.pixels(LARGE, WANTED, soon())
+        finally:
+            go_on.set()
         assert len(await asyncio.gather(*tasks)) == DECODERS + MOST_WAITING
 
     monkeypatch.setattr(decoder_module, "prepare", slow)

@@ -1,4 +1,4 @@
-"""The live model: pixels are scaled as the card says, and everything runs on one thread that is not the event loop's."""
+"""The live model: pixels are scaled as the card says, and all runs on one thread, not the event loop's."""
 
 import asyncio
 import threading

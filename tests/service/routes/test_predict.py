@@ -17,6 +17,11 @@ OWL = encoded(picture_for("owl"))
 PNG = {"Content-Type": "image/png"}
 
 
+def stop_taking(client: TestClient) -> None:
+    """As at the beginning of a shutdown."""
+    client.portal.call(client.app.state.live.close, 1)  # type: ignore[attr-defined,union-attr]
+
+
 def assert_problem(response: httpx.Response, status: int, *parts: str) -> None:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
@@ -130,7 +135,7 @@ def test_a_failure_of_the_network_is_our_fault_and_says_no_more(
 
 
 def test_a_service_that_is_stopping_takes_nothing_new(client: TestClient) -> None:
-    client.app.state.live.close()  # type: ignore[attr-defined]
+    stop_taking(client)
     response = client.post("/predict", files={"file": OWL})
     assert_problem(response, 503, "stopping")
     assert response.headers["retry-after"] == "1"

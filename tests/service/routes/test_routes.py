@@ -13,7 +13,7 @@ from service.app import create_app
 from service.inference.classifier import load_classifier
 from service.settings import ServiceSettings
 from tests.samples import SHIPPED_MODEL
-from tests.service.routes.test_predict import assert_problem
+from tests.service.routes.test_predict import assert_problem, stop_taking
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_a_ready_service_says_so(client: TestClient) -> None:
 
 
 def test_a_service_that_is_stopping_is_alive_but_not_ready(client: TestClient) -> None:
-    client.app.state.live.close()  # type: ignore[attr-defined]
+    stop_taking(client)
     assert client.get("/health/live").status_code == 200
     response = client.get("/health/ready")
     assert_problem(response, 503, "stopping")
