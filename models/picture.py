@@ -79,7 +79,7 @@ def plain_pixels(content: bytes, wanted: PictureInput) -> Pixels | None:
         return None
     if wanted.channels == 3:
         pixels = pixels[..., ::-1]  # OpenCV gives blue first
-    return pixels.reshape(wanted.height, wanted.width, wanted.channels)
+    return pixels.reshape(wanted.height, wanted.width, wanted.channels).astype(np.uint8, copy=False)
 
 
 def open_picture(content: bytes, max_pixels: int) -> Image.Image:

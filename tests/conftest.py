@@ -53,6 +53,6 @@ def classifier() -> FakeClassifier:
 
 @pytest.fixture
 def client(classifier: FakeClassifier) -> Iterator[TestClient]:
-    settings = ServiceSettings(max_body_bytes=20_000, max_image_pixels=250_000, max_batch_pictures=5)
+    settings = ServiceSettings(max_body_bytes=20_000, max_image_pixels=250_000, max_batch_pictures=5, max_queue_size=6)
     with TestClient(create_app(settings, classifier), raise_server_exceptions=False) as client:
         yield client

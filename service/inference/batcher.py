@@ -47,10 +47,10 @@ class _Request:
 
 
 class _Entry(NamedTuple):
-    """On its way to the worker: the `index`-th row of a request, or else something to be called between batches."""
+    """On its way to the worker: the `place`-th row of a request, or else something to be called between batches."""
 
     request: _Request
-    index: int
+    place: int
     row: Any
     call: Callable[[], Any] | None
 
@@ -107,7 +107,7 @@ class Batcher(Generic[Row, Result]):
         DeadlineExceeded, BatchFailed where `function` failed, or NotReady where the batcher was closed meanwhile.
         """
         request = self._accept(len(rows), deadline)
-        self._inbox.put([_Entry(request, index, row, None) for index, row in enumerate(rows)])
+        self._inbox.put([_Entry(request, place, row, None) for place, row in enumerate(rows)])
         return request.answer
 
     async def run(self, call: Callable[[], Value], deadline: float) -> Value:
@@ -146,7 +146,7 @@ class Batcher(Generic[Row, Result]):
         self.waiting_rows -= len(outcomes)
         for entry, result, error in outcomes:
             request = entry.request
-            request.results[entry.index] = result
+            request.results[entry.place] = result
             request.missing -= 1
             if error is not None:
                 _fail(request, error)
@@ -210,7 +210,8 @@ class Batcher(Generic[Row, Result]):
 
     def _run_alone(self, entry: _Entry) -> _Outcome:
         try:
-            return _Outcome(entry, *self._call_function([entry]))
+            (result,) = self._call_function([entry])
+            return _Outcome(entry, result)
         except BaseException as error:
             log.error("a row of that batch failed alone, too: %s", error)  # noqa: TRY400 - as the batch, told above
             return _failed(entry, error)

@@ -96,7 +96,8 @@ def load_classifier(
 ) -> tuple[Classifier, str]:
     """A classifier from the `.h5` at `path`, and in words where its card comes from.
 
-    It is warmed for batches of 1 to `max_batch_size`. `class_names` are used where the file has no card. Raises ModelFileError or DeviceError.
+    It is warmed for batches of 1 to `max_batch_size`. `class_names` are used where the file has no card. Raises
+    ModelFileError or DeviceError.
     """
     card = read_card(path)
     device_name = _choose_device(device)

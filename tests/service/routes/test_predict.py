@@ -1,6 +1,8 @@
 """POST /predict and /predict/batch, against a classifier whose answer is written in the picture."""
 
+import asyncio
 import io
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -139,6 +141,61 @@ def test_a_service_that_is_stopping_takes_nothing_new(client: TestClient) -> Non
     response = client.post("/predict", files={"file": OWL})
     assert_problem(response, 503, "stopping")
     assert response.headers["retry-after"] == "1"
+
+
+@pytest.fixture
+def held(client: TestClient) -> Iterator[threading.Event]:
+    """The network's thread does nothing until this is set."""
+    go_on, begun = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        go_on.wait()
+
+    live = client.app.state.live  # type: ignore[attr-defined]
+    call = client.portal.start_task_soon(live.inspect, lambda _network: hold())  # type: ignore[union-attr]
+    begun.wait()
+    yield go_on
+    go_on.set()
+    call.result()
+
+
+def queue_up(client: TestClient, pictures: int) -> list[asyncio.Future[Any]]:
+    """Have one caller wait for the answer to so many pictures."""
+    live = client.app.state.live  # type: ignore[attr-defined]
+    answers: list[asyncio.Future[Any]] = []
+    rows = [picture_for("owl")[..., np.newaxis]] * pictures
+    client.portal.call(lambda: answers.append(live.predict(rows, live.deadline())))  # type: ignore[union-attr]
+    return answers
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict?top_k=2"])
+def test_past_the_queue_the_answer_is_503_at_once(client: TestClient, held: threading.Event, path: str) -> None:
+    (waiting,) = queue_up(client, 5)
+    response = client.post(path, content=b"not even looked at", headers=PNG)
+    assert_problem(response, 503, "6 pictures wait", "at most 6")
+    assert response.headers["retry-after"] == "1"
+    assert client.get("/health/ready").status_code == 200
+    held.set()
+    while not waiting.done():
+        client.get("/health/live")
+    assert client.post(path, content=OWL, headers=PNG).json()["label"] == "owl"
+
+
+def test_a_batch_that_does_not_fit_the_queue_is_refused_whole(
+    client: TestClient, classifier: FakeClassifier, held: threading.Event
+) -> None:
+    queue_up(client, 3)
+    assert_problem(client.post("/predict/batch", files=[("files", OWL)] * 3), 503, "4 pictures wait")
+    assert classifier.batches == []
+
+
+def test_an_answer_that_is_not_there_in_time_is_504(
+    client: TestClient, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = client.app.state.live  # type: ignore[attr-defined]
+    monkeypatch.setattr(live, "_timeout_s", 0.01)
+    assert_problem(client.post("/predict", content=OWL, headers=PNG), 504, "in time")
 
 
 def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier: FakeClassifier) -> None:
