@@ -33,6 +33,12 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     Raises TrainingError or OSError; what stood at `settings.output` before is then still there, whole.
     """
     check_writable(settings.output)
+    height, width, channels = split.training_pictures.shape[1:]
+    if min(height, width) < 2 ** len(settings.filters):
+        raise TrainingError(
+            f"--filters names {len(settings.filters)} convolutions, each followed by a pooling of 2, and pictures of "
+            f"{height}×{width} are too small for that; name fewer"
+        )
     run_dir = _interrupted_run(settings) if settings.resume else _new_run(settings)
     console.print(
         f"{split.name} from {split.source}: {len(split.training_labels):,} pictures for training, "
@@ -43,7 +49,6 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
 
     keras.utils.set_random_seed(settings.seed)
     tf.config.experimental.enable_op_determinism()
-    height, width, channels = split.training_pictures.shape[1:]
     network = build_network(
         height, width, channels, len(split.class_names), settings.filters, settings.dense, settings.dropout
     )

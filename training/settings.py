@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class TrainingSettings(BaseSettings):
@@ -32,6 +32,7 @@ class TrainingSettings(BaseSettings):
     ] = 2
     filters: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...],
+        NoDecode,
         Field(min_length=1, description="filters of each convolution, each followed by a pooling of 2"),
     ] = (32, 64)
     dense: Annotated[int, Field(ge=1, description="units of the dense layer")] = 100
@@ -51,3 +52,8 @@ class TrainingSettings(BaseSettings):
     output: Annotated[Path, Field(description="the model file to publish")] = Path("models/best-cnn-model.h5")
     runs_dir: Annotated[Path, Field(description="folder in which each run keeps its files")] = Path("runs")
     resume: Annotated[bool, Field(description="go on with the latest run in --runs-dir that was interrupted")] = False
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _split_filters(cls, value: object) -> object:
+        return tuple(value.split(",")) if isinstance(value, str) else value

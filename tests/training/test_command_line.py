@@ -56,6 +56,12 @@ def test_the_environment_counts_as_options_do() -> None:
     assert "--epochs: Input should be greater than or equal to 1, got '0'" in finished.stderr
 
 
+def test_filters_are_given_by_commas_as_the_readme_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TrainingSettings(_cli_parse_args=["--filters", "8,16"]).filters == (8, 16)
+    monkeypatch.setenv("TRAINING_FILTERS", "32,64")
+    assert TrainingSettings().filters == (32, 64)
+
+
 def test_a_missing_data_file_is_one_line_and_the_published_model_stays(tmp_path: Path) -> None:
     output = tmp_path / "model.h5"
     output.write_bytes(b"published before")

@@ -191,6 +191,12 @@ def test_without_graphviz_the_run_still_ends_well(tmp_path: Path, monkeypatch: p
     assert "architecture.png is left out" in console.export_text()
 
 
+def test_more_poolings_than_the_pictures_bear_are_refused_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"6 convolutions.*28×28 are too small.*name fewer"):
+        fit.run(settings_in(tmp_path, filters=(1,) * 6), sample_split(), QUIET)
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_name_that_is_no_h5_is_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match=r"does not end in \.h5"):
         fit.run(TrainingSettings(output=tmp_path / "model.keras"), sample_split(), QUIET)
