@@ -3,11 +3,13 @@
 import logging.config
 import os
 import sys
+from contextlib import suppress
 
 import uvicorn
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors.multiprocess import Multiprocess
 
 from models.card import ModelFileError, read_card
 from service.logs import LOGGER, logging_configuration
@@ -43,7 +45,7 @@ def main() -> None:
         sys.exit(STARTUP_FAILURE)
     settings.export()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    uvicorn.run(
+    config = uvicorn.Config(
         "service.app:from_environment",
         factory=True,
         host=settings.host,
@@ -57,6 +59,15 @@ def main() -> None:
         server_header=False,
         timeout_worker_healthcheck=WORKER_HEALTHCHECK_S,
     )
+    if settings.workers == 1:
+        with suppress(KeyboardInterrupt):  # raised again once everything has ended in order
+            uvicorn.Server(config).run()
+        return
+    supervisor = Multiprocess(config, [config.bind_socket()])
+    supervisor.run()
+    # uvicorn's own command ends here with 0, as if the service had been told to stop.
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+        sys.exit(STARTUP_FAILURE)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The whole path: train on real pictures, publish, start real uvicorn, POST, and compare with Keras itself."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,6 +84,13 @@ def test_a_terminated_service_ends_in_order(model_file: Path) -> None:
         service.stop()
         assert "Application shutdown complete" in service.rest_of_log
         assert "Traceback" not in service.rest_of_log
+
+
+def test_ctrl_c_ends_the_service_in_order(model_file: Path) -> None:
+    with running_service("--model-path", model_file) as service:
+        service.process.send_signal(signal.SIGINT)
+        assert "Traceback" not in service.process.stderr.read()
+        assert service.process.wait() == 0
 
 
 def test_several_workers_answer_alike(model_file: Path) -> None:

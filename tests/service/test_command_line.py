@@ -48,6 +48,16 @@ def test_a_model_that_cannot_be_served_stops_the_start(
     assert all(reason in line for line in errors)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_model_that_does_not_fit_stops_the_start_of_all_workers(bare_model_file: Path, workers: int) -> None:
+    finished = run_to_end(
+        "service", "--model-path", bare_model_file, "--class-names", "one,two", "--workers", workers, "--port", 0
+    )
+    assert finished.returncode == 3
+    assert "Traceback" not in finished.stderr
+    assert "as many class names as it has classes" in finished.stderr
+
+
 def test_a_gpu_that_is_not_there_stops_the_start(model_file: Path) -> None:
     finished = run_to_end("service", "--model-path", model_file, "--device", "gpu", CUDA_VISIBLE_DEVICES="")
     assert finished.returncode == 3
