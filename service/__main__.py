@@ -26,6 +26,8 @@ def main() -> None:
     except ValidationError as error:
         text = "; ".join(
             f"--{str(part['loc'][0]).replace('_', '-')}: {part['msg']}, got {part['input']!r}"
+            if part["loc"]
+            else part["msg"]  # of two settings that do not go together
             for part in error.errors()
         )
         print(f"cnn-serve: {text}", file=sys.stderr)

@@ -25,6 +25,13 @@ def test_a_wrong_setting_is_one_line() -> None:
     assert "'70000'" in line
 
 
+def test_settings_that_do_not_go_together_are_one_line() -> None:
+    finished = run_to_end("service", "--max-queue-size", "10")
+    assert finished.returncode == 2
+    (line,) = finished.stderr.splitlines()
+    assert "--max-queue-size 10 has no room for the 64 pictures" in line
+
+
 def our_lines(stderr: str) -> list[str]:
     """What is left without TensorFlow's own lines."""
     return [line for line in stderr.splitlines() if not line.startswith(("WARNING: All log", "I0000", "E0000"))]
