@@ -7,7 +7,6 @@ from contextlib import suppress
 
 import uvicorn
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
@@ -31,9 +30,6 @@ def main() -> None:
             for part in error.errors()
         )
         print(f"cnn-serve: {text}", file=sys.stderr)
-        sys.exit(2)
-    except SettingsError as error:
-        print(f"cnn-serve: {error}", file=sys.stderr)
         sys.exit(2)
     log_config = logging_configuration(settings.log_level)
     logging.config.dictConfig(log_config)

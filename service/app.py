@@ -62,6 +62,7 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
         version=_version(),
         openapi_tags=_TAGS,
         lifespan=lifespan,
+        redoc_url=None,  # a page of our own stands there
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
     install_error_handler(app)

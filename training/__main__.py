@@ -8,10 +8,9 @@ from types import FrameType
 from typing import NoReturn
 
 from pydantic import ValidationError
-from pydantic_settings import SettingsError
 from rich.console import Console
 
-from training.errors import TrainingError
+from training.errors import TrainingError, reason_of
 from training.settings import TrainingSettings
 
 INTERRUPTED = 130
@@ -23,8 +22,6 @@ def main() -> None:
         settings = TrainingSettings(_cli_parse_args=True)
     except ValidationError as error:
         _stop(2, "; ".join(f"{_option(part['loc'])}: {part['msg']}, got {part['input']!r}" for part in error.errors()))
-    except SettingsError as error:
-        _stop(2, str(error))
 
     signal.signal(signal.SIGTERM, _interrupt)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -41,12 +38,12 @@ def main() -> None:
     except KeyboardInterrupt:
         _stop(
             INTERRUPTED,
-            f"interrupted; {settings.output} is as it was, and `--resume` goes on after the last whole epoch",
+            f"interrupted; {settings.output} is as it was, and `--resume` goes on after the last whole epoch, if any",
         )
     except TrainingError as error:
         _stop(1, str(error))
     except OSError as error:
-        _stop(1, f"{' '.join(str(error).split())}; {settings.output} is as it was")
+        _stop(1, f"{reason_of(error)}; {settings.output} is as it was")
 
 
 def _option(location: tuple[int | str, ...]) -> str:

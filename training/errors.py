@@ -1,5 +1,7 @@
 """What can go wrong in a training run, in words for the person who started it."""
 
+import re
+
 
 class TrainingError(Exception):
     """A run that cannot go on; nothing was published. The text is one line: what happened, what to do.
@@ -21,3 +23,9 @@ class Diverged(TrainingError):
 
 class PublishError(TrainingError):
     """The model file could not be written."""
+
+
+def reason_of(error: Exception) -> str:
+    """Why a file could not be written, in one line; of what HDF5 says, the part that is for a person."""
+    told_by_hdf5 = re.search(r"error message = '([^']+)'", str(error))
+    return told_by_hdf5[1] if told_by_hdf5 else " ".join(str(error).split())

@@ -15,7 +15,7 @@ from rich.console import Console
 from models.card import Data, Epoch, ModelCard, PictureInput, Training
 from training import recipe
 from training.data import Split
-from training.errors import Diverged, TrainingError
+from training.errors import Diverged, TrainingError, reason_of
 from training.network import build_network
 from training.publish import check_writable, publish
 from training.report import draw_run, evaluate, print_report
@@ -100,7 +100,9 @@ def _fit(network: keras.Model, run_dir: Path, *arrays: object, **options: object
     except RuntimeError as error:  # what HDF5 raises when it cannot write the rest of a checkpoint
         if "errno" not in str(error):
             raise
-        raise TrainingError(f"the run's files in {run_dir} cannot be written: {error}") from error
+        raise TrainingError(
+            f"the run's files in {run_dir} cannot be written: {reason_of(error)}; make room and try again"
+        ) from error
 
 
 def _new_run(settings: TrainingSettings) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from models.card import ModelCard, write_card
-from training.errors import PublishError
+from training.errors import PublishError, reason_of
 
 
 def check_writable(output: Path) -> None:
@@ -37,8 +37,9 @@ def publish(network: keras.Model, card: ModelCard, output: Path) -> None:
         beside.replace(output)
         _flush(output.parent)
     except (OSError, RuntimeError, ValueError) as error:  # HDF5 reports a full disk as any of the first two
-        reason = str(error).splitlines()[0]
-        raise PublishError(f"{output} was not published: {reason}; what was there before is untouched") from error
+        raise PublishError(
+            f"{output} was not published: {reason_of(error)}; what was there before is untouched"
+        ) from error
     finally:
         beside.unlink(missing_ok=True)
 

@@ -7,12 +7,16 @@ import keras
 from models.charts import PictureFormat
 from service.errors import GraphvizMissing
 
+NO_GRAPHVIZ = (
+    "drawing this needs Graphviz's program dot, which is not installed here (`apt-get install graphviz`); "
+    "?style=blocks draws the network without it"
+)
 _DOTS_PER_INCH = 144
 
 
 def diagram_source(network: keras.Model) -> str:
     """The graph in Graphviz's language. Must be called on the network's thread; drawing it need not be."""
-    graph = keras.utils.model_to_dot(network, show_shapes=True, show_layer_activations=True, dpi=_DOTS_PER_INCH)
+    graph = keras.utils.model_to_dot(network, show_shapes=True, dpi=_DOTS_PER_INCH)
     source: str = graph.to_string()
     return source
 
@@ -27,8 +31,5 @@ def draw_diagram(source: str, form: PictureFormat) -> bytes:
             check=True,
         )
     except FileNotFoundError as error:
-        raise GraphvizMissing(
-            "drawing this needs Graphviz's program dot, which is not installed here (`apt-get install graphviz`); "
-            "?style=blocks draws the network without it"
-        ) from error
+        raise GraphvizMissing(NO_GRAPHVIZ) from error
     return finished.stdout

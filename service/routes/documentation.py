@@ -1,23 +1,32 @@
-"""How the calls appear in the OpenAPI document: bodies that FastAPI cannot derive, and every error with an example."""
+"""How the calls appear in the OpenAPI document: bodies that FastAPI cannot derive, every answer with an example."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.openapi.docs import get_redoc_html
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
 
 from service.errors import PROBLEM_TYPE
 from service.schemas import Problem
 
 _DETAILS = {
     400: "the form has no file in a field 'file'; its fields: 'picture'",
-    404: "the card of this model says nothing of how it was trained",
     413: "the body is larger than the 10,485,760 bytes that are read; send a smaller picture",
     415: "the content is not a picture in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
     422: "the PNG picture cannot be decoded: it is damaged or cut short",
     500: "the service failed at this request; its log says more",
     503: "256 pictures wait for the network and at most 256 may; send the request again later",
     504: "the network did not come to this request in time; send it again later",
+}
+
+# What an encoded picture looks like to a person who reads the page.
+_PICTURE_EXAMPLES = {
+    "image/png": "(the bytes of a PNG file)",
+    "image/svg+xml": '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="320">…</svg>',
 }
 
 _BINARY = {"type": "string", "format": "binary"}
@@ -54,18 +63,34 @@ FILES_BODY = {
 }
 
 
-def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that can fail with `statuses`, each with an example; 500 is always among them."""
-    return {status: _problem(status, _DETAILS[status]) for status in (*statuses, 500)}
+def problems(*statuses: int, details: Mapping[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that can fail with `statuses`, each with an example; 500 is always among them.
+
+    `details` are statuses more, with an example of this call's own.
+    """
+    texts = {status: _DETAILS[status] for status in (*statuses, 500)} | dict(details or {})
+    return {status: _problem(status, text) for status, text in sorted(texts.items())}
 
 
-def picture_answers(*forms: str) -> dict[str, Any]:
-    """The `content` of a call that answers with encoded pictures of these media types."""
-    return {form: {"schema": _BINARY} for form in forms}
+def answers(example: BaseModel, text: str | None = None) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that answers as JSON like `example` does, or, on demand, as plain text like `text`."""
+    content: dict[str, Any] = {"application/json": {"example": example.model_dump(mode="json")}}
+    if text is not None:
+        content["text/plain"] = {"schema": {"type": "string"}, "example": text}
+    return {200: {"content": content}}
+
+
+def picture_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that answers with an encoded picture of one of these media types."""
+    content = {name: {"schema": _BINARY, "example": _PICTURE_EXAMPLES[name]} for name in media_types}
+    return {200: {"content": content, "description": "The picture"}}
 
 
 def install_documentation(app: FastAPI) -> None:
-    """Let `app` describe errors as it sends them: problem documents, and no validation errors of another shape."""
+    """Let `app` describe errors as it sends them: problem documents, and no validation errors of another shape.
+
+    Its page at /redoc takes nothing from another host.
+    """
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -88,6 +113,21 @@ def install_documentation(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+    app.get("/redoc", include_in_schema=False)(_redoc)
+
+
+async def _redoc(request: Request) -> HTMLResponse:
+    root = request.scope.get("root_path", "")
+    page = get_redoc_html(
+        openapi_url=f"{root}{request.app.openapi_url}",
+        title=f"{request.app.title} - ReDoc",
+        redoc_js_url=f"{root}/static-offline-docs/redoc.standalone.js",
+        redoc_favicon_url=f"{root}/static-offline-docs/favicon.png",
+        with_google_fonts=False,
+    )
+    # ReDoc asks its maker's host for a logo.
+    page.headers["Content-Security-Policy"] = "img-src 'self' data:"
+    return page
 
 
 def _problem(status: int, detail: str) -> dict[str, Any]:

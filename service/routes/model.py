@@ -9,14 +9,13 @@ from fastapi.responses import PlainTextResponse
 from models.card import ModelCard
 from service.insight.summary import ModelSummary, summarize, summary_table
 from service.routes.dependencies import Live
-from service.routes.documentation import problems
+from service.routes.documentation import answers, problems
+from service.routes.examples import MODEL_CARD, MODEL_SUMMARY, SUMMARY_TABLE
 from service.routes.negotiation import choose_media_type
 
 router = APIRouter(tags=["model"])
 
 Accept = Annotated[str, Header(include_in_schema=False)]
-
-_TEXT_EXAMPLE = 'Model: "sequential"\n…\n Total params: 333,526 (1.27 MB)\n'
 
 
 @router.get(
@@ -24,7 +23,7 @@ _TEXT_EXAMPLE = 'Model: "sequential"\n…\n Total params: 333,526 (1.27 MB)\n'
     summary="List the network's layers",
     response_description="Layers, shapes and parameters; with `Accept: text/plain`, Keras's own table",
     response_model=ModelSummary,
-    responses={200: {"content": {"text/plain": {"example": _TEXT_EXAMPLE}}}, **problems(503)},
+    responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(503, 504)},
 )
 async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Response:
     """Each layer with its class, output shape, parameters, kernel, strides, padding and activation, and the totals.
@@ -40,7 +39,7 @@ async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Re
     "/model-card",
     summary="Show what the model file says of itself",
     response_description="The card",
-    responses=problems(503),
+    responses={**answers(MODEL_CARD), **problems()},
 )
 async def model_card(live: Live) -> ModelCard:
     """Class names, the input that the network takes, the data and the recipe it was fitted with, and how good it is.

@@ -1,7 +1,7 @@
 """Pictures of the network and of how it was trained, as PNG or SVG."""
 
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -9,7 +9,7 @@ from models.card import Evaluation, Training
 from models.charts import PictureFormat, confusion_matrix, learning_curves
 from service.errors import NotInCard
 from service.insight.blocks import draw_blocks
-from service.insight.diagram import diagram_source, draw_diagram
+from service.insight.diagram import NO_GRAPHVIZ, diagram_source, draw_diagram
 from service.insight.summary import summarize
 from service.routes.dependencies import Live, PlotRenderer
 from service.routes.documentation import picture_answers, problems
@@ -29,14 +29,23 @@ Style = Annotated[
     Query(description="`graph`: boxes and arrows, as Keras draws them; `blocks`: feature maps to scale"),
 ]
 
-_ANSWER: dict[int | str, dict[str, Any]] = {200: {"content": picture_answers(*_FORMATS), "description": "The picture"}}
+_ANSWER = picture_answers(*_FORMATS)
+_NO_TRAINING = "the card of this model says nothing of how it was trained"
+_NO_EVALUATION = "the card of this model says nothing of how it was tested"
+_NO_SUCH_FORMAT = "format: Input should be 'png' or 'svg', got 'gif'"
 
 
 @router.get(
     "/plot",
     summary="Draw the network",
     response_class=Response,
-    responses={**_ANSWER, **problems(400, 503)},
+    responses={
+        **_ANSWER,
+        **problems(
+            504,
+            details={400: "style: Input should be 'graph' or 'blocks', got 'lego'", 503: NO_GRAPHVIZ},
+        ),
+    },
 )
 async def plot(
     live: Live, renderer: PlotRenderer, style: Style = "graph", form: Format = None, accept: Accept = "*/*"
@@ -58,14 +67,14 @@ async def plot(
     "/plot/history",
     summary="Draw the learning curves",
     response_class=Response,
-    responses={**_ANSWER, **problems(400, 404, 503)},
+    responses={**_ANSWER, **problems(details={400: _NO_SUCH_FORMAT, 404: _NO_TRAINING})},
 )
 async def plot_history(live: Live, renderer: PlotRenderer, form: Format = None, accept: Accept = "*/*") -> Response:
     """Loss and accuracy of training and validation over the epochs, with the epoch whose weights are served."""
     form = form or _preferred(accept)
     training = live.card.training
     if training is None:
-        raise NotInCard("the card of this model says nothing of how it was trained")
+        raise NotInCard(_NO_TRAINING)
     draw = partial(learning_curves, training, form)
     return _picture(await renderer.draw((live.version, Training, form), draw), form)
 
@@ -74,7 +83,7 @@ async def plot_history(live: Live, renderer: PlotRenderer, form: Format = None, 
     "/plot/confusion-matrix",
     summary="Draw the confusion matrix",
     response_class=Response,
-    responses={**_ANSWER, **problems(400, 404, 503)},
+    responses={**_ANSWER, **problems(details={400: _NO_SUCH_FORMAT, 404: _NO_EVALUATION})},
 )
 async def plot_confusion_matrix(
     live: Live, renderer: PlotRenderer, form: Format = None, accept: Accept = "*/*"
@@ -83,7 +92,7 @@ async def plot_confusion_matrix(
     form = form or _preferred(accept)
     evaluation = live.card.evaluation
     if evaluation is None:
-        raise NotInCard("the card of this model says nothing of how it was tested")
+        raise NotInCard(_NO_EVALUATION)
     draw = partial(confusion_matrix, live.card.class_names, evaluation, form)
     return _picture(await renderer.draw((live.version, Evaluation, form), draw), form)
 

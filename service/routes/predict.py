@@ -12,7 +12,8 @@ from models.picture import PictureError, Pixels
 from service.errors import MalformedRequest, problem_of
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel
-from service.routes.documentation import FILES_BODY, PICTURE_BODY, problems
+from service.routes.documentation import FILES_BODY, PICTURE_BODY, answers, problems
+from service.routes.examples import ANSWER, BATCH_ANSWER
 from service.routes.upload import read_files, read_picture
 from service.schemas import Answer, BatchAnswer
 
@@ -29,7 +30,7 @@ router = APIRouter(tags=["predict"])
     summary="Say what is in one picture",
     response_description="The most probable class, and which model says so",
     response_model=Answer,
-    responses=problems(400, 413, 415, 422, 503, 504),
+    responses={**answers(ANSWER), **problems(400, 413, 415, 422, 503, 504)},
     openapi_extra=PICTURE_BODY,
 )
 async def predict(request: Request, top_k: TopK = 10) -> Response:
@@ -56,7 +57,18 @@ async def predict(request: Request, top_k: TopK = 10) -> Response:
     summary="Say what is in each of several pictures",
     response_description="One result or one problem for each file, in order",
     response_model=BatchAnswer,
-    responses=problems(400, 413, 415, 503, 504),
+    responses={
+        **answers(BATCH_ANSWER),
+        **problems(
+            413,
+            503,
+            504,
+            details={
+                400: "the form has no file in a field 'files'; its fields: 'file'",
+                415: "the body is not multipart/form-data; send the pictures as multipart fields 'files'",
+            },
+        ),
+    },
     openapi_extra=FILES_BODY,
 )
 async def predict_batch(request: Request, top_k: TopK = 10) -> Response:

@@ -2,6 +2,7 @@
 
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -176,3 +177,11 @@ def test_the_short_way_takes_nothing_that_the_long_way_refuses() -> None:
                 taken += 1
                 assert np.array_equal(pixels, seen(damaged, GREY_28))
     assert taken  # some damage does no harm: without any, nothing was compared
+
+
+def test_what_opencv_fails_at_is_left_to_the_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise cv2.error("no reason")
+
+    monkeypatch.setattr(cv2, "imdecode", fail)
+    assert plain_pixels(SAMPLE_FILES[0].read_bytes(), GREY_28) is None

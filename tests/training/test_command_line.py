@@ -74,6 +74,18 @@ def test_a_missing_data_file_is_one_line_and_the_published_model_stays(tmp_path:
 
 
 @needs_full_set
+def test_a_place_for_the_runs_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    output = tmp_path / "model.h5"
+    finished = run_to_end("training", "--output", output, "--runs-dir", tmp_path / "file" / "runs")
+    assert finished.returncode == 1
+    line = last_line(finished.stderr)
+    assert line.startswith("cnn-train: ")
+    assert "Not a directory" in line
+    assert line.endswith(f"{output} is as it was")
+
+
+@needs_full_set
 def test_a_full_disk_is_one_line_and_the_published_model_stays(tmp_path: Path) -> None:
     output = tmp_path / "model.h5"
     output.write_bytes(b"published before")
@@ -91,7 +103,7 @@ def test_a_full_disk_is_one_line_and_the_published_model_stays(tmp_path: Path) -
     assert finished.returncode == 1
     line = last_line(finished.stderr)
     assert line.startswith("cnn-train: ")
-    assert "File too large" in line
+    assert line.endswith("cannot be written: File too large; make room and try again")
     assert output.read_bytes() == b"published before"
     assert sorted(file.name for file in tmp_path.iterdir()) == ["model.h5", "runs"]
 

@@ -197,6 +197,15 @@ def test_more_poolings_than_the_pictures_bear_are_refused_before_the_run(tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_fault_that_is_not_the_disks_is_not_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(keras.Model, "fit", fail)
+    with pytest.raises(RuntimeError, match="a bug"):
+        fit.run(settings_in(tmp_path), sample_split(), QUIET)
+
+
 def test_a_name_that_is_no_h5_is_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match=r"does not end in \.h5"):
         fit.run(TrainingSettings(output=tmp_path / "model.keras"), sample_split(), QUIET)

@@ -3,8 +3,15 @@
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+
+from models.card import ModelCard
+from service.insight.summary import ModelSummary
+from service.routes import examples
+from service.schemas import Answer, BatchAnswer, Health
+from training.report import class_figures
 
 Document = dict[str, Any]
 
@@ -54,10 +61,48 @@ def test_every_error_is_a_problem_with_an_example(document: Document) -> None:
             assert content[1]["example"]["status"] == int(status), path
 
 
-def test_the_answers_to_pictures_and_questions_have_examples(document: Document) -> None:
-    for name in ("Answer", "BatchAnswer", "ModelSummary", "ModelCard"):
-        assert document["components"]["schemas"][name]["properties"], name
-    assert document["components"]["schemas"]["Answer"]["properties"]["label"]["examples"] == ["Ankle boot"]
+def test_every_answer_has_an_example_of_its_own_shape(document: Document) -> None:
+    shapes = {shape.__name__: shape for shape in (Answer, BatchAnswer, Health, ModelCard, ModelSummary)}
+    shown = set()
+    for path, operation in operations(document):
+        contents = operation["responses"]["200"]["content"]
+        assert contents, path
+        for media_type, content in contents.items():
+            if media_type == "application/json":
+                name = content["schema"]["$ref"].rpartition("/")[2]
+                example = shapes[name].model_validate(content["example"])
+                assert example.model_dump(mode="json", exclude_none=True) == content["example"], path
+                shown.add(name)
+            else:
+                assert len(content["example"]) > 20, path
+    assert shown == set(shapes)
+
+
+def test_the_examples_agree_with_themselves() -> None:
+    assert examples.MODEL_SUMMARY.parameters == sum(layer.parameters for layer in examples.MODEL_SUMMARY.layers)
+    assert f"Total params: {examples.MODEL_SUMMARY.parameters:,}" in examples.SUMMARY_TABLE
+    evaluation = examples.MODEL_CARD.evaluation
+    matrix = np.array(evaluation.confusion_matrix)
+    assert evaluation.test.accuracy == matrix.trace() / matrix.sum()
+    for shown, counted in zip(evaluation.per_class, class_figures(("cat", "dog"), matrix), strict=True):
+        assert shown.model_dump() == pytest.approx(counted.model_dump(), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "part"),
+    [
+        ("/predict/batch", "400", "'files'"),
+        ("/plot", "400", "style"),
+        ("/plot", "503", "apt-get install graphviz"),
+        ("/plot/history", "404", "trained"),
+        ("/plot/confusion-matrix", "404", "tested"),
+        ("/health/ready", "503", "stopping"),
+    ],
+)
+def test_an_error_is_shown_as_this_call_sends_it(document: Document, path: str, status: str, part: str) -> None:
+    (operation,) = document["paths"][path].values()
+    (content,) = operation["responses"][status]["content"].values()
+    assert part in content["example"]["detail"]
 
 
 def test_a_picture_can_be_chosen_from_the_page(document: Document) -> None:
@@ -80,3 +125,7 @@ def test_the_pages_take_everything_from_this_service(client: TestClient, page: s
     for link in links:
         assert link.startswith("/"), link
         assert client.get(link).status_code == 200, link
+
+
+def test_redoc_may_not_fetch_its_makers_logo(client: TestClient) -> None:
+    assert client.get("/redoc").headers["content-security-policy"] == "img-src 'self' data:"

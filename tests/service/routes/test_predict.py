@@ -198,6 +198,45 @@ def test_an_answer_that_is_not_there_in_time_is_504(
     assert_problem(client.post("/predict", content=OWL, headers=PNG), 504, "in time")
 
 
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+def test_a_caller_who_leaves_while_many_wait_is_forgotten(
+    client: TestClient, classifier: FakeClassifier, held: threading.Event, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    live = client.app.state.live  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(live), "backed_up", True)
+    request = client.build_request("POST", path, files=[("file" if path == "/predict" else "files", OWL)])
+    body = {"type": "http.request", "body": request.read()}
+    messages = iter([body, {"type": "http.disconnect"}])
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw],
+    }
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return next(messages)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    client.portal.call(client.app, scope, receive, send)  # type: ignore[union-attr]
+    assert sent[0]["status"] == 499
+    held.set()
+    assert client.post("/predict", content=encoded(picture_for("cat")), headers=PNG).json()["label"] == "cat"
+    assert len(classifier.batches) == 1
+
+
+def test_a_caller_who_stays_while_many_wait_is_answered(
+    client: TestClient, held: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(client.app.state.live), "backed_up", True)  # type: ignore[attr-defined]
+    held.set()
+    assert client.post("/predict", content=OWL, headers=PNG).json()["label"] == "owl"
+
+
 def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier: FakeClassifier) -> None:
     labels = ["owl", "cat", "dog", "owl"]
     files = [("files", (f"{label}.png", encoded(picture_for(label)))) for label in labels]

@@ -12,6 +12,7 @@ from models.card import ModelCard, read_card
 from service.app import create_app
 from service.inference.classifier import load_classifier
 from service.settings import ServiceSettings
+from tests.fakes import FakeClassifier
 from tests.samples import SHIPPED_MODEL
 from tests.service.routes.test_predict import assert_problem, stop_taking
 
@@ -125,6 +126,20 @@ def test_a_service_that_is_stopping_is_alive_but_not_ready(client: TestClient) -
     response = client.get("/health/ready")
     assert_problem(response, 503, "stopping")
     assert response.headers["retry-after"] == "1"
+
+
+def test_a_fault_of_our_own_is_500_and_says_no_more(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.routes.model.summarize", lambda *_, **__: 1 / 0)
+    response = client.get("/model-summary")
+    assert_problem(response, 500, "its log says more")
+    assert "division" not in response.text
+
+
+def test_without_an_installed_distribution_the_version_is_0(
+    classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.app.DISTRIBUTION", "not-installed-anywhere")
+    assert create_app(ServiceSettings(), classifier).version == "0"
 
 
 def test_an_unknown_path_points_to_the_documentation(client: TestClient) -> None:
