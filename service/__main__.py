@@ -12,6 +12,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from models.card import ModelFileError, read_card
 from service.logs import LOGGER, logging_configuration
+from service.one_write import OneWriteProtocol
 from service.settings import LAST_CALL_S, ServiceSettings
 
 # uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
@@ -51,7 +52,7 @@ def main() -> None:
         workers=settings.workers,
         log_config=log_config,
         log_level=settings.log_level,
-        http="httptools",
+        http=OneWriteProtocol,
         access_log=False,
         timeout_graceful_shutdown=settings.drain_timeout_s - LAST_CALL_S,  # type: ignore[arg-type] # any number will do
         server_header=False,

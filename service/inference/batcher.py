@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -55,12 +56,8 @@ class _Entry(NamedTuple):
     call: Callable[[], Any] | None
 
 
-class _Outcome(NamedTuple):
-    """On its way back: what became of an entry."""
-
-    entry: _Entry
-    result: Any = None
-    error: BaseException | None = None
+# On its way back: an entry with its result, or with the error that it failed by.
+_Outcome = tuple[_Entry, Any, BaseException | None]
 
 
 class Batcher(Generic[Row, Result]):
@@ -84,8 +81,8 @@ class Batcher(Generic[Row, Result]):
 
     @property
     def backed_up(self) -> bool:
-        """Whether a row that comes now has to wait for more than the batch that is being worked on."""
-        return self.waiting_rows > self._limits.batch_rows
+        """Whether a row that comes now has to wait for more than the batch that is being worked on and one more."""
+        return self.waiting_rows > 2 * self._limits.batch_rows
 
     def check_room(self, rows: int) -> None:
         """Find out, before any work is put into them, whether `rows` would be taken now.
@@ -144,9 +141,8 @@ class Batcher(Generic[Row, Result]):
     def _settle(self, outcomes: list[_Outcome]) -> None:
         """Hand the worker's outcomes to those who wait for them. On the event loop."""
         self.waiting_rows -= len(outcomes)
-        for entry, result, error in outcomes:
-            request = entry.request
-            request.results[entry.place] = result
+        for (request, place, _, _), result, error in outcomes:
+            request.results[place] = result
             request.missing -= 1
             if error is not None:
                 _fail(request, error)
@@ -193,7 +189,7 @@ class Batcher(Generic[Row, Result]):
         while rows and len(batch) < self._limits.batch_rows:
             entry = rows.popleft()
             if entry.request.answer.done() or entry.request.deadline <= now:
-                given_up.append(_Outcome(entry, error=_too_late()))
+                given_up.append((entry, None, _too_late()))
             else:
                 batch.append(entry)
         if not batch:
@@ -206,12 +202,12 @@ class Batcher(Generic[Row, Result]):
                 return [*given_up, _failed(batch[0], error)]
             # One of them may be at fault: no row shall fail for its neighbours.
             return [*given_up, *map(self._run_alone, batch)]
-        return [*given_up, *map(_Outcome, batch, results)]
+        return [*given_up, *zip(batch, results, repeat(None))]
 
     def _run_alone(self, entry: _Entry) -> _Outcome:
         try:
             (result,) = self._call_function([entry])
-            return _Outcome(entry, result)
+            return entry, result, None
         except BaseException as error:
             log.error("a row of that batch failed alone, too: %s", error)  # noqa: TRY400 - as the batch, told above
             return _failed(entry, error)
@@ -230,18 +226,18 @@ class Batcher(Generic[Row, Result]):
 
 def _run_call(entry: _Entry) -> _Outcome:
     if entry.call is None or entry.request.answer.done():
-        return _Outcome(entry, error=_too_late())
+        return entry, None, _too_late()
     try:
-        return _Outcome(entry, entry.call())
+        return entry, entry.call(), None
     except BaseException as error:
-        return _Outcome(entry, error=error)
+        return entry, None, error
 
 
 def _failed(entry: _Entry, cause: BaseException) -> _Outcome:
     # Each caller gets an error of its own: raising one and the same in many tasks would mix their tracebacks.
     error = BatchFailed("the service failed at this request; its log says more")
     error.__cause__ = cause
-    return _Outcome(entry, error=error)
+    return entry, None, error
 
 
 def _fail(request: _Request, error: BaseException) -> None:

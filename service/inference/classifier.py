@@ -15,11 +15,11 @@ Probabilities = npt.NDArray[np.float32]
 
 
 def batch_sizes(largest: int) -> tuple[int, ...]:
-    """1, 2, 4 and so on up to `largest`: the sizes of batches that are warmed, and to which all others are padded.
+    """The sizes of batches that are warmed, and to which all others are padded: 1 to 8, then four to each doubling.
 
-    Each new size costs a retrace or a new oneDNN primitive.
+    Each new size costs a new oneDNN primitive, and each row of padding as much as a picture.
     """
-    return (*(2**power for power in range((largest - 1).bit_length())), largest)
+    return (*(size for size in range(1, largest) if size % max(1, 2 ** (size - 1).bit_length() // 8) == 0), largest)
 
 
 class DeviceError(Exception):

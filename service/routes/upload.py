@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from service.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
 
@@ -86,11 +87,14 @@ async def _chunks(request: Request, max_bytes: int) -> AsyncGenerator[bytes, Non
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > max_bytes:
-            raise too_large
-        yield chunk
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > max_bytes:
+                raise too_large
+            yield chunk
+    except ClientDisconnect as error:
+        raise MalformedRequest(f"the caller left after {size:,} bytes of the body") from error
 
 
 def _media_type(request: Request) -> str:

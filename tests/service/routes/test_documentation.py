@@ -22,7 +22,7 @@ def document(client: TestClient) -> Document:
 
 
 def test_the_document_is_made_once(client: TestClient) -> None:
-    assert client.app.openapi() is client.app.openapi()  # type: ignore[attr-defined]
+    assert client.app.app.openapi() is client.app.app.openapi()  # type: ignore[attr-defined]
 
 
 def operations(document: Document) -> list[tuple[str, Document]]:

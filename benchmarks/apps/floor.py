@@ -1,0 +1,45 @@
+"""The floors: the service's own stack with nothing behind it. Reads the picture, then sends an answer made before.
+
+`/short` is read and answered on the service's own short way, `/usual` by FastAPI as its documentation shows it.
+"""
+
+import json
+import sys
+from typing import Annotated
+
+import uvicorn
+from fastapi import FastAPI, File, Request, Response
+from starlette.routing import Route
+
+from service.routes.upload import read_picture
+
+_CLASSES = [{"label": "Ankle boot", "index": 9, "probability": 0.9999924898147583}] * 10
+_ANSWER = json.dumps(
+    {**_CLASSES[0], "probabilities": _CLASSES, "model": {"name": "best-cnn-model", "version": "0" * 12}}
+).encode()
+_MAX_BYTES = 10 * 1024 * 1024
+
+app = FastAPI()
+
+
+@app.post("/usual/raw")
+async def _usual_raw(request: Request) -> Response:
+    await request.body()
+    return Response(_ANSWER, media_type="application/json")
+
+
+@app.post("/usual/multipart")
+async def _usual_multipart(file: Annotated[bytes, File()]) -> Response:  # noqa: ARG001
+    return Response(_ANSWER, media_type="application/json")
+
+
+async def _short(request: Request) -> Response:
+    await read_picture(request, _MAX_BYTES)
+    return Response(_ANSWER, media_type="application/json")
+
+
+app.router.routes.insert(0, Route("/short", _short, methods=["POST"]))
+
+
+if __name__ == "__main__":
+    uvicorn.run(app, port=int(sys.argv[1]), http="httptools", access_log=False, log_level="warning")

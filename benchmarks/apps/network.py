@@ -1,0 +1,40 @@
+"""What the compared servers share: encoded pictures in, answers out, by this service's compiled function."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.picture import open_picture, plain_pixels, prepare, scaled
+from service.inference.classifier import limit_threads, load_classifier
+
+MODEL = Path(__file__).parents[2] / "models" / "best-cnn-model.h5"
+MAX_BATCH_SIZE = 64
+_MAX_PIXELS = 25_000_000
+
+
+class Network:
+    """The shipped network, loaded and warm, with one TensorFlow thread, as the service runs it."""
+
+    def __init__(self) -> None:
+        limit_threads(1)
+        self.classifier, _ = load_classifier(MODEL, "cpu", (), MAX_BATCH_SIZE)
+
+    def pixels(self, content: bytes) -> Any:
+        """One encoded picture as the network is to see it."""
+        wanted = self.classifier.card.input
+        pixels = plain_pixels(content, wanted)
+        return prepare(open_picture(content, _MAX_PIXELS), wanted) if pixels is None else pixels
+
+    def answers(self, pictures: Sequence[Any]) -> list[dict[str, Any]]:
+        """For each of 1 to 64 pictures what `POST /predict` would say."""
+        batch = scaled(np.stack(list(pictures)), self.classifier.card.input)
+        return [self._answer(row) for row in self.classifier.predict(batch).tolist()]
+
+    def _answer(self, row: list[float]) -> dict[str, Any]:
+        names = self.classifier.card.class_names
+        order = sorted(range(len(row)), key=row.__getitem__, reverse=True)
+        classes = [{"label": names[index], "index": index, "probability": row[index]} for index in order]
+        model = {"name": self.classifier.card.name, "version": self.classifier.version}
+        return {**classes[0], "probabilities": classes, "model": model}

@@ -1,0 +1,174 @@
+"""The programs that are compared: how each is started, asked and stopped, and how much memory it holds."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from benchmarks.load import Bodies, first_answer
+
+ROOT = Path(__file__).parent.parent
+PEERS_BIN = ROOT / ".venv-peers" / "bin"
+_OWN_PYTHON, _PEERS_PYTHON = sys.executable, str(PEERS_BIN / "python")
+_START_S = 120
+_STOP_S = 20
+
+
+@dataclass(frozen=True)
+class Door:
+    """One way to ask a program: its row in the table, and which row is its floor."""
+
+    name: str
+    path: str
+    field: str | None = None  # of a multipart form; without it the picture is the body
+    pictures: int = 1
+    floor: str | None = None
+
+
+@dataclass(frozen=True)
+class Program:
+    """A server; PORT in its command stands for a free port."""
+
+    name: str
+    command: tuple[str, ...]
+    doors: tuple[Door, ...]
+
+
+SERVICE = Program(
+    "this service",
+    (_OWN_PYTHON, "-m", "service", "--port", "PORT", "--log-level", "warning"),
+    (
+        Door("this service, raw", "/predict", floor="floor, raw"),
+        Door("this service, multipart", "/predict", "file", floor="floor, multipart"),
+        Door("this service, 64 in one", "/predict/batch", "files", 64),
+    ),
+)
+FLOOR = Program(
+    "floor",
+    (_OWN_PYTHON, "-m", "benchmarks.apps.floor", "PORT"),
+    (
+        Door("floor, raw", "/usual/raw"),
+        Door("floor, multipart", "/usual/multipart", "file"),
+        Door("own short way, raw", "/short"),
+        Door("own short way, multipart", "/short", "file"),
+    ),
+)
+MOSEC = Program(
+    "mosec",
+    (_PEERS_PYTHON, "-m", "benchmarks.apps.mosec_app", "--address", "127.0.0.1", "--port", "PORT"),
+    (Door("mosec, raw", "/inference"),),
+)
+LITSERVE = Program(
+    "LitServe",
+    (_PEERS_PYTHON, "-m", "benchmarks.apps.litserve_app", "PORT"),
+    (Door("LitServe, multipart", "/predict", "file"),),
+)
+BENTOML = Program(
+    "BentoML",
+    (str(PEERS_BIN / "bentoml"), "serve", "benchmarks.apps.bentoml_app:Classify", "--host", "127.0.0.1",
+     "--port", "PORT"),
+    (Door("BentoML, multipart", "/predict", "files"),),
+)  # fmt: skip
+TUTORIAL = Program(
+    "model.predict in a route",
+    (_OWN_PYTHON, "-m", "benchmarks.apps.tutorial", "PORT"),
+    (Door("model.predict in a route", "/predict", "file"),),
+)
+PROGRAMS = (SERVICE, FLOOR, MOSEC, LITSERVE, BENTOML, TUTORIAL)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A started program: where it answers, how long it took to, and what it holds."""
+
+    url: str
+    seconds_to_ready: float
+    process: psutil.Process
+
+    def memory_mb(self) -> float:
+        """Megabytes of it and of all its processes; what several share is divided among them (PSS)."""
+        total = 0
+        for process in (self.process, *self.process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                total += process.memory_full_info().pss
+        return total / 1e6
+
+
+@contextmanager
+def started(program: Program, bodies: Bodies) -> Iterator[Running]:
+    """`program`, from its start to its end; ready is when it gives the first right answer. Raises RuntimeError."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    begun = time.monotonic()
+    process = _start([part.replace("PORT", str(port)) for part in program.command])
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_right(program, url + program.doors[0].path, bodies, process)
+        yield Running(url, time.monotonic() - begun, psutil.Process(process.pid))
+    finally:
+        _stop(process)
+
+
+def tensorflow_alone() -> tuple[float, float]:
+    """Seconds and megabytes that `import tensorflow` takes by itself: no server starts faster or holds less."""
+    begun = time.monotonic()
+    process = _start([_OWN_PYTHON, "-c", "import tensorflow, sys; print(flush=True); sys.stdin.read()"])
+    try:
+        process.stdout.readline()
+        return time.monotonic() - begun, psutil.Process(process.pid).memory_full_info().pss / 1e6
+    finally:
+        _stop(process)
+
+
+def function_alone() -> float:
+    """Pictures a second that the compiled function does by itself, at batches of 64."""
+    process = _start([_OWN_PYTHON, "-m", "benchmarks.apps.function"])
+    output, _ = process.communicate()
+    return float(output)
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", "BENTOML_DO_NOT_TRACK": "1"}
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _wait_until_right(program: Program, url: str, bodies: Bodies, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(httpx.TransportError):
+            answer = first_answer(url, bodies, _START_S)
+            if answer.status_code == httpx.codes.OK:
+                if "Ankle boot" not in answer.text:
+                    raise RuntimeError(f"{program.name} takes an ankle boot for something else: {answer.text[:200]}")
+                return
+        time.sleep(0.02)
+    raise RuntimeError(f"{program.name} did not answer within {_START_S} s of its start")
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End it and all that it started: each is a process group of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.communicate(timeout=_STOP_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
