@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test lint format lock
+.PHONY: help serve train test lint format bench lock
 
 help: ## list what can be done
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,10 +35,15 @@ format: .venv/dev ## put the code into the house style
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
+bench: .venv/dev ## measure the service and others on this machine (needs wrk and h2load)
+	@$(MAKE) --no-print-directory VENV=.venv-peers .venv-peers/peers
+	.venv/bin/python -m benchmarks $(ARGS)
+
 lock: ## compile requirements/ anew from pyproject.toml (needs uv)
 	uv pip compile --extra cpu --group build $(LOCK) -o requirements/cpu.txt
 	uv pip compile --extra gpu --group build $(LOCK) -c requirements/cpu.txt -o requirements/gpu.txt
 	uv pip compile --extra cpu --group dev $(LOCK) -c requirements/cpu.txt -o requirements/dev.txt
+	uv pip compile --extra cpu --group build --group peers $(LOCK) -o requirements/peers.txt
 LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock'
 

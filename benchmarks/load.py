@@ -34,7 +34,7 @@ class Bodies:
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk found: requests/s, milliseconds, and how many requests had no answer or one of 400 or more."""
+    """What one run of wrk found: requests/s, milliseconds, and how many had no answer or one of 400 or more."""
 
     requests_per_s: float
     p50_ms: float

@@ -25,13 +25,13 @@ _STOP_S = 20
 
 @dataclass(frozen=True)
 class Door:
-    """One way to ask a program: its row in the table, and which row is its floor."""
+    """One way to ask a program: its rows in the table."""
 
     name: str
     path: str
     field: str | None = None  # of a multipart form; without it the picture is the body
     pictures: int = 1
-    floor: str | None = None
+    connections: tuple[int, ...] = (1, 32, 128)
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ SERVICE = Program(
     "this service",
     (_OWN_PYTHON, "-m", "service", "--port", "PORT", "--log-level", "warning"),
     (
-        Door("this service, raw", "/predict", floor="floor, raw"),
-        Door("this service, multipart", "/predict", "file", floor="floor, multipart"),
-        Door("this service, 64 in one", "/predict/batch", "files", 64),
+        Door("this service, raw", "/predict"),
+        Door("this service, multipart", "/predict", "file"),
+        Door("this service, 64 in one", "/predict/batch", "files", 64, connections=(1, 2, 4)),  # the queue takes 4 × 64
     ),
 )
 FLOOR = Program(
@@ -124,7 +124,7 @@ def tensorflow_alone() -> tuple[float, float]:
     begun = time.monotonic()
     process = _start([_OWN_PYTHON, "-c", "import tensorflow, sys; print(flush=True); sys.stdin.read()"])
     try:
-        process.stdout.readline()
+        _ = process.stdout and process.stdout.readline()
         return time.monotonic() - begun, psutil.Process(process.pid).memory_full_info().pss / 1e6
     finally:
         _stop(process)

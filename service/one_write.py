@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 class OneWriteProtocol(HttpToolsProtocol):
     """uvicorn's protocol on such a transport: a second system call would cost each small answer a tenth more."""
 
-    def connection_made(self, transport: BaseTransport) -> None:  # type: ignore[override] # uvicorn's is narrower
+    def connection_made(self, transport: BaseTransport) -> None:
         """Begin a connection."""
         super().connection_made(cast("Transport", OneWrite(cast("Transport", transport), self.loop)))
 
@@ -33,7 +33,7 @@ class OneWrite:
         self._send()
         self._transport.close()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: D105
         return getattr(self._transport, name)
 
     def _send(self) -> None:

@@ -29,7 +29,7 @@ async def _usual_raw(request: Request) -> Response:
 
 
 @app.post("/usual/multipart")
-async def _usual_multipart(file: Annotated[bytes, File()]) -> Response:  # noqa: ARG001
+async def _usual_multipart(file: Annotated[bytes, File()]) -> Response:
     return Response(_ANSWER, media_type="application/json")
 
 

@@ -10,7 +10,7 @@ from benchmarks.apps.network import MAX_BATCH_SIZE, Network
 
 
 class Classify(litserve.LitAPI):
-    def setup(self, device: str) -> None:  # noqa: ARG002
+    def setup(self, device: str) -> None:
         self.network = Network()
 
     def decode_request(self, request: Request) -> Any:

@@ -207,10 +207,10 @@ class Batcher(Generic[Row, Result]):
     def _run_alone(self, entry: _Entry) -> _Outcome:
         try:
             (result,) = self._call_function([entry])
-            return entry, result, None
         except BaseException as error:
             log.error("a row of that batch failed alone, too: %s", error)  # noqa: TRY400 - as the batch, told above
             return _failed(entry, error)
+        return entry, result, None
 
     def _call_function(self, batch: list[_Entry]) -> Sequence[Result]:
         results = self._function([entry.row for entry in batch])
