@@ -4,13 +4,14 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
 from service.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
+from service.routes.form import read_form
 
 _FORM = "multipart/form-data"
+# Pages and programs send a few fields of their own beside the pictures; they are read and left alone.
+_MOST_OTHER_FIELDS = 16
 _ADVICE = "send the picture as multipart field 'file', or as the body with a Content-Type such as image/png"
 
 
@@ -30,7 +31,7 @@ async def read_picture(request: Request, max_bytes: int) -> bytes:
     """
     media_type = _media_type(request)
     if media_type == _FORM:
-        (file,) = await _read_form(request, "file", 1, max_bytes)
+        (file,) = await _read_files(request, "file", 1, max_bytes)
         return file.content
     if media_type.startswith("image/"):
         return b"".join([chunk async for chunk in _chunks(request, max_bytes)])
@@ -46,38 +47,24 @@ async def read_files(request: Request, max_files: int, max_bytes: int) -> list[U
     """
     if _media_type(request) != _FORM:
         raise UnsupportedMediaType(f"the body is not {_FORM}; send the pictures as multipart fields 'files'")
-    return await _read_form(request, "files", max_files, max_bytes)
+    return await _read_files(request, "files", max_files, max_bytes)
 
 
-async def _read_form(request: Request, field: str, max_files: int, max_bytes: int) -> list[UploadedFile]:
-    parser = _InMemoryParser(
-        request.headers, _chunks(request, max_bytes), max_files=max_files, max_fields=max_files, max_part_size=max_bytes
-    )
-    try:
-        form = await parser.parse()
-    except MultiPartException as error:
-        raise MalformedRequest(f"the multipart form cannot be read: {error.message}") from error
-    try:
-        values = form.getlist(field)
-        if not values:
-            found = ", ".join(repr(name) for name in form) or "none"
-            raise MalformedRequest(f"the form has no file in a field {field!r}; its fields: {found}")
-        if len(values) > max_files:
-            raise MalformedRequest(f"the form has {len(values)} fields {field!r}, expected at most {max_files}")
-        files = []
-        for value in values:
-            if not isinstance(value, UploadFile):
-                raise MalformedRequest(f"the field {field!r} is text; send it as a file, with a filename")
-            files.append(UploadedFile(value.filename or "", await value.read()))
-        return files
-    finally:
-        await form.close()
-
-
-class _InMemoryParser(MultiPartParser):
-    """Keeps files in memory, whose size `_chunks` bounds: uploads never touch a disk."""
-
-    spool_max_size = 0  # what SpooledTemporaryFile takes as: never
+async def _read_files(request: Request, field: str, max_files: int, max_bytes: int) -> list[UploadedFile]:
+    chunks = _chunks(request, max_bytes)
+    parts = await read_form(request.headers["content-type"], chunks, max_files + _MOST_OTHER_FIELDS)
+    fitting = [part for part in parts if part.name == field]
+    if not fitting:
+        found = ", ".join(repr(part.name) for part in parts) or "none"
+        raise MalformedRequest(f"the form has no file in a field {field!r}; its fields: {found}")
+    if len(fitting) > max_files:
+        raise MalformedRequest(f"the form has {len(fitting)} fields {field!r}, expected at most {max_files}")
+    files = []
+    for part in fitting:
+        if part.filename is None:
+            raise MalformedRequest(f"the field {field!r} is text; send it as a file, with a filename")
+        files.append(UploadedFile(part.filename, part.content))
+    return files
 
 
 async def _chunks(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:

@@ -88,11 +88,13 @@ def test_other_fields_beside_the_picture_do_no_harm(client: TestClient) -> None:
         ({"files": {"file": b""}}, 400, "0 bytes"),
         ({"content": b"", "headers": PNG}, 400, "0 bytes"),
         ({"files": {"picture": OWL}}, 400, "no file in a field 'file'; its fields: 'picture'"),
-        ({"files": [("file", OWL), ("file", OWL)]}, 400, "Too many files"),
+        ({"files": [("file", OWL), ("file", OWL)]}, 400, "2 fields 'file', expected at most 1"),
         ({"files": {"file": OWL}, "data": {"file": "x"}}, 400, "2 fields 'file'"),
         ({"files": {"x": b""}, "data": {"file": "no file"}}, 400, "is text"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "boundary"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400, "cannot be read"),
+        ({"content": b"--y\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400, "cut short"),
+        ({"files": [("x", b"")] * 18}, 400, "more than the 17 parts"),
         ({"files": {"file": ("picture.png", b"I am a text")}}, 415, "PNG, JPEG"),
         ({"content": b"I am a text", "headers": PNG}, 415, "PNG, JPEG"),
         ({"data": {"file": "x"}}, 415, "application/x-www-form-urlencoded"),
@@ -134,6 +136,16 @@ def test_a_failure_of_the_network_is_our_fault_and_says_no_more(
     response = client.post("/predict", files={"file": OWL})
     assert_problem(response, 500, "its log says more")
     assert "secret" not in response.text
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict?top_k=2"])
+def test_a_fault_of_our_own_is_500_and_says_no_more(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("service.routes.predict._prediction", lambda *_: 1 / 0)
+    response = client.post(path, files={"file": OWL})
+    assert_problem(response, 500, "its log says more")
+    assert "division" not in response.text
 
 
 def test_a_service_that_is_stopping_takes_nothing_new(client: TestClient) -> None:
@@ -263,7 +275,9 @@ def test_a_batch_of_bad_files_alone_never_reaches_the_network(client: TestClient
 
 
 def test_a_batch_that_is_too_long_is_refused_whole(client: TestClient, classifier: FakeClassifier) -> None:
-    assert_problem(client.post("/predict/batch", files=[("files", OWL)] * 6), 400, "Maximum number of files is 5")
+    assert_problem(
+        client.post("/predict/batch", files=[("files", OWL)] * 6), 400, "6 fields 'files', expected at most 5"
+    )
     assert classifier.batches == []
 
 
