@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import signal
 import sys
 from contextlib import suppress
 
@@ -59,7 +60,9 @@ def main() -> None:
         timeout_worker_healthcheck=WORKER_HEALTHCHECK_S,
     )
     if settings.workers == 1:
-        with suppress(KeyboardInterrupt):  # raised again once everything has ended in order
+        # uvicorn sends itself the signal once more when everything has ended in order; that end is a success.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+        with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run()
         return
     supervisor = Multiprocess(config, [config.bind_socket()])

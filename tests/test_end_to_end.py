@@ -81,7 +81,7 @@ def test_a_body_without_a_declared_length_is_bounded_too(shipped: Service) -> No
 def test_a_terminated_service_ends_in_order(model_file: Path) -> None:
     with running_service("--model-path", model_file, SERVICE_LOG_LEVEL="info") as service:
         assert httpx.get(f"{service.url}/health/ready").status_code == 200
-        service.stop()
+        assert service.stop() == 0
         assert "Application shutdown complete" in service.rest_of_log
         assert "Traceback" not in service.rest_of_log
 
@@ -100,4 +100,4 @@ def test_several_workers_answer_alike(model_file: Path) -> None:
         ]
         assert all(answer == answers[0] for answer in answers)
         assert answers[0]["model"]["version"] == file_version(model_file)
-        service.stop()
+        assert service.stop() == 0

@@ -1,0 +1,170 @@
+"""Many callers at once, callers who leave, and workers that die, against real uvicorn and the shipped network."""
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from tests.processes import Service, running_service
+from tests.samples import ANKLE_BOOT, SAMPLE_FILES
+
+STARTED = "Application startup complete"
+PICTURES = [file.read_bytes() for file in SAMPLE_FILES]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+
+def as_request(picture: bytes) -> bytes:
+    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(picture)}\r\n\r\n"
+    return head.encode() + picture
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, picture: bytes) -> Answer:
+    writer.write(as_request(picture))
+    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines if line)
+    return Answer(int(first.split()[1]), headers, json.loads(await reader.readexactly(int(headers["content-length"]))))
+
+
+async def connect(service: Service) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    address = urlsplit(service.url)
+    return await asyncio.open_connection(address.hostname, address.port)
+
+
+async def ask_on_many_connections(service: Service, connections: int, each: int) -> list[tuple[int, Answer]]:
+    """Which picture was sent, and the answer to it; the connections go through the pictures out of step."""
+
+    async def one(number: int) -> list[tuple[int, Answer]]:
+        reader, writer = await connect(service)
+        sent = [(number * 37 + turn) % len(PICTURES) for turn in range(each)]
+        answers = [(index, await ask(reader, writer, PICTURES[index])) for index in sent]
+        writer.close()
+        await writer.wait_closed()
+        return answers
+
+    return [answer for answers in await asyncio.gather(*map(one, range(connections))) for answer in answers]
+
+
+def by_class(body: Any) -> list[float]:
+    return [entry["probability"] for entry in sorted(body["probabilities"], key=lambda entry: entry["index"])]
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Iterator[Service]:
+    with running_service() as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def expected(shipped: Service) -> list[list[float]]:
+    """What each picture is answered when it is asked about alone."""
+    alone = asyncio.run(ask_on_many_connections(shipped, 1, len(PICTURES)))
+    rows = [by_class(answer.body) for _, answer in alone]
+    assert len({tuple(f"{value:.2g}" for value in row) for row in rows}) == len(PICTURES)  # they can be told apart
+    return rows
+
+
+def test_each_of_10_000_concurrent_requests_gets_its_own_pictures_answer(
+    shipped: Service, expected: list[list[float]]
+) -> None:
+    answers = asyncio.run(ask_on_many_connections(shipped, 100, 100))
+    assert len(answers) == 10_000
+    for index, answer in answers:
+        assert answer.status == 200
+        assert by_class(answer.body) == pytest.approx(expected[index], rel=1e-3)
+
+
+def test_callers_who_leave_at_any_moment_harm_nobody(shipped: Service, expected: list[list[float]]) -> None:
+    request = as_request(PICTURES[0])
+
+    async def leave(length: int) -> None:
+        _, writer = await connect(shipped)
+        writer.write(request[:length])
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    async def run() -> list[tuple[int, Answer]]:
+        leaving = [leave(length) for length in (*range(1, len(request), 4), *[len(request)] * 200)]
+        answers, *_ = await asyncio.gather(ask_on_many_connections(shipped, 20, 20), *leaving)
+        return answers
+
+    for index, answer in asyncio.run(run()):
+        assert by_class(answer.body) == pytest.approx(expected[index], rel=1e-3)
+
+
+def test_too_many_at_once_get_200_or_503_and_nothing_else(expected: list[list[float]]) -> None:
+    # One picture a call: slower than pictures come in.
+    with running_service("--max-batch-size", 1, "--max-queue-size", 64) as service:
+        answers = asyncio.run(ask_on_many_connections(service, 300, 5))
+        counts = Counter(answer.status for _, answer in answers)
+        assert counts.keys() == {200, 503}
+        assert counts[200] >= 64
+        for index, answer in answers:
+            if answer.status == 200:
+                assert by_class(answer.body) == pytest.approx(expected[index], rel=1e-3)
+            else:
+                assert answer.headers["retry-after"] == "1"
+        ((index, after),) = asyncio.run(ask_on_many_connections(service, 1, 1))
+        assert by_class(after.body) == pytest.approx(expected[index], rel=1e-3)
+        service.stop()
+        assert "Traceback" not in service.rest_of_log
+
+
+def test_what_was_accepted_is_answered_after_the_service_was_told_to_stop(expected: list[list[float]]) -> None:
+    async def run(service: Service) -> list[Answer]:
+        connections = [await connect(service) for _ in range(50)]
+        asking = [asyncio.create_task(ask(*pair, PICTURES[0])) for pair in connections]
+        first = await asking[0]
+        service.process.send_signal(signal.SIGTERM)
+        answers = [first, *await asyncio.gather(*asking[1:])]
+        for _, writer in connections:
+            writer.close()
+            await writer.wait_closed()
+        return answers
+
+    with running_service("--max-batch-size", 1) as service:
+        for answer in asyncio.run(run(service)):
+            assert by_class(answer.body) == pytest.approx(expected[0], rel=1e-3)
+        assert service.process.wait(30) == 0
+
+
+def test_a_worker_that_dies_is_replaced() -> None:
+    with running_service("--workers", 2) as service:
+        wait_for_workers(service, 2 - service.log.count(STARTED))
+        workers = serving_processes(service)
+        assert len(workers) == 2
+        os.kill(workers[0], signal.SIGKILL)
+        wait_for_workers(service, 1)
+        replaced = serving_processes(service)
+        assert len(replaced) == 2
+        assert workers[0] not in replaced
+        for _ in range(8):
+            answer = httpx.post(
+                f"{service.url}/predict", content=ANKLE_BOOT.read_bytes(), headers={"Content-Type": "image/png"}
+            )
+            assert answer.json()["label"] == "Ankle boot"
+
+
+def wait_for_workers(service: Service, more: int) -> None:
+    """Read the log until so many more have started."""
+    while more:
+        more -= STARTED in service.process.stderr.readline()
+
+
+def serving_processes(service: Service) -> list[int]:
+    """The workers: children of the parent that listen (Python's resource tracker is a child, too)."""
+    children = psutil.Process(service.process.pid).children()
+    return [child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline())]
