@@ -18,6 +18,7 @@ _PICTURES = servers.ROOT / "tests" / "fashion-mnist-sample"
 _WARM_UP_S = 2
 _OVERLOAD_CONNECTIONS = 512
 _OVERLOAD = 10
+_TABLE_WIDTH = 110
 
 
 class BenchmarkSettings(BaseSettings):
@@ -35,6 +36,7 @@ def main() -> None:
     """Run it all. Exits with 1 where a tool is missing or a server does not start."""
     settings = BenchmarkSettings(_cli_parse_args=True)
     console = Console(highlight=False)
+    console.width = max(console.width, _TABLE_WIDTH)
     try:
         load.check_tools()
         with tempfile.TemporaryDirectory() as folder:

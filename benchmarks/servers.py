@@ -122,7 +122,9 @@ def started(program: Program, bodies: Bodies) -> Iterator[Running]:
 def tensorflow_alone() -> tuple[float, float]:
     """Seconds and megabytes that `import tensorflow` takes by itself: no server starts faster or holds less."""
     begun = time.monotonic()
-    process = _start([_OWN_PYTHON, "-c", "import tensorflow, sys; print(flush=True); sys.stdin.read()"])
+    process = _start(
+        [_OWN_PYTHON, "-c", "import tensorflow, sys; print(flush=True); sys.stdin.read()"], subprocess.PIPE
+    )
     try:
         _ = process.stdout and process.stdout.readline()
         return time.monotonic() - begun, psutil.Process(process.pid).memory_full_info().pss / 1e6
@@ -132,19 +134,19 @@ def tensorflow_alone() -> tuple[float, float]:
 
 def function_alone() -> float:
     """Pictures a second that the compiled function does by itself, at batches of 64."""
-    process = _start([_OWN_PYTHON, "-m", "benchmarks.apps.function"])
+    process = _start([_OWN_PYTHON, "-m", "benchmarks.apps.function"], subprocess.PIPE)
     output, _ = process.communicate()
     return float(output)
 
 
-def _start(command: list[str]) -> subprocess.Popen[bytes]:
+def _start(command: list[str], stdout: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "2", "BENTOML_DO_NOT_TRACK": "1"}
     return subprocess.Popen(
         command,
         cwd=ROOT,
         env=environment,
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )

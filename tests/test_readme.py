@@ -117,3 +117,16 @@ def test_every_curl_works_and_the_answer_shown_is_the_real_one(tmp_path: Path) -
     for entry in (real, printed, *real["probabilities"], *printed["probabilities"]):
         entry["probability"] = round(entry["probability"], 4)
     assert printed == real
+
+
+def test_the_speeds_are_those_of_the_committed_run() -> None:
+    results = json.loads((ROOT / "docs" / "benchmark.json").read_text())
+    assert f"measured {results['measured']}:" in README
+    for row in results["measurements"]:
+        if row["door"].startswith(("own short way", "this service, 64")):
+            continue
+        cell = f" {row['requests_per_s']:,.0f} · {row['p50_ms']:.1f} · {row['p99_ms']:.1f} |"
+        assert any(line.startswith(f"| {row['door']} |") and cell in line for line in README.splitlines()), row
+    for start in results["starts"]:
+        assert f"| {start['program']} | {start['seconds']:.1f} | {start['memory_mb']:,.0f} |" in README
+    assert f"{results['function_per_s']:,.0f}" in README

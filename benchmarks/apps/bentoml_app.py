@@ -9,7 +9,7 @@ from benchmarks.apps.network import MAX_BATCH_SIZE, Network
 from models.picture import prepare
 
 
-@bentoml.service(workers=1)
+@bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Classify:
     def __init__(self) -> None:
         self.network = Network()
