@@ -4,7 +4,7 @@ ARG DEVICE=cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/venv
 COPY requirements/${DEVICE}.txt /src/requirements.txt
-RUN /opt/venv/bin/python -m pip install --require-hashes -r /src/requirements.txt
+RUN /opt/venv/bin/python -m pip install --no-deps --require-hashes -r /src/requirements.txt
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY models/*.py models/py.typed models/

@@ -54,7 +54,7 @@ $(VENV)/%: requirements/%.txt pyproject.toml
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 		echo "Python's module venv is needed: apt-get install python3-venv" >&2; exit 1; }
 	@echo "Installing requirements/$*.txt into $(VENV), once; this takes a minute or two"
-	@$(INSTALL) --require-hashes -r requirements/$*.txt
+	@$(INSTALL) --no-deps --require-hashes -r requirements/$*.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@command -v dot >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && \
 		echo "Installing Graphviz, which /plot draws with" && apt-get update -q >/dev/null && \
