@@ -46,7 +46,11 @@ class PictureInput(_Part):
     channels: Literal[1, 3]
     scale: Annotated[float, Field(gt=0, description="what a pixel of 0 to 255 is multiplied by")]
     preparation: Annotated[
-        Literal["resize"], Field(description="how a picture of another size, shape or colour is made to fit")
+        Literal["resize", "product-photo"],
+        Field(
+            description="how any other picture is made to fit: `resize` keeps its proportions and pads with black, "
+            "`product-photo` cuts the product out of its background, too, as Fashion-MNIST was made"
+        ),
     ] = "resize"
 
 
@@ -82,6 +86,10 @@ class Evaluation(_Part):
 
     validation: Score
     test: Score
+    calibration_error: Annotated[
+        Share | None,
+        Field(description="how far the highest probability is from the share of right test answers, on average"),
+    ] = None
     per_class: tuple[ClassFigures, ...]
     confusion_matrix: Annotated[
         tuple[tuple[int, ...], ...], Field(description="test pictures by true class (row) and answer (column)")

@@ -1,28 +1,41 @@
 """How any picture becomes the network's input, the same for training and serving. Knows no HTTP."""
 
+import base64
 import io
 import struct
 from functools import cache
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, features
 
+from models import product_photo
 from models.card import PictureInput
 
 Pixels = npt.NDArray[np.uint8]
 NetworkInput = npt.NDArray[np.float32]
 
-# The first bytes of each format that is read. Pillow's own list is longer; what it leaves out never reaches a parser.
+# `auto` is what the model's card asks for; `none` only makes the picture fit.
+Preparation = Literal["auto", "none"]
+
+# The first bytes of each format that is read. Pillow's own list is longer; what is left out never reaches a parser.
 _SIGNATURES = {
     "PNG": (b"\x89PNG\r\n\x1a\n",),
     "JPEG": (b"\xff\xd8\xff",),
     "GIF": (b"GIF87a", b"GIF89a"),
     "BMP": (b"BM",),
     "WEBP": (b"RIFF",),
+    "AVIF": (b"",),
 }
+# What stands further on in files of these formats.
+_BRANDS = {"WEBP": (8, (b"WEBP",)), "AVIF": (4, (b"ftypavif", b"ftypavis"))}
+if not features.check("avif"):
+    del _SIGNATURES["AVIF"]  # this build of Pillow cannot decode it
 FORMATS = tuple(_SIGNATURES)
+# More than any preparation looks at.
+_DRAFT_EDGE = 640
 _WHITE = (255, 255, 255, 255)
 # Of a PNG that has one IDAT chunk and nothing that is not needed: all its bytes but the compressed pixels.
 _PLAIN_PNG_FRAME = 8 + 25 + 12 + 12
@@ -54,7 +67,8 @@ class TooManyPixels(PictureError):
 def format_of(content: bytes) -> str:
     """The name of the format of an encoded picture, from its first bytes alone. Raises UnknownFormat."""
     for name, signatures in _SIGNATURES.items():
-        if content.startswith(signatures) and (name != "WEBP" or content[8:12] == b"WEBP"):
+        place, brands = _BRANDS.get(name, (0, (b"",)))
+        if content.startswith(signatures) and content.startswith(brands, place):
             return name
     raise UnknownFormat(f"the content is not a picture in a format that is read here: {', '.join(FORMATS)}")
 
@@ -72,14 +86,16 @@ def plain_pixels(content: bytes, wanted: PictureInput) -> Pixels | None:
     if len(content) != _PLAIN_PNG_FRAME + int.from_bytes(content[33:37], "big"):
         return None
     try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        pixels: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:
         return None
     if pixels is None or pixels.shape[:2] != (wanted.height, wanted.width) or pixels.dtype != np.uint8:
         return None
+    if wanted.preparation == "product-photo" and not (pixels.ndim == 2 and product_photo.is_thumbnail(pixels)):
+        return None
     if wanted.channels == 3:
         pixels = pixels[..., ::-1]  # OpenCV gives blue first
-    return pixels.reshape(wanted.height, wanted.width, wanted.channels).astype(np.uint8, copy=False)
+    return np.asarray(pixels.reshape(wanted.height, wanted.width, wanted.channels), np.uint8)
 
 
 def open_picture(content: bytes, max_pixels: int) -> Image.Image:
@@ -102,21 +118,34 @@ def open_picture(content: bytes, max_pixels: int) -> Image.Image:
     return picture
 
 
-def prepare(picture: Image.Image, wanted: PictureInput) -> Pixels:
+def prepare(picture: Image.Image, wanted: PictureInput, preparation: Preparation = "auto") -> Pixels:
     """Decode and fit a picture: upright, flattened onto white, in the network's colours and size.
 
-    Proportions are kept and the rest is black. A picture that has the network's size and colours already is left as
-    it is, so that a data set's own pixels go through untouched. Returns uint8 (height, width, channels), 0 to 255.
-    Raises BrokenPicture.
+    What `product-photo` does beyond that is said in `models.product_photo`; a picture that already is a thumbnail of
+    the network's size is left as it is, so that a data set's own pixels go through untouched. Otherwise proportions
+    are kept and the rest is black. Returns uint8 (height, width, channels), 0 to 255. Raises BrokenPicture.
     """
+    size = (wanted.width, wanted.height)
     try:
+        # Has an effect on JPEG alone: decoded at a half, a quarter or an eighth, in as much less time and memory.
+        picture.draft(None, (max(_DRAFT_EDGE, wanted.width), max(_DRAFT_EDGE, wanted.height)))
         picture = _flattened(ImageOps.exif_transpose(picture))
     except Exception as error:
         raise BrokenPicture(f"the {picture.format} picture cannot be decoded: it is damaged or cut short") from error
+    if wanted.preparation == "product-photo" and preparation == "auto" and not _is_thumbnail(picture, size):
+        grey = product_photo.thumbnail(np.asarray(picture.convert("RGB")), wanted.height, wanted.width)
+        return np.repeat(grey[..., np.newaxis], wanted.channels, axis=2)
     picture = picture.convert("L" if wanted.channels == 1 else "RGB")
-    if picture.size != (wanted.width, wanted.height):
-        picture = ImageOps.pad(picture, (wanted.width, wanted.height), method=Image.Resampling.LANCZOS)
+    if picture.size != size:
+        picture = ImageOps.pad(picture, size, method=Image.Resampling.LANCZOS)
     return np.asarray(picture, dtype=np.uint8).reshape(wanted.height, wanted.width, wanted.channels)
+
+
+def png_data_url(pixels: Pixels) -> str:
+    """uint8 (height, width, 1 or 3) as a PNG in a `data:` URL (RFC 2397)."""
+    content = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(content, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
 def scaled(pixels: Pixels, wanted: PictureInput) -> NetworkInput:
@@ -129,6 +158,14 @@ def _plain_png_header(width: int, height: int, channels: int) -> bytes:
     """The first 29 bytes of such a PNG: signature, then size, 8 bits, grey or RGB, and no interlacing."""
     colour = _PNG_GREY if channels == 1 else _PNG_RGB
     return _SIGNATURES["PNG"][0] + struct.pack(">I4sIIBBBBB", 13, b"IHDR", width, height, 8, colour, 0, 0, 0)
+
+
+def _is_thumbnail(picture: Image.Image, size: tuple[int, int]) -> bool:
+    if picture.size != size:
+        return False
+    pixels = np.asarray(picture.convert("RGB"))
+    grey = pixels[..., 0]
+    return bool((pixels == grey[..., np.newaxis]).all()) and product_photo.is_thumbnail(grey)
 
 
 def _flattened(picture: Image.Image) -> Image.Image:

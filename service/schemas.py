@@ -36,6 +36,13 @@ class Answer(Prediction):
     """What is in the picture, and which model says so."""
 
     model: ModelName
+    input: Annotated[
+        str | None,
+        Field(
+            description="what the network saw, a PNG in a data URL; only there if `return_input` asks for it",
+            examples=["data:image/png;base64,iVBORw0KGgo="],
+        ),
+    ] = None
 
 
 class Problem(_Shape):

@@ -5,6 +5,7 @@ import math
 import platform
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from models.card import Data, Epoch, ModelCard, PictureInput, Training
 from training import recipe
+from training.calibration import divide_logits, fit_temperature
 from training.data import Split
 from training.errors import Diverged, TrainingError, reason_of
 from training.network import build_network
@@ -49,21 +51,28 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
 
     keras.utils.set_random_seed(settings.seed)
     tf.config.experimental.enable_op_determinism()
-    network = build_network(
-        height, width, channels, len(split.class_names), settings.filters, settings.dense, settings.dropout
+    build = partial(
+        build_network,
+        height,
+        width,
+        channels,
+        len(split.class_names),
+        settings.filters,
+        settings.dense,
+        settings.dropout,
     )
-    recipe.compile_network(network, settings)
+    keras.mixed_precision.set_global_policy(recipe.precision(settings))
+    network = build()
+    recipe.compile_network(network, settings, math.ceil(len(split.training_labels) / settings.batch_size))
     network.summary()
 
     started = time.monotonic()
     _fit(
         network,
         run_dir,
-        split.training_pictures * np.float32(SCALE),
-        split.training_labels,
+        **recipe.training_input(split, settings, SCALE),
         validation_data=(split.validation_pictures * np.float32(SCALE), split.validation_labels),
         epochs=settings.epochs,
-        batch_size=settings.batch_size,
         callbacks=recipe.fit_callbacks(run_dir, settings),
     )
     seconds = time.monotonic() - started
@@ -71,13 +80,18 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     history = recipe.read_history(run_dir)
     if not all(math.isfinite(row["loss"]) for row in history):
         raise Diverged(f"the loss is no longer a number after epoch {len(history)}; try a lower --learning-rate")
+    keras.utils.clear_session()  # its precision, too: what is published is float32, with the layers' usual names
+    network = build()
     network.load_weights(run_dir / recipe.CHECKPOINT)
+    if settings.recipe == "strong":
+        _calibrate(network, split)
+    recipe.compile_network(network, settings, steps=1)
     training = _training_part(settings, history, seconds)
     evaluation = evaluate(network, split, SCALE)
     card = ModelCard(
         name=settings.output.stem,
         class_names=split.class_names,
-        input=PictureInput(height=height, width=width, channels=channels, scale=SCALE),
+        input=PictureInput(height=height, width=width, channels=channels, scale=SCALE, preparation="product-photo"),
         data=Data(
             name=split.name,
             sha256=split.sha256,
@@ -94,9 +108,14 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     return card
 
 
-def _fit(network: keras.Model, run_dir: Path, *arrays: object, **options: object) -> None:
+def _calibrate(network: keras.Model, split: Split) -> None:
+    probabilities = network.predict(split.validation_pictures * np.float32(SCALE), batch_size=256, verbose=0)
+    divide_logits(network, fit_temperature(probabilities, split.validation_labels))
+
+
+def _fit(network: keras.Model, run_dir: Path, **options: object) -> None:
     try:
-        network.fit(*arrays, **options)
+        network.fit(**options)
     except RuntimeError as error:  # what HDF5 raises when it cannot write the rest of a checkpoint
         if "errno" not in str(error):
             raise
@@ -144,7 +163,7 @@ def _training_part(settings: TrainingSettings, history: list[dict[str, float]], 
         for row in history
     )
     return Training(
-        recipe=recipe.NAME,
+        recipe=settings.recipe,
         settings=_recipe_settings(settings),
         history=epochs,
         best_epoch=min(epochs, key=lambda epoch: epoch.validation_loss).epoch,

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from models.card import ClassFigures, Evaluation, Score, Training
 from models.charts import confusion_matrix, learning_curves
+from training.calibration import expected_calibration_error
 from training.data import Labels, Split
 
 NetworkInput = npt.NDArray[np.float32]
@@ -20,11 +21,12 @@ def evaluate(network: keras.Model, split: Split, scale: float) -> Evaluation:
     validation = _score(network, split.validation_pictures * np.float32(scale), split.validation_labels)
     test_input = split.test_pictures * np.float32(scale)
     test = _score(network, test_input, split.test_labels)
-    answers = network.predict(test_input, batch_size=256, verbose=0).argmax(axis=1)
-    matrix = count_answers(split.test_labels, answers, len(split.class_names))
+    probabilities = network.predict(test_input, batch_size=256, verbose=0)
+    matrix = count_answers(split.test_labels, probabilities.argmax(axis=1), len(split.class_names))
     return Evaluation(
         validation=validation,
         test=test,
+        calibration_error=expected_calibration_error(probabilities, split.test_labels),
         per_class=class_figures(split.class_names, matrix),
         confusion_matrix=tuple(map(tuple, matrix.tolist())),
     )
@@ -78,6 +80,7 @@ def print_report(training: Training, evaluation: Evaluation, output: Path, run_d
     console.print()
     console.print(table)
     facts = {
+        "calibration": f"probabilities are off by {evaluation.calibration_error:.4f} on average",
         "epochs run": f"{len(training.history)}, best: {training.best_epoch}",
         "seconds": f"{training.seconds:.0f}",
         "model file": output,

@@ -1,10 +1,12 @@
 """Every knob of a training run: its option, environment name, default and meaning."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+STRONG_DEFAULTS = {"epochs": 150, "batch_size": 128, "learning_rate": 0.002, "validation_share": 0.1}
 
 
 class TrainingSettings(BaseSettings):
@@ -24,6 +26,13 @@ class TrainingSettings(BaseSettings):
         frozen=True,
     )
 
+    recipe: Annotated[
+        Literal["textbook", "strong"],
+        Field(
+            description="strong fits longer to pictures that are changed anew each time; its defaults for others: "
+            + ", ".join(f"{name.replace('_', '-')} {value}" for name, value in STRONG_DEFAULTS.items())
+        ),
+    ] = "textbook"
     epochs: Annotated[int, Field(ge=1, description="most passes over the training pictures")] = 20
     batch_size: Annotated[int, Field(ge=1, description="pictures in one step of the optimizer")] = 32
     learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 0.001
@@ -52,6 +61,11 @@ class TrainingSettings(BaseSettings):
     output: Annotated[Path, Field(description="the model file to publish")] = Path("models/best-cnn-model.h5")
     runs_dir: Annotated[Path, Field(description="folder in which each run keeps its files")] = Path("runs")
     resume: Annotated[bool, Field(description="go on with the latest run in --runs-dir that was interrupted")] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_by_recipe(cls, given: dict[str, object]) -> dict[str, object]:
+        return {**STRONG_DEFAULTS, **given} if given.get("recipe") == "strong" else given
 
     @field_validator("filters", mode="before")
     @classmethod

@@ -6,7 +6,7 @@ import time
 from anyio import CapacityLimiter, to_thread
 
 from models.card import PictureInput
-from models.picture import Pixels, open_picture, plain_pixels, prepare
+from models.picture import Pixels, Preparation, open_picture, plain_pixels, prepare
 from service.errors import DeadlineExceeded, Overloaded
 
 # Up to about this size, decoding takes less time than handing the work to a thread and back.
@@ -23,7 +23,9 @@ class Decoder:
         self._max_pixels = max_pixels
         self._limiter = CapacityLimiter(DECODERS)
 
-    async def pixels(self, content: bytes, wanted: PictureInput, deadline: float) -> Pixels:
+    async def pixels(
+        self, content: bytes, wanted: PictureInput, deadline: float, preparation: Preparation = "auto"
+    ) -> Pixels:
         """One picture as the network sees it, uint8 (height, width, channels).
 
         `deadline` is a time of `time.monotonic()`. Raises PictureError, Overloaded where too many large pictures wait,
@@ -34,12 +36,12 @@ class Decoder:
             return pixels
         picture = open_picture(content, self._max_pixels)
         if picture.width * picture.height <= SMALL_PICTURE_PIXELS:
-            return prepare(picture, wanted)
+            return prepare(picture, wanted, preparation)
         if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
             raise Overloaded(f"{MOST_WAITING} large pictures wait to be decoded; send the request again later")
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                return await to_thread.run_sync(prepare, picture, wanted, limiter=self._limiter)
+                return await to_thread.run_sync(prepare, picture, wanted, preparation, limiter=self._limiter)
         except TimeoutError:
             raise DeadlineExceeded(
                 "the picture was not decoded in time; send it again later, or a smaller one"

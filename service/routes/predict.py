@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from models.picture import PictureError, Pixels
+from models.picture import PictureError, Pixels, Preparation, png_data_url
 from service.errors import MalformedRequest, problem_of
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel
@@ -18,6 +18,13 @@ from service.schemas import Answer, BatchAnswer
 _CALLER_IS_GONE = 499  # nobody reads it; nginx's number for the same
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many of the most probable classes to list")]
+HowPrepared = Annotated[
+    Preparation,
+    Query(description="`auto`: as the model's card says; `none`: only scaled to the network's size and colours"),
+]
+ReturnInput = Annotated[
+    bool, Query(description="answer with what the network saw, too: `input`, a PNG of its size in a data URL")
+]
 
 
 router = APIRouter(tags=["predict"])
@@ -31,23 +38,28 @@ router = APIRouter(tags=["predict"])
     responses={**answers(ANSWER), **problems(400, 413, 415, 422, 503, 504)},
     openapi_extra=PICTURE_BODY,
 )
-async def predict(request: Request, top_k: TopK = 10) -> Response:
+async def predict(
+    request: Request, top_k: TopK = 10, preparation: HowPrepared = "auto", return_input: ReturnInput = False
+) -> Response:
     """Send a picture as the multipart field `file`, or as the raw body with an image content type.
 
-    PNG, JPEG, GIF, BMP and WebP of any size and colour are read: turned upright, flattened onto white, and fitted to
-    the network's size and channels. A picture that has the network's own size and colours goes through as it is.
+    PNG, JPEG, GIF, BMP, WebP and AVIF of any size and colour are read: turned upright, flattened onto white, and
+    prepared as the model's card says. `product-photo` finds the product in front of its background, be it light or
+    dark, and makes of it what the network was trained on. A picture that already is of that kind goes through as it is.
     """
     state = request.app.state
     live: LiveModel = state.live
     live.check_room()
     content = await read_picture(request, state.settings.max_body_bytes)
     deadline = live.deadline()
-    picture = await _pixels(content, live, state.decoder, deadline)
+    picture = await _pixels(content, live, state.decoder, deadline, preparation)
     rows = await _unless_gone(request, live, live.predict([picture], deadline))
     if not rows:
         return Response(status_code=_CALLER_IS_GONE)
-    prediction = _prediction(rows[0], live.card.class_names, top_k)
-    return _json({**prediction, "model": _model_name(live)})
+    answer = {**_prediction(rows[0], live.card.class_names, top_k), "model": _model_name(live)}
+    if return_input:
+        answer["input"] = png_data_url(picture)
+    return _json(answer)
 
 
 @router.post(
@@ -69,7 +81,7 @@ async def predict(request: Request, top_k: TopK = 10) -> Response:
     },
     openapi_extra=FILES_BODY,
 )
-async def predict_batch(request: Request, top_k: TopK = 10) -> Response:
+async def predict_batch(request: Request, top_k: TopK = 10, preparation: HowPrepared = "auto") -> Response:
     """Send several pictures as multipart fields `files`; the network looks at all of them at once.
 
     A file that cannot be read gets a problem in its place, with the status that `/predict` would have answered; the
@@ -86,7 +98,7 @@ async def predict_batch(request: Request, top_k: TopK = 10) -> Response:
     for file in files:
         result: dict[str, Any] = {"file": file.name}
         try:
-            pictures.append(await _pixels(file.content, live, state.decoder, deadline))
+            pictures.append(await _pixels(file.content, live, state.decoder, deadline, preparation))
         except (PictureError, MalformedRequest) as error:
             result["problem"] = problem_of(error)
         results.append(result)
@@ -103,10 +115,12 @@ async def predict_batch(request: Request, top_k: TopK = 10) -> Response:
 ENDPOINTS = {"/predict": predict, "/predict/batch": predict_batch}
 
 
-async def _pixels(content: bytes, live: LiveModel, decoder: Decoder, deadline: float) -> Pixels:
+async def _pixels(
+    content: bytes, live: LiveModel, decoder: Decoder, deadline: float, preparation: Preparation
+) -> Pixels:
     if not content:
         raise MalformedRequest("the picture is empty: 0 bytes arrived")
-    return await decoder.pixels(content, live.card.input, deadline)
+    return await decoder.pixels(content, live.card.input, deadline, preparation)
 
 
 async def _unless_gone(

@@ -8,12 +8,22 @@ import pytest
 from PIL import Image
 
 from models.card import PictureInput
-from models.picture import BrokenPicture, TooManyPixels, UnknownFormat, open_picture, plain_pixels, prepare, scaled
+from models.picture import (
+    FORMATS,
+    BrokenPicture,
+    TooManyPixels,
+    UnknownFormat,
+    open_picture,
+    plain_pixels,
+    prepare,
+    scaled,
+)
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, encoded, pixels_of
 
 GREY_28 = PictureInput(height=28, width=28, channels=1, scale=1 / 255)
 GREY_4 = PictureInput(height=4, width=4, channels=1, scale=1 / 255)
 RGB_4 = PictureInput(height=4, width=4, channels=3, scale=1 / 255)
+PRODUCT_28 = GREY_28.model_copy(update={"preparation": "product-photo"})
 PLENTY = 1_000_000
 
 
@@ -26,13 +36,60 @@ def test_the_data_sets_own_pixels_go_through_untouched() -> None:
         assert np.array_equal(seen(file.read_bytes(), GREY_28)[..., 0], pixels_of(file))
 
 
+def test_for_product_photos_the_data_sets_own_pixels_go_through_untouched() -> None:
+    for file in SAMPLE_FILES:
+        content = file.read_bytes()
+        for pixels in (seen(content, PRODUCT_28), plain_pixels(content, PRODUCT_28)):
+            assert pixels is not None
+            assert np.array_equal(pixels[..., 0], pixels_of(file))
+
+
+def test_a_negative_of_the_networks_size_is_a_photo_all_the_same() -> None:
+    content = encoded(255 - pixels_of(ANKLE_BOOT))
+    assert plain_pixels(content, PRODUCT_28) is None
+    assert np.corrcoef(seen(content, PRODUCT_28).ravel(), pixels_of(ANKLE_BOOT).ravel())[0, 1] > 0.95
+
+
+def test_without_preparation_a_photo_is_only_scaled() -> None:
+    content = encoded(255 - pixels_of(ANKLE_BOOT))
+    assert np.array_equal(
+        prepare(open_picture(content, PLENTY), PRODUCT_28, "none")[..., 0], 255 - pixels_of(ANKLE_BOOT)
+    )
+
+
+def test_a_network_that_takes_colours_gets_a_product_photo_in_grey() -> None:
+    wanted = PRODUCT_28.model_copy(update={"channels": 3})
+    pixels = seen(encoded(Image.new("RGB", (300, 300), (255, 255, 255))), wanted)
+    assert pixels.shape == (28, 28, 3)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "AVIF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_photo_is_turned_upright_before_it_is_prepared(form: str, orientation: int) -> None:
+    upright = np.full((300, 400, 3), 255, np.uint8)
+    upright[30:230, 50:150] = 40
+    upright[30:60, 50:250] = 40
+    turns = {1: 0, 3: 2, 6: 1, 8: 3}[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = seen(encoded(np.ascontiguousarray(np.rot90(upright, turns)), form, exif=exif), PRODUCT_28)
+    assert np.abs(pixels.astype(int) - seen(encoded(upright), PRODUCT_28)).mean() < 6
+
+
+def test_a_large_photo_is_decoded_at_a_reduced_scale() -> None:
+    content = encoded(Image.new("RGB", (4000, 3000), (255, 255, 255)), "JPEG")
+    picture = open_picture(content, 25_000_000)
+    prepare(picture, PRODUCT_28)
+    assert picture.size == (1000, 750)
+
+
 @pytest.mark.parametrize("form", ["PNG", "GIF", "BMP"])
 def test_formats_without_loss_keep_every_pixel(form: str) -> None:
     pixels = pixels_of(ANKLE_BOOT)
     assert np.array_equal(seen(encoded(pixels, form), GREY_28)[..., 0], pixels)
 
 
-@pytest.mark.parametrize("form", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("form", ["JPEG", "WEBP", "AVIF"])
 def test_formats_with_loss_come_close(form: str) -> None:
     pixels = pixels_of(ANKLE_BOOT)
     close = seen(encoded(pixels, form, quality=95), GREY_28)[..., 0]
@@ -100,7 +157,7 @@ def test_the_first_frame_of_an_animation_is_taken() -> None:
     "content", [b"", b"hello, I am a text", b"<svg/>", b"%PDF-1.7", b"RIFF\0\0\0\0WAVEfmt "], ids=repr
 )
 def test_what_is_no_picture_is_of_an_unknown_format(content: bytes) -> None:
-    with pytest.raises(UnknownFormat, match="PNG, JPEG, GIF, BMP, WEBP"):
+    with pytest.raises(UnknownFormat, match="PNG, JPEG, GIF, BMP, WEBP, AVIF"):
         open_picture(content, PLENTY)
 
 
@@ -109,7 +166,7 @@ def test_a_tiff_never_reaches_a_parser() -> None:
         open_picture(encoded(Image.new("L", (4, 4)), "TIFF"), PLENTY)
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_picture_cut_short_is_broken(form: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     whole = encoded(noise, form)

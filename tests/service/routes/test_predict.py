@@ -1,6 +1,7 @@
 """POST /predict and /predict/batch, against a classifier whose answer is written in the picture."""
 
 import asyncio
+import base64
 import io
 import threading
 from collections.abc import Iterator
@@ -56,6 +57,26 @@ def test_probabilities_are_sorted_and_sum_to_one(client: TestClient) -> None:
     classes = client.post("/predict", content=encoded(pixels), headers=PNG).json()["probabilities"]
     assert [entry["label"] for entry in classes] == ["dog", "owl", "cat"]
     assert [entry["probability"] for entry in classes] == pytest.approx([1 / 2, 1 / 3, 1 / 6], abs=1e-5)
+
+
+def test_what_the_network_saw_is_returned_on_demand(client: TestClient) -> None:
+    assert "input" not in client.post("/predict", content=OWL, headers=PNG).json()
+    for query in ("return_input=true", "return_input=true&preparation=none"):
+        answer = client.post(f"/predict?{query}", content=OWL, headers=PNG).json()
+        kind, _, content = answer["input"].partition(",")
+        assert kind == "data:image/png;base64"
+        assert np.array_equal(Image.open(io.BytesIO(base64.b64decode(content))), picture_for("owl"))
+        assert answer["label"] == "owl"
+
+
+def test_a_photo_is_prepared_unless_it_is_asked_not_to(client: TestClient, classifier: FakeClassifier) -> None:
+    card = classifier.card
+    classifier.card = card.model_copy(update={"input": card.input.model_copy(update={"preparation": "product-photo"})})
+    white = encoded(np.full((4, 4), 255, np.uint8))
+    client.post("/predict", content=white, headers=PNG)
+    client.post("/predict?preparation=none", content=white, headers=PNG)
+    client.post("/predict/batch?preparation=none", files=[("files", white)])
+    assert [batch.max() for batch in classifier.batches] == [0, 1, 1]
 
 
 @pytest.mark.parametrize(("top_k", "labels"), [(1, 1), (2, 2), (1000, 3)])

@@ -1,0 +1,135 @@
+"""How a photograph of a product becomes a thumbnail like those of Fashion-MNIST. Knows no file format and no network.
+
+The data set's own pictures were made from photographs on white, as section 2 of Xiao, Rasul and Vollgraf,
+"Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms", 2017 (arXiv:1708.07747) says: trim
+what is close to the corner's colour, scale the longest edge to 28, sharpen, centre, negate, 8-bit grey. Here the
+background is found from the whole border instead, so that it may be tinted, uneven or noisy.
+"""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+# Of a larger picture nothing that a thumbnail shows is lost at this size.
+_WORKING_EDGE = 320
+_BORDER_SHARE = 0.04
+# The paper takes for background what is within 5% of the corner's colour; less is enough where the border is smooth.
+_LEAST_CONTRAST = 5.0
+_NOISE_DEVIATIONS = 4.0
+# What differs from the background by less than this share of what the product does is a shadow.
+_SHADOW_SHARE = 0.08
+_COLOUR_STEP = 24
+_USUAL_BACKGROUND = 3
+# The first quartile of the absolute values of a standard normal distribution.
+_QUARTER_OF_NORMAL = 0.3186
+# A speck: a part of the product is larger, compared with its largest part.
+_SPECK_SHARE = 0.02
+_LIGHT, _DARK = 128.0, 64.0
+# A background that is lighter than this is taken for white in dim light, and the product is lit up with it.
+_WHITE = 200.0
+_SHARPENING = 0.35
+
+
+def is_thumbnail(grey: Pixels) -> bool:
+    """Whether uint8 (height, width) already looks like the data set's own pictures: its border is dark for the most."""
+    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+    return bool(np.median(border) < _DARK / 2)
+
+
+def thumbnail(photo: Pixels, height: int, width: int) -> Pixels:
+    """uint8 (any height, any width, 3) as RGB → uint8 (`height`, `width`): the product, light on black, centred."""
+    small = _reduced(photo)
+    background, noise = _background(small)
+    distance = np.abs(cv2.GaussianBlur(small, (0, 0), 0.8) - background).max(axis=2)
+    contrast = _SHADOW_SHARE * float(np.percentile(distance, 95))
+    product = _without_specks(distance > max(_LEAST_CONTRAST, _NOISE_DEVIATIONS * noise, contrast))
+    if not product.any():
+        return np.zeros((height, width), np.uint8)
+    light = _as_light(small, background, product)
+    if photo.shape[:2] == (height, width):
+        # Somebody's negative of a thumbnail: to fit it anew would only blur it.
+        return np.rint(light).astype(np.uint8)
+    rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
+    trimmed = light[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return _fitted(trimmed, height, width)
+
+
+def _reduced(photo: Pixels) -> Floats:
+    scale = _WORKING_EDGE / max(photo.shape[:2])
+    if scale < 1:
+        size = (max(1, round(photo.shape[1] * scale)), max(1, round(photo.shape[0] * scale)))
+        return np.asarray(cv2.resize(photo, size, interpolation=cv2.INTER_AREA), np.float32)
+    return photo.astype(np.float32)
+
+
+def _background(picture: Floats) -> tuple[Floats, float]:
+    """The background behind everything, as a plane through the border's colours, and the border's noise around it.
+
+    Fitted by iteratively reweighted least squares with Cauchy's weights (Holland and Welsch, "Robust regression using
+    iteratively reweighted least-squares", 1977), which a product that touches the border hardly moves, as long as a
+    quarter of the border is free of it.
+    """
+    height, width = picture.shape[:2]
+    depth = max(1, round(_BORDER_SHARE * min(height, width)))
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    inside = np.zeros((height, width), bool)
+    inside[depth : height - depth, depth : width - depth] = True
+    terms = np.stack([np.ones_like(x), x / width - 0.5, y / height - 0.5], axis=-1)
+    at_border, colours = terms[~inside], picture[~inside]
+    plane = np.zeros((3, 3), np.float32)
+    plane[0] = _commonest_colour(colours)
+    spread = 1.0
+    for _ in range(12):
+        residuals = np.abs(colours - at_border @ plane).max(axis=1)
+        spread = max(1.0, float(np.percentile(residuals, 25)) / _QUARTER_OF_NORMAL)
+        weights = 1 / (1 + (residuals / (2 * spread)) ** 2)
+        weighted = at_border * weights[:, None]
+        plane = np.linalg.solve(weighted.T @ at_border + 1e-3 * np.eye(3), weighted.T @ colours).astype(np.float32)
+    return (terms @ plane).astype(np.float32), spread
+
+
+def _commonest_colour(colours: Floats) -> Floats:
+    """The mean of the commonest kind of colour; white and black, the usual backgrounds, count more."""
+    steps = (colours // _COLOUR_STEP).astype(int)
+    kinds, which, counts = np.unique(steps, axis=0, return_inverse=True, return_counts=True)
+    usual = (kinds == kinds.max(axis=1, keepdims=True)).all(axis=1) & np.isin(kinds[:, 0], (0, 255 // _COLOUR_STEP))
+    commonest = int(np.argmax(counts * np.where(usual, _USUAL_BACKGROUND, 1)))
+    return np.asarray(colours[which.ravel() == commonest].mean(axis=0), np.float32)
+
+
+def _without_specks(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    _, parts, figures, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    areas = figures[:, cv2.CC_STAT_AREA]
+    areas[0] = 0
+    kept: npt.NDArray[np.bool_] = (areas >= max(1, _SPECK_SHARE * areas.max()))[parts]
+    return kept & mask
+
+
+def _as_light(picture: Floats, background: Floats, product: npt.NDArray[np.bool_]) -> Floats:
+    """The product's brightness on black, negated unless the background is dark; 0 to 255, 0 where it is not."""
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    grey, behind = picture @ weights, background @ weights
+    level = float(np.median(behind))
+    if level > _WHITE:
+        light = 255 - grey * (255 / np.maximum(behind, 1))
+    elif level >= _LIGHT or (level >= _DARK and np.median((grey - behind)[product]) < 0):
+        light = 255 - grey
+    else:
+        light = grey
+    return np.asarray(np.clip(light, 0, 255) * product, np.float32)
+
+
+def _fitted(light: Floats, height: int, width: int) -> Pixels:
+    scale = min(height / light.shape[0], width / light.shape[1])
+    size = (min(width, max(1, round(light.shape[1] * scale))), min(height, max(1, round(light.shape[0] * scale))))
+    if size != light.shape[::-1]:
+        way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        light = np.asarray(cv2.resize(light, size, interpolation=way), np.float32)
+        light = light + _SHARPENING * (light - cv2.GaussianBlur(light, (0, 0), 1.0))
+    canvas = np.zeros((height, width), np.float32)
+    top, left = (height - size[1]) // 2, (width - size[0]) // 2
+    canvas[top : top + size[1], left : left + size[0]] = light
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)

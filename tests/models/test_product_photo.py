@@ -1,0 +1,91 @@
+"""How a photograph of a product becomes a thumbnail: the product alone, light on black, as large as fits."""
+
+import cv2
+import numpy as np
+import pytest
+
+from models.product_photo import is_thumbnail, thumbnail
+from tests.samples import SAMPLE_FILES, label_of, pixels_of
+
+WHITE = (255, 255, 255)
+
+
+def photo(background: tuple[int, int, int], product: tuple[int, int, int], noise: float = 0) -> np.ndarray:
+    """A 200×100 rectangle, 20 from the left and 30 from the top of a picture of 300 by 400."""
+    picture = np.full((300, 400, 3), background, np.float32)
+    picture[30:230, 20:120] = product
+    picture += np.random.default_rng(0).normal(0, noise, picture.shape) if noise else 0
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def assert_rectangle(seen: np.ndarray, level: float, tolerance: float = 12) -> None:
+    """28 high, 14 wide, in the middle, of one brightness on black."""
+    assert seen.shape == (28, 28)
+    assert seen.dtype == np.uint8
+    assert seen[:, :6].max() <= 2
+    assert seen[:, 22:].max() <= 2
+    assert np.abs(seen[2:-2, 9:19].astype(int) - level).max() <= tolerance
+    assert seen[[0, -1], 9:19].min() > level / 2
+
+
+@pytest.mark.parametrize(
+    ("background", "product", "level"),
+    [
+        (WHITE, (50, 50, 50), 205),
+        (WHITE, (235, 235, 235), 20),  # white on white, but for its shade
+        ((230, 240, 250), (100, 60, 40), 186),  # tinted
+        ((160, 160, 160), (50, 50, 50), 205),
+        ((100, 100, 100), (30, 30, 30), 225),  # dark grey, and the product is darker
+        ((20, 20, 20), (180, 180, 180), 180),  # as the data set shows it
+        ((100, 100, 100), (200, 200, 200), 200),
+    ],
+)
+def test_the_product_is_cut_out_scaled_and_centred(
+    background: tuple[int, int, int], product: tuple[int, int, int], level: int
+) -> None:
+    assert_rectangle(thumbnail(photo(background, product), 28, 28), level)
+
+
+def test_noise_is_not_taken_for_the_product() -> None:
+    assert_rectangle(thumbnail(photo((240, 240, 240), (60, 60, 60), noise=8), 28, 28), 192, tolerance=25)
+
+
+def test_uneven_light_is_evened_out() -> None:
+    light = np.linspace(0.82, 1, 400)[None, :, None]
+    assert_rectangle(thumbnail((photo(WHITE, (80, 80, 80)) * light).astype(np.uint8), 28, 28), 175)
+
+
+def test_specks_of_dust_do_not_move_the_product() -> None:
+    dusty = photo(WHITE, (50, 50, 50))
+    dusty[290:292, 390:393] = 0
+    assert np.array_equal(thumbnail(dusty, 28, 28), thumbnail(photo(WHITE, (50, 50, 50)), 28, 28))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 2), (28, 28)])
+def test_pictures_of_any_shape_give_a_thumbnail(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    assert thumbnail(noise, 28, 28).shape == (28, 28)
+
+
+def test_a_blank_page_gives_black() -> None:
+    assert not thumbnail(np.full((200, 100, 3), 250, np.uint8), 28, 28).any()
+
+
+def test_thumbnails_that_were_enlarged_and_negated_come_back() -> None:
+    alike = []
+    for file in SAMPLE_FILES[::7]:
+        before = pixels_of(file)
+        large = cv2.resize(255 - before, (280, 280), interpolation=cv2.INTER_CUBIC)
+        bordered = cv2.copyMakeBorder(large, 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=255)
+        after = thumbnail(np.repeat(bordered[..., None], 3, axis=2), 28, 28)
+        alike.append(np.corrcoef(before.ravel(), after.ravel())[0, 1])
+    assert min(alike) > 0.6
+    assert np.mean(alike) > 0.9
+
+
+def test_the_data_sets_pictures_are_thumbnails_and_their_negatives_are_not() -> None:
+    bags = [file for file in SAMPLE_FILES if label_of(file) == 8]
+    assert len(bags) == 20  # the class that fills the whole picture most often
+    for file in SAMPLE_FILES:
+        assert is_thumbnail(pixels_of(file)), file
+        assert not is_thumbnail(255 - pixels_of(file)), file
