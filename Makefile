@@ -9,7 +9,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train test lint format bench lock
+.PHONY: help serve train evaluate test lint format bench lock
 
 help: ## list what can be done
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -20,6 +20,9 @@ serve: $(VENV)/$(DEVICE) ## serve models/best-cnn-model.h5 at http://127.0.0.1:8
 
 train: $(VENV)/$(DEVICE) ## train on Fashion-MNIST into models/best-cnn-model.h5
 	$(RUN) training $(ARGS)
+
+evaluate: $(VENV)/$(DEVICE) ## try models/best-cnn-model.h5 on pictures like people's own
+	$(RUN) training.evaluate $(ARGS)
 
 test: .venv/dev ## run the tests and measure what they cover
 	.venv/bin/python -m pytest --cov $(ARGS)

@@ -21,8 +21,9 @@ BACKUP = "backup"
 
 _WARM_UP_EPOCHS = 2
 _WEIGHT_DECAY = 0.02
-# The average of the weights over about the last 500 steps is what is judged and published.
-_AVERAGING = 0.998
+# The average of the weights over about the last 500 steps is what is judged and published; in a short run, over the
+# last tenth of it.
+_AVERAGED_STEPS, _AVERAGED_SHARE = 500, 0.1
 
 
 def compile_network(network: keras.Model, settings: TrainingSettings, steps: int) -> None:
@@ -34,8 +35,9 @@ def compile_network(network: keras.Model, settings: TrainingSettings, steps: int
     if settings.recipe == "strong":
         warm_up = min(_WARM_UP_EPOCHS, settings.epochs - 1) * steps
         decay = settings.epochs * steps - warm_up
+        averaging = 1 - 1 / max(2.0, min(_AVERAGED_STEPS, _AVERAGED_SHARE * settings.epochs * steps))
         rate = optimizers.schedules.CosineDecay(0.0, decay, warmup_target=settings.learning_rate, warmup_steps=warm_up)
-        optimizer = optimizers.AdamW(rate, weight_decay=_WEIGHT_DECAY, use_ema=True, ema_momentum=_AVERAGING)
+        optimizer = optimizers.AdamW(rate, weight_decay=_WEIGHT_DECAY, use_ema=True, ema_momentum=averaging)
     else:
         optimizer = optimizers.Adam(settings.learning_rate)
     network.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])

@@ -14,6 +14,7 @@ from rich.console import Console
 from models.card import read_card
 from tests.samples import sample_split
 from training import fit, recipe
+from training.calibration import fit_temperature
 from training.errors import Diverged, PublishError, TrainingError
 from training.network import build_network
 from training.publish import publish
@@ -123,6 +124,20 @@ def interrupt(monkeypatch: pytest.MonkeyPatch, settings: TrainingSettings, epoch
         context.setattr(recipe, "fit_callbacks", lambda *given: [*usual(*given), InterruptAt(epoch)])
         with pytest.raises(KeyboardInterrupt):
             fit.run(settings, sample_split(), QUIET)
+
+
+def test_the_strong_recipe_publishes_a_calibrated_float32_network_of_the_same_layers(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, recipe="strong", epochs=12, batch_size=8)
+    card = fit.run(settings, sample_split(), QUIET)
+    assert card.training is not None
+    assert card.training.recipe == "strong"
+    assert card.evaluation is not None
+    assert card.evaluation.calibration_error is not None
+    network = keras.saving.load_model(settings.output, compile=False)
+    assert [layer.name for layer in network.layers][:2] == ["conv2d", "max_pooling2d"]
+    assert {layer.compute_dtype for layer in network.layers} == {"float32"}
+    probabilities = network.predict(sample_split().validation_pictures / np.float32(255), verbose=0)
+    assert fit_temperature(probabilities, sample_split().validation_labels) == pytest.approx(1, rel=0.01)
 
 
 @interrupted_in_process
