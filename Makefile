@@ -3,13 +3,14 @@
 PYTHON ?= python3
 DEVICE ?= cpu
 ARGS ?=
+FUZZ_EXAMPLES ?= 100000
 
 VENV := $(if $(filter gpu,$(DEVICE)),.venv-gpu,.venv)
 RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train evaluate test lint format bench lock
+.PHONY: help serve train evaluate test fuzz lint format bench lock
 
 help: ## list what can be done
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +27,9 @@ evaluate: $(VENV)/$(DEVICE) ## try models/best-cnn-model.h5 on pictures like peo
 
 test: .venv/dev ## run the tests and measure what they cover
 	.venv/bin/python -m pytest --cov $(ARGS)
+
+fuzz: .venv/dev ## damage pictures in 100,000 ways; FUZZ_EXAMPLES says how many
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/models/test_picture_fuzz.py $(ARGS)
 
 lint: .venv/dev ## check style, types, layers and the Dockerfile
 	.venv/bin/ruff check

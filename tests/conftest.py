@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from fastapi.testclient import TestClient
 
@@ -15,6 +16,13 @@ from service.short_way import ShortWay
 from tests.fakes import FakeClassifier
 from tests.samples import SHIPPED_MODEL
 from training.network import build_network
+
+# The same damaged pictures in each run of the tests; `make fuzz` tries many more, and others each time.
+_FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
+hypothesis.settings.register_profile(
+    "here", max_examples=_FUZZ_EXAMPLES or 300, derandomize=not _FUZZ_EXAMPLES, deadline=None, database=None
+)
+hypothesis.settings.load_profile("here")
 
 
 @pytest.fixture(autouse=True)
