@@ -27,6 +27,7 @@ FASHION_MNIST_CLASS_NAMES = (
     "Ankle boot",
 )
 
+Preparation = Literal["resize", "product-photo"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -46,7 +47,7 @@ class PictureInput(_Part):
     channels: Literal[1, 3]
     scale: Annotated[float, Field(gt=0, description="what a pixel of 0 to 255 is multiplied by")]
     preparation: Annotated[
-        Literal["resize", "product-photo"],
+        Preparation,
         Field(
             description="how any other picture is made to fit: `resize` keeps its proportions and pads with black, "
             "`product-photo` cuts the product out of its background, too, as Fashion-MNIST was made"

@@ -18,7 +18,7 @@ Pixels = npt.NDArray[np.uint8]
 NetworkInput = npt.NDArray[np.float32]
 
 # `auto` is what the model's card asks for; `none` only makes the picture fit.
-Preparation = Literal["auto", "none"]
+PreparationChoice = Literal["auto", "none"]
 
 # The first bytes of each format that is read. Pillow's own list is longer; what is left out never reaches a parser.
 _SIGNATURES = {
@@ -118,7 +118,7 @@ def open_picture(content: bytes, max_pixels: int) -> Image.Image:
     return picture
 
 
-def prepare(picture: Image.Image, wanted: PictureInput, preparation: Preparation = "auto") -> Pixels:
+def prepare(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice = "auto") -> Pixels:
     """Decode and fit a picture: upright, flattened onto white, in the network's colours and size.
 
     What `product-photo` does beyond that is said in `models.product_photo`; a picture that already is a thumbnail of

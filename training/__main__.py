@@ -27,14 +27,12 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         # TensorFlow takes seconds to import: --help and wrong settings should not wait for it.
-        from training.data import load_fashion_mnist  # noqa: PLC0415
-        from training.fit import run  # noqa: PLC0415
+        from training.fit import load, run  # noqa: PLC0415
 
         # Keras calls .h5 a legacy format at every save; here it is the format that was chosen.
         logging.getLogger("absl").setLevel(logging.ERROR)
         console = Console(highlight=False)
-        split = load_fashion_mnist(settings.data_dir, settings.validation_share, settings.seed)
-        run(settings, split, console)
+        run(settings, load(settings, console), console)
     except KeyboardInterrupt:
         _stop(
             INTERRUPTED,

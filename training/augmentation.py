@@ -1,45 +1,14 @@
 """Changes thumbnails as people's own pictures differ from those of the data set. Knows no network and no files."""
 
-import math
 from typing import Any
 
 import cv2
-import keras
 import numpy as np
 import numpy.typing as npt
 
 Pictures = npt.NDArray[np.uint8]
 Picture = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.uint8]
 Random = np.random.Generator
-
-
-class AugmentedBatches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
-    """All training pictures once an epoch, in another order and changed in another way each time."""
-
-    def __init__(self, pictures: Pictures, labels: Labels, batch_size: int, scale: float, seed: int) -> None:
-        """`pictures` are uint8 (count, height, width, channels); each pixel of a batch is multiplied by `scale`."""
-        super().__init__()
-        self._pictures, self._labels = pictures, labels
-        self._batch_size, self._scale, self._seed = batch_size, np.float32(scale), seed
-        self._epoch = -1
-        self.on_epoch_end()
-
-    def __len__(self) -> int:
-        """How many batches there are."""
-        return math.ceil(len(self._labels) / self._batch_size)
-
-    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float32], Labels]:
-        """Batch `number`: float32 (batch, height, width, channels) and its labels."""
-        chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]
-        random = np.random.default_rng([self._seed, self._epoch, number])
-        batch = np.stack([augmented(picture, random) for picture in self._pictures[chosen]])
-        return batch * self._scale, self._labels[chosen]
-
-    def on_epoch_end(self) -> None:
-        """Shuffle for the next epoch."""
-        self._epoch += 1
-        self._order = np.random.default_rng([self._seed, self._epoch]).permutation(len(self._labels))
 
 
 def augmented(picture: Pictures, random: Random) -> Picture:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from models.card import FASHION_MNIST_CLASS_NAMES
+from models.card import FASHION_MNIST_CLASS_NAMES, Preparation
 from training.errors import DataError
 
 SYSTEM_DIR = Path("/usr/share/datasets/fashion-mnist")
@@ -37,7 +37,8 @@ Labels = npt.NDArray[np.uint8]
 class Split:
     """Pictures for fitting, for choosing the best epoch, and for the final judgement.
 
-    Pictures are uint8 (count, height, width, channels), 0 to 255; labels are uint8 (count,), indices of `class_names`.
+    Pictures are uint8 (count, height, width, channels), 0 to 255; labels are whole numbers (count,), indices of
+    `class_names`. `preparation` is how the service is to prepare pictures like them.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Split:
     validation_labels: Labels
     test_pictures: Pictures
     test_labels: Labels
+    preparation: Preparation = "resize"
 
 
 def load_fashion_mnist(data_dir: Path | None, validation_share: float, seed: int) -> Split:
@@ -68,6 +70,30 @@ def load_fashion_mnist(data_dir: Path | None, validation_share: float, seed: int
         validation_pictures=training_pictures[held_out],
         validation_labels=training_labels[held_out],
         test_pictures=test_pictures,
+        test_labels=test_labels,
+        preparation="product-photo",
+    )
+
+
+def load_mnist(validation_share: float, seed: int) -> Split:
+    """MNIST's handwritten digits from Keras's cache, else downloaded. Raises DataError."""
+    try:
+        (pictures, labels), (test_pictures, test_labels) = keras.datasets.mnist.load_data()
+    except Exception as error:  # whatever the download raises, the advice is the same
+        raise DataError(f"MNIST is not in Keras's cache and could not be downloaded ({error})") from error
+    chosen, held_out = split_indices(len(labels), validation_share, seed)
+    return Split(
+        name="MNIST",
+        source="Keras",
+        sha256=hashlib.sha256(
+            b"".join(part.tobytes() for part in (pictures, labels, test_pictures, test_labels))
+        ).hexdigest(),
+        class_names=tuple("0123456789"),
+        training_pictures=pictures[chosen, ..., np.newaxis],
+        training_labels=labels[chosen],
+        validation_pictures=pictures[held_out, ..., np.newaxis],
+        validation_labels=labels[held_out],
+        test_pictures=test_pictures[..., np.newaxis],
         test_labels=test_labels,
     )
 

@@ -9,24 +9,44 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
 from models.card import Data, Epoch, ModelCard, PictureInput, Training
 from training import recipe
+from training.batches import Batches
 from training.calibration import divide_logits, fit_temperature
-from training.data import Split
+from training.data import Split, load_fashion_mnist, load_mnist
 from training.errors import Diverged, TrainingError, reason_of
+from training.folder import load_folder
 from training.network import build_network
 from training.publish import check_writable, publish
 from training.report import draw_run, evaluate, print_report
 from training.settings import TrainingSettings
 
 SCALE = 1 / 255
+_MOST_TOLD = 20
 SETTINGS_FILE = "settings.json"
 # What may differ between an interrupted run and the one that goes on with it.
-_FREE_ON_RESUME = {"epochs", "data_dir", "output", "runs_dir", "resume"}
+_FREE_ON_RESUME = {"epochs", "data_dir", "data", "output", "runs_dir", "resume"}
+
+
+def load(settings: TrainingSettings, console: Console) -> Split:
+    """What `--data` names. Files of a folder that cannot be read are told on `console`. Raises DataError."""
+    if settings.data == "fashion-mnist":
+        return load_fashion_mnist(settings.data_dir, settings.validation_share, settings.seed)
+    if settings.data == "mnist":
+        return load_mnist(settings.validation_share, settings.seed)
+    edge, channels = settings.image_size, settings.channels
+    wanted = PictureInput(height=edge, width=edge, channels=channels, scale=SCALE)
+    split, left_out = load_folder(Path(settings.data), wanted, settings.validation_share, settings.seed)
+    if left_out:
+        console.print(f"{len(left_out):,} of the files cannot be read and are left out:")
+        for file in left_out[:_MOST_TOLD]:
+            console.print(f"  {file.path}: {file.reason}", soft_wrap=True)
+        if len(left_out) > _MOST_TOLD:
+            console.print(f"  and {len(left_out) - _MOST_TOLD:,} more")
+    return split
 
 
 def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard:
@@ -71,7 +91,7 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
         network,
         run_dir,
         **recipe.training_input(split, settings, SCALE),
-        validation_data=(split.validation_pictures * np.float32(SCALE), split.validation_labels),
+        validation_data=Batches(split.validation_pictures, split.validation_labels, SCALE),
         epochs=settings.epochs,
         callbacks=recipe.fit_callbacks(run_dir, settings),
     )
@@ -91,7 +111,7 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     card = ModelCard(
         name=settings.output.stem,
         class_names=split.class_names,
-        input=PictureInput(height=height, width=width, channels=channels, scale=SCALE, preparation="product-photo"),
+        input=PictureInput(height=height, width=width, channels=channels, scale=SCALE, preparation=split.preparation),
         data=Data(
             name=split.name,
             sha256=split.sha256,
@@ -109,7 +129,7 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
 
 
 def _calibrate(network: keras.Model, split: Split) -> None:
-    probabilities = network.predict(split.validation_pictures * np.float32(SCALE), batch_size=256, verbose=0)
+    probabilities = network.predict(Batches(split.validation_pictures, split.validation_labels, SCALE), verbose=0)
     divide_logits(network, fit_temperature(probabilities, split.validation_labels))
 
 

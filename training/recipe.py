@@ -11,7 +11,8 @@ import keras
 import numpy as np
 from keras import callbacks, optimizers
 
-from training.augmentation import AugmentedBatches
+from training.augmentation import augmented
+from training.batches import Batches
 from training.data import Split
 from training.settings import TrainingSettings
 
@@ -45,13 +46,12 @@ def compile_network(network: keras.Model, settings: TrainingSettings, steps: int
 
 def training_input(split: Split, settings: TrainingSettings, scale: float) -> dict[str, Any]:
     """What `fit` is given: the pictures as they are, or changed anew in each epoch; each pixel times `scale`."""
+    pictures, labels = split.training_pictures, split.training_labels
     if settings.recipe == "strong":
-        batches = AugmentedBatches(
-            split.training_pictures, split.training_labels, settings.batch_size, scale, settings.seed
-        )
-        return {"x": batches}
-    pictures = split.training_pictures * np.float32(scale)
-    return {"x": pictures, "y": split.training_labels, "batch_size": settings.batch_size}
+        return {"x": Batches(pictures, labels, scale, settings.batch_size, settings.seed, augmented)}
+    if isinstance(pictures, np.memmap):
+        return {"x": Batches(pictures, labels, scale, settings.batch_size, settings.seed)}
+    return {"x": pictures * np.float32(scale), "y": labels, "batch_size": settings.batch_size}
 
 
 def precision(settings: TrainingSettings) -> str:

@@ -10,18 +10,17 @@ from rich.table import Table
 
 from models.card import ClassFigures, Evaluation, Score, Training
 from models.charts import confusion_matrix, learning_curves
+from training.batches import Batches
 from training.calibration import expected_calibration_error
 from training.data import Labels, Split
-
-NetworkInput = npt.NDArray[np.float32]
 
 
 def evaluate(network: keras.Model, split: Split, scale: float) -> Evaluation:
     """Judge the network on the validation and the test pictures, each pixel times `scale`."""
-    validation = _score(network, split.validation_pictures * np.float32(scale), split.validation_labels)
-    test_input = split.test_pictures * np.float32(scale)
-    test = _score(network, test_input, split.test_labels)
-    probabilities = network.predict(test_input, batch_size=256, verbose=0)
+    validation = _score(network, Batches(split.validation_pictures, split.validation_labels, scale))
+    tests = Batches(split.test_pictures, split.test_labels, scale)
+    test = _score(network, tests)
+    probabilities = network.predict(tests, verbose=0)
     matrix = count_answers(split.test_labels, probabilities.argmax(axis=1), len(split.class_names))
     return Evaluation(
         validation=validation,
@@ -90,6 +89,6 @@ def print_report(training: Training, evaluation: Evaluation, output: Path, run_d
         console.print(f"{name:13}{fact}", soft_wrap=True)
 
 
-def _score(network: keras.Model, pictures: NetworkInput, labels: Labels) -> Score:
-    loss, accuracy = network.evaluate(pictures, labels, batch_size=256, verbose=0)
+def _score(network: keras.Model, batches: Batches) -> Score:
+    loss, accuracy = network.evaluate(batches, verbose=0)
     return Score(loss=loss, accuracy=accuracy)

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 STRONG_DEFAULTS = {"epochs": 150, "batch_size": 128, "learning_rate": 0.002, "validation_share": 0.1}
 
 
 class TrainingSettings(BaseSettings):
-    """Fit the network to Fashion-MNIST and publish it as a model file.
+    """Fit the network to Fashion-MNIST, or to pictures of your own, and publish it as a model file.
 
     Each option can be given in the environment too: --batch-size is TRAINING_BATCH_SIZE.
     The defaults are the textbook's recipe.
@@ -52,6 +52,18 @@ class TrainingSettings(BaseSettings):
     seed: Annotated[
         int, Field(ge=0, lt=2**32, description="seed of the split, the first weights, the shuffling and the dropout")
     ] = 42
+    data: Annotated[
+        str,
+        Field(description="what to fit to: fashion-mnist, mnist, or a folder with one subfolder of pictures a class"),
+    ] = "fashion-mnist"
+    image_size: Annotated[
+        int, Field(ge=2, le=1024, description="height and width to which pictures from a folder are scaled")
+    ] = 28
+    channels: Annotated[
+        Literal[1, 3],
+        BeforeValidator(int),
+        Field(description="1 to look at pictures from a folder in grey, 3 in colours"),
+    ] = 1
     data_dir: Annotated[
         Path | None,
         Field(

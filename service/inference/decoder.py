@@ -6,7 +6,7 @@ import time
 from anyio import CapacityLimiter, to_thread
 
 from models.card import PictureInput
-from models.picture import Pixels, Preparation, open_picture, plain_pixels, prepare
+from models.picture import Pixels, PreparationChoice, open_picture, plain_pixels, prepare
 from service.errors import DeadlineExceeded, Overloaded
 
 # Up to about this size, decoding takes less time than handing the work to a thread and back.
@@ -24,7 +24,7 @@ class Decoder:
         self._limiter = CapacityLimiter(DECODERS)
 
     async def pixels(
-        self, content: bytes, wanted: PictureInput, deadline: float, preparation: Preparation = "auto"
+        self, content: bytes, wanted: PictureInput, deadline: float, preparation: PreparationChoice = "auto"
     ) -> Pixels:
         """One picture as the network sees it, uint8 (height, width, channels).
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from models.picture import PictureError, Pixels, Preparation, png_data_url
+from models.picture import PictureError, Pixels, PreparationChoice, png_data_url
 from service.errors import MalformedRequest, problem_of
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel
@@ -19,7 +19,7 @@ _CALLER_IS_GONE = 499  # nobody reads it; nginx's number for the same
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many of the most probable classes to list")]
 HowPrepared = Annotated[
-    Preparation,
+    PreparationChoice,
     Query(description="`auto`: as the model's card says; `none`: only scaled to the network's size and colours"),
 ]
 ReturnInput = Annotated[
@@ -116,7 +116,7 @@ ENDPOINTS = {"/predict": predict, "/predict/batch": predict_batch}
 
 
 async def _pixels(
-    content: bytes, live: LiveModel, decoder: Decoder, deadline: float, preparation: Preparation
+    content: bytes, live: LiveModel, decoder: Decoder, deadline: float, preparation: PreparationChoice
 ) -> Pixels:
     if not content:
         raise MalformedRequest("the picture is empty: 0 bytes arrived")

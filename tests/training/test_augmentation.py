@@ -3,14 +3,15 @@
 import numpy as np
 
 from tests.samples import SAMPLE_FILES, label_of, pixels_of
-from training.augmentation import AugmentedBatches, augmented
+from training.augmentation import augmented
+from training.batches import Batches
 
 PICTURES = np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis]
 LABELS = np.array([label_of(file) for file in SAMPLE_FILES], np.uint8)
 
 
 def test_each_epoch_has_every_label_once_in_another_order() -> None:
-    batches = AugmentedBatches(PICTURES, LABELS, 64, 1 / 255, seed=1)
+    batches = Batches(PICTURES, LABELS, 1 / 255, 64, 1, augmented)
     assert len(batches) == 4
     epochs = []
     for _ in range(2):
@@ -23,14 +24,14 @@ def test_each_epoch_has_every_label_once_in_another_order() -> None:
 
 
 def test_the_same_seed_gives_the_same_pictures_and_each_epoch_others() -> None:
-    first, second = (AugmentedBatches(PICTURES, LABELS, 64, 1 / 255, seed=1) for _ in range(2))
+    first, second = (Batches(PICTURES, LABELS, 1 / 255, 64, 1, augmented) for _ in range(2))
     assert np.array_equal(first[2][0], second[2][0])
     second.on_epoch_end()
     assert not np.array_equal(first[2][0], second[2][0])
 
 
 def test_pictures_are_scaled_float32_of_the_same_shape() -> None:
-    pictures, _ = AugmentedBatches(PICTURES, LABELS, 200, 1 / 255, seed=1)[0]
+    pictures, _ = Batches(PICTURES, LABELS, 1 / 255, 200, 1, augmented)[0]
     assert pictures.shape == PICTURES.shape
     assert pictures.dtype == np.float32
     assert pictures.min() >= 0
