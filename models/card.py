@@ -97,6 +97,19 @@ class Evaluation(_Part):
     ]
 
 
+class Familiarity(_Part):
+    """By what is told whether a picture is of the kind that the network was fitted to.
+
+    The measure is the energy score: the logarithm of the sum of the exponentials of the logits (Liu and others,
+    "Energy-based out-of-distribution detection", 2020, arXiv:2010.03759), here the larger the more familiar.
+    """
+
+    energies: Annotated[
+        tuple[float, ...],
+        Field(min_length=2, description="quantiles of the validation pictures' energy, evenly spaced"),
+    ]
+
+
 class Epoch(_Part):
     """One pass over the training pictures; numbered from 1."""
 
@@ -128,6 +141,7 @@ class ModelCard(_Part):
     data: Data | None = None
     training: Training | None = None
     evaluation: Evaluation | None = None
+    familiarity: Familiarity | None = None
 
     @model_validator(mode="after")
     def _class_names_differ(self) -> Self:

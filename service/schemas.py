@@ -29,6 +29,14 @@ class ClassProbability(_Shape):
 class Prediction(ClassProbability):
     """The most probable class, and the `top_k` most probable ones, sorted."""
 
+    familiarity: Annotated[
+        Share | None,
+        Field(
+            description="share of the validation pictures that are less typical than this one of what the network was "
+            "fitted to: near 0 for what is nothing of the kind; null where the model's card has nothing to tell it by",
+            examples=[0.62],
+        ),
+    ] = None
     probabilities: tuple[ClassProbability, ...]
 
 

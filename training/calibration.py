@@ -27,6 +27,20 @@ def divide_logits(network: keras.Model, temperature: float) -> None:
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
 
 
+def energy_quantiles(network: keras.Model, pictures: keras.utils.PyDataset) -> tuple[float, ...]:
+    """The energies that `models.card.Familiarity` speaks of, of the pictures, at every percent.
+
+    The last layer must be dense with a softmax.
+    """
+    last = network.layers[-1]
+    before = keras.Model(network.inputs, last.input).predict(pictures, verbose=0)
+    kernel, bias = last.get_weights()
+    logits = before @ kernel + bias
+    highest = logits.max(axis=1)
+    energies = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+    return tuple(round(float(value), 4) for value in np.percentile(energies, range(101)))
+
+
 def expected_calibration_error(probabilities: Probabilities, labels: Labels) -> float:
     """How far the highest probability is from the share of right answers, on average over 15 bins of it; 0 to 1.
 

@@ -12,10 +12,10 @@ import keras
 import tensorflow as tf
 from rich.console import Console
 
-from models.card import Data, Epoch, ModelCard, PictureInput, Training
+from models.card import Data, Epoch, Familiarity, ModelCard, PictureInput, Training
 from training import recipe
 from training.batches import Batches
-from training.calibration import divide_logits, fit_temperature
+from training.calibration import divide_logits, energy_quantiles, fit_temperature
 from training.data import Split, load_fashion_mnist, load_mnist
 from training.errors import Diverged, TrainingError, reason_of
 from training.folder import load_folder
@@ -121,6 +121,9 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
         ),
         training=training,
         evaluation=evaluation,
+        familiarity=Familiarity(
+            energies=energy_quantiles(network, Batches(split.validation_pictures, split.validation_labels, SCALE))
+        ),
     )
     publish(network, card, settings.output)
     draw_run(run_dir, network, split.class_names, training, evaluation, console)

@@ -1,6 +1,7 @@
 """Loads a Keras image classifier, warms it, and calls it. Knows no HTTP and no queue."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from models.card import ModelCard, ModelFileError, PictureInput, assumed_card, f
 from models.picture import NetworkInput
 from service.settings import Device
 
-Probabilities = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 
 
 def batch_sizes(largest: int) -> tuple[int, ...]:
@@ -20,6 +21,17 @@ def batch_sizes(largest: int) -> tuple[int, ...]:
     Each new size costs a new oneDNN primitive, and each row of padding as much as a picture.
     """
     return (*(size for size in range(1, largest) if size % max(1, 2 ** (size - 1).bit_length() // 8) == 0), largest)
+
+
+class Answers(NamedTuple):
+    """What the network says of a batch: probabilities (rows, classes), and what familiarity is told by.
+
+    `energies` (rows,) is the log of the sum of the exponentials of the logits, or None where the network does not end
+    in a dense layer with a softmax.
+    """
+
+    probabilities: Floats
+    energies: Floats | None
 
 
 class DeviceError(Exception):
@@ -40,22 +52,39 @@ class Classifier:
         self.device = device
         wanted = card.input
         network_shape = network.input_shape[1:]
+        before_last = _without_last_layer(network)
+        last = network.layers[-1]
 
         # Traced once, for a batch of any size: model.predict costs 70 times as much for one picture, model(x) 8 times,
         # and a tf.function that looks up its trace at each call a quarter more.
         @tf.function  # type: ignore[untyped-decorator]
-        def call(batch: tf.Tensor) -> tf.Tensor:
-            return network(tf.reshape(batch, (-1, *network_shape)), training=False)
+        def call(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+            shaped = tf.reshape(batch, (-1, *network_shape))
+            if before_last is None:
+                return network(shaped, training=False), None
+            logits = tf.matmul(before_last(shaped, training=False), last.kernel)
+            if last.use_bias:
+                logits += last.bias
+            return tf.nn.softmax(logits), tf.reduce_logsumexp(logits, axis=1)
 
         self._call = call.get_concrete_function(
             tf.TensorSpec((None, wanted.height, wanted.width, wanted.channels), tf.float32)
         )
 
-    def predict(self, batch: NetworkInput) -> Probabilities:
+    def predict(self, batch: NetworkInput) -> Floats:
         """Probabilities (rows, classes) of float32 pictures (rows, height, width, channels) as `scaled` makes them."""
         step = self.batch_sizes[-1]
-        answers = [self._predict_padded(batch[start : start + step]) for start in range(0, len(batch), step)]
+        answers = [self.answer(batch[start : start + step]).probabilities for start in range(0, len(batch), step)]
         return np.concatenate(answers)
+
+    def answer(self, batch: NetworkInput) -> Answers:
+        """The same and more, of 1 to `max_batch_size` pictures."""
+        rows = len(batch)
+        size = next(size for size in self.batch_sizes if size >= rows)
+        if size > rows:
+            batch = np.concatenate([batch, np.zeros((size - rows, *batch.shape[1:]), np.float32)])
+        probabilities, energies = self._call(tf.convert_to_tensor(batch))
+        return Answers(probabilities.numpy()[:rows], None if energies is None else energies.numpy()[:rows])
 
     def warm(self) -> None:
         """Call the network once with each batch size, and see that it answers with probabilities.
@@ -71,14 +100,6 @@ class Classifier:
                 f"{self.card.name} does not answer with probabilities that sum to 1; end the network with a softmax, "
                 "and see that its weights are numbers"
             )
-
-    def _predict_padded(self, batch: NetworkInput) -> Probabilities:
-        rows = len(batch)
-        size = next(size for size in self.batch_sizes if size >= rows)
-        if size > rows:
-            batch = np.concatenate([batch, np.zeros((size - rows, *batch.shape[1:]), np.float32)])
-        answer: Probabilities = self._call(tf.convert_to_tensor(batch)).numpy()
-        return answer[:rows]
 
 
 def limit_threads(count: int) -> None:
@@ -147,6 +168,17 @@ def _choose_device(device: Device) -> str:
         tf.config.experimental.set_memory_growth(gpu, True)
     name: str = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
     return name
+
+
+def _without_last_layer(network: keras.Model) -> keras.Model | None:
+    """The network up to the logits' layer, or None where it does not end in a dense layer with a softmax."""
+    last = network.layers[-1]
+    if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.softmax:
+        return None
+    try:
+        return keras.Model(network.inputs, last.input)
+    except (AttributeError, ValueError):  # it was built without telling its layers apart
+        return None
 
 
 def _picture_shape(network: keras.Model, path: Path) -> tuple[int, int, int, int]:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,17 @@ from service.inference.batcher import Batcher, BatchLimits
 Value = TypeVar("Value")
 
 
+class PictureAnswer(NamedTuple):
+    """What the network says of one picture.
+
+    `familiarity` is the share of validation pictures that are less typical of what the network was fitted to, from 0
+    for what is nothing of the kind, or None where the model's card has nothing to tell it by.
+    """
+
+    probabilities: list[float]
+    familiarity: float | None
+
+
 class LoadedClassifier(Protocol):
     """What is needed of a classifier: see `service.inference.classifier.Classifier`."""
 
@@ -22,8 +33,8 @@ class LoadedClassifier(Protocol):
     device: str
     network: Any
 
-    def predict(self, batch: NetworkInput) -> Any:
-        """Probabilities (rows, classes) of pictures (rows, height, width, channels)."""
+    def answer(self, batch: NetworkInput) -> tuple[Any, Any]:
+        """Probabilities (rows, classes) and energies (rows,) or None of pictures (rows, height, width, channels)."""
 
 
 class LiveModel:
@@ -33,7 +44,7 @@ class LiveModel:
         """Requests are to be answered within `timeout_s`. Must be made on a running event loop."""
         self._classifier = classifier
         self._timeout_s = timeout_s
-        self._batcher = Batcher(self._probabilities, limits)
+        self._batcher = Batcher(self._answers, limits)
 
     @property
     def card(self) -> ModelCard:
@@ -63,8 +74,8 @@ class LiveModel:
         """The time, of `time.monotonic()`, until which a request that comes now is to be answered."""
         return time.monotonic() + self._timeout_s
 
-    def predict(self, pictures: Sequence[Pixels], deadline: float) -> asyncio.Future[list[list[float]]]:
-        """For each picture, uint8 (height, width, channels) as the network is to see it, its probabilities by class.
+    def predict(self, pictures: Sequence[Pixels], deadline: float) -> asyncio.Future[list[PictureAnswer]]:
+        """For each picture, uint8 (height, width, channels) as the network is to see it, the answer.
 
         Cancel the future to give up.
         Raises Overloaded or NotReady at once; the future may raise DeadlineExceeded or BatchFailed.
@@ -79,7 +90,11 @@ class LiveModel:
         """Take nothing new, answer what was accepted within `timeout_s`, and end the thread."""
         await self._batcher.close(timeout_s)
 
-    def _probabilities(self, pictures: list[Pixels]) -> list[list[float]]:
+    def _answers(self, pictures: list[Pixels]) -> list[PictureAnswer]:
         batch = scaled(np.stack(pictures), self._classifier.card.input)
-        probabilities: list[list[float]] = self._classifier.predict(batch).tolist()
-        return probabilities
+        probabilities, energies = self._classifier.answer(batch)
+        known = self._classifier.card.familiarity
+        if known is None or energies is None:
+            return [PictureAnswer(row, None) for row in probabilities.tolist()]
+        shares = np.interp(energies, known.energies, np.linspace(0, 1, len(known.energies)))
+        return list(map(PictureAnswer, probabilities.tolist(), shares.tolist()))

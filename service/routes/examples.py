@@ -30,7 +30,7 @@ _CLASSES = (
     ClassProbability(label="Sneaker", index=7, probability=0.0104),
     ClassProbability(label="Sandal", index=5, probability=0.0025),
 )
-_PREDICTION = Prediction(**_CLASSES[0].model_dump(), probabilities=_CLASSES)
+_PREDICTION = Prediction(**_CLASSES[0].model_dump(), familiarity=0.62, probabilities=_CLASSES)
 
 ANSWER = Answer(**_PREDICTION.model_dump(), model=_MODEL)
 

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from models.picture import PictureError, Pixels, PreparationChoice, png_data_url
 from service.errors import MalformedRequest, problem_of
 from service.inference.decoder import Decoder
-from service.inference.live_model import LiveModel
+from service.inference.live_model import LiveModel, PictureAnswer
 from service.routes.documentation import FILES_BODY, PICTURE_BODY, answers, problems
 from service.routes.examples import ANSWER, BATCH_ANSWER
 from service.routes.upload import read_files, read_picture
@@ -124,8 +124,8 @@ async def _pixels(
 
 
 async def _unless_gone(
-    request: Request, live: LiveModel, answer: asyncio.Future[list[list[float]]]
-) -> list[list[float]]:
+    request: Request, live: LiveModel, answer: asyncio.Future[list[PictureAnswer]]
+) -> list[PictureAnswer]:
     """The answer, or nothing where the caller left before the network came to its pictures.
 
     To watch for that takes a task for each request; it pays only where many wait.
@@ -149,11 +149,12 @@ async def _cancel_when_gone(request: Request, answer: asyncio.Future[Any]) -> No
     answer.cancel()
 
 
-def _prediction(row: list[float], class_names: tuple[str, ...], top_k: int) -> dict[str, Any]:
+def _prediction(answer: PictureAnswer, class_names: tuple[str, ...], top_k: int) -> dict[str, Any]:
     """The shape of `Prediction`, without the cost of making one."""
+    row = answer.probabilities
     order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top_k]
     classes = [{"label": class_names[index], "index": index, "probability": min(1.0, row[index])} for index in order]
-    return {**classes[0], "probabilities": classes}
+    return {**classes[0], "familiarity": answer.familiarity, "probabilities": classes}
 
 
 def _model_name(live: LiveModel) -> dict[str, str]:

@@ -37,11 +37,13 @@ def test_the_shipped_files_card_is_whole(shipped_model: Path) -> None:
     card = read_card(shipped_model)
     assert card is not None
     assert card.class_names == FASHION_MNIST_CLASS_NAMES
-    assert card.input == PictureInput(height=28, width=28, channels=1, scale=1 / 255)
+    assert card.input == PictureInput(height=28, width=28, channels=1, scale=1 / 255, preparation="product-photo")
     assert card.data is not None
     assert card.training is not None
     assert card.evaluation is not None
     assert sum(map(sum, card.evaluation.confusion_matrix)) == card.data.test_pictures == 10_000
+    assert card.familiarity is not None
+    assert list(card.familiarity.energies) == sorted(card.familiarity.energies)
     best = min(card.training.history, key=lambda epoch: epoch.validation_loss)
     assert best.epoch == card.training.best_epoch
 

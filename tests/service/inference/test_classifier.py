@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,11 +12,11 @@ import tensorflow as tf
 from keras import layers
 
 from models.card import ModelFileError, read_card, write_card
-from models.picture import scaled
+from models.picture import open_picture, prepare, scaled
 from service.inference.classifier import DeviceError, batch_sizes, limit_threads, load_classifier
 from service.settings import Device
 from tests.fakes import FakeClassifier
-from tests.samples import SAMPLE_FILES, label_of, needs_full_set, pixels_of
+from tests.samples import SAMPLE_FILES, encoded, label_of, needs_full_set, pixels_of
 from training.data import load_fashion_mnist
 
 
@@ -77,6 +78,52 @@ def test_warmed_batch_sizes_are_four_to_each_doubling_and_the_largest(largest: i
     assert batch_sizes(largest) == sizes
 
 
+def test_the_energy_is_that_of_the_logits(shipped_model: Path) -> None:
+    classifier, _ = load_classifier(shipped_model, "cpu", (), 64)
+    network = keras.saving.load_model(shipped_model, compile=False)
+    network.layers[-1].activation = keras.activations.linear
+    logits = network.predict(sample_input()[:64], verbose=0)
+    answer = classifier.answer(sample_input()[:64])
+    assert answer.energies is not None
+    assert answer.energies == pytest.approx(np.log(np.exp(logits).sum(axis=1)), rel=1e-4)
+    assert answer.probabilities.argmax(axis=1).tolist() == logits.argmax(axis=1).tolist()
+
+
+@pytest.mark.parametrize("use_bias", [True, False])
+def test_networks_that_end_otherwise_have_no_energy_and_answer_all_the_same(tmp_path: Path, use_bias: bool) -> None:
+    keras.utils.set_random_seed(0)
+    start = keras.Input((6, 6, 1))
+    flat = keras.layers.Flatten()(start)
+    apart = keras.Model(start, keras.layers.Softmax()(keras.layers.Dense(3, use_bias=use_bias)(flat)))
+    together = keras.Model(start, keras.layers.Dense(3, use_bias=use_bias, activation="softmax")(flat))
+    pictures = np.random.default_rng(0).random((5, 6, 6, 1), np.float32)
+    for name, network in (("apart", apart), ("together", together)):
+        network.save(tmp_path / f"{name}.h5")
+        classifier, _ = load_classifier(tmp_path / f"{name}.h5", "cpu", (), 8)
+        answer = classifier.answer(pictures)
+        assert answer.probabilities == pytest.approx(network.predict(pictures, verbose=0), abs=1e-5)
+        assert (answer.energies is None) == (name == "apart")
+
+
+def test_what_is_no_clothing_is_less_familiar_than_what_is(shipped_model: Path) -> None:
+    classifier, _ = load_classifier(shipped_model, "cpu", (), 64)
+    wanted = classifier.card.input
+    random = np.random.default_rng(0)
+    strange = [
+        prepare(open_picture(content, 1_000_000), wanted)
+        for _ in range(64)
+        for content in (
+            encoded(np.full((90, 90, 3), random.integers(0, 256, 3), np.uint8)),
+            encoded(random.integers(0, 256, (28, 28), np.uint8)),
+        )
+    ]
+    known = classifier.answer(sample_input()[:64]).energies
+    unknown = classifier.answer(scaled(np.stack(strange[:64]), wanted)).energies
+    assert known is not None
+    assert unknown is not None
+    assert (known[:, None] > unknown[None, :]).mean() > 0.9  # the area under the receiver's curve
+
+
 def test_only_the_warmed_batch_sizes_ever_reach_the_network(
     shipped_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +131,7 @@ def test_only_the_warmed_batch_sizes_ever_reach_the_network(
     seen: list[int] = []
     call = classifier._call
 
-    def noted(batch: tf.Tensor) -> tf.Tensor:
+    def noted(batch: tf.Tensor) -> Any:
         seen.append(batch.shape[0])
         return call(batch)
 

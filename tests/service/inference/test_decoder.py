@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.card import PictureInput
-from models.picture import BrokenPicture, Pixels, TooManyPixels
+from models.picture import BrokenPicture, Pixels, PreparationChoice, TooManyPixels
 from service.errors import DeadlineExceeded, Overloaded
 from service.inference import decoder as decoder_module
 from service.inference.decoder import DECODERS, MOST_WAITING, Decoder
@@ -27,9 +27,9 @@ def threads_of_decoding(monkeypatch: pytest.MonkeyPatch, content: bytes) -> set[
     threads = set()
     prepare = decoder_module.prepare
 
-    def noted(picture: Image.Image, wanted: PictureInput) -> Pixels:
+    def noted(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice) -> Pixels:
         threads.add(threading.get_ident())
-        return prepare(picture, wanted)
+        return prepare(picture, wanted, preparation)
 
     monkeypatch.setattr(decoder_module, "prepare", noted)
     pixels = asyncio.run(Decoder(1_000_000).pixels(content, WANTED, soon()))
@@ -61,7 +61,7 @@ def test_what_is_wrong_with_a_picture_is_passed_on() -> None:
 def test_large_pictures_that_wait_are_bounded_in_number_and_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
-    def slow(picture: Image.Image, wanted: PictureInput) -> Pixels:
+    def slow(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice) -> Pixels:
         go_on.wait()
         return np.zeros((4, 4, 1), np.uint8)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.card import Familiarity
 from models.picture import NetworkInput
 from service.errors import NotReady
 from service.inference.batcher import BatchLimits
@@ -23,9 +24,9 @@ class Watched(FakeClassifier):
         super().__init__()
         self.threads: set[int] = set()
 
-    def predict(self, batch: NetworkInput) -> Any:
+    def answer(self, batch: NetworkInput) -> tuple[Any, Any]:
         self.threads.add(threading.get_ident())
-        return super().predict(batch)
+        return super().answer(batch)
 
 
 def live_model(classifier: FakeClassifier) -> LiveModel:
@@ -36,11 +37,27 @@ def test_pixels_are_scaled_as_the_card_says() -> None:
     async def scenario() -> None:
         classifier = FakeClassifier()
         live = live_model(classifier)
-        (row,) = await live.predict([OWL], live.deadline())
-        assert row == pytest.approx([0, 0, 1], abs=1e-5)
+        (answer,) = await live.predict([OWL], live.deadline())
+        assert answer.probabilities == pytest.approx([0, 0, 1], abs=1e-5)
+        assert answer.familiarity is None
         (batch,) = classifier.batches
         assert batch.dtype == np.float32
         assert batch.ravel()[:4].tolist() == pytest.approx([0, 0, 1, 0])
+        await live.close(1)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("energies", "share"), [((0, 1, 2), 0.5), ((1.5, 3), 0), ((-2, -1), 1), ((0.9, 1.1), 0.5)])
+def test_familiarity_is_the_share_of_validation_pictures_of_less_energy(
+    energies: tuple[float, ...], share: float
+) -> None:
+    async def scenario() -> None:
+        classifier = FakeClassifier()
+        classifier.card = classifier.card.model_copy(update={"familiarity": Familiarity(energies=energies)})
+        live = live_model(classifier)
+        (answer,) = await live.predict([OWL], live.deadline())  # its energy is 1
+        assert answer.familiarity == pytest.approx(share, abs=1e-4)
         await live.close(1)
 
     asyncio.run(scenario())

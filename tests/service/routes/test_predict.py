@@ -153,7 +153,7 @@ def test_a_failure_of_the_network_is_our_fault_and_says_no_more(
     def fail(_batch: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(classifier, "predict", fail)
+    monkeypatch.setattr(classifier, "answer", fail)
     response = client.post("/predict", files={"file": OWL})
     assert_problem(response, 500, "its log says more")
     assert "secret" not in response.text
