@@ -17,19 +17,21 @@ MUTED = "#6b7785"
 TRAINING_COLOUR = "#3b6fb6"
 VALIDATION_COLOUR = "#c8553d"
 _DOTS_PER_INCH = 144
+_MOST_DOTS = 40
 
 
 def learning_curves(training: Training, form: PictureFormat) -> bytes:
     """Loss and accuracy of training and validation over the epochs, with the epoch that was kept."""
     epochs = [epoch.epoch for epoch in training.history]
+    line = "o-" if len(epochs) <= _MOST_DOTS else "-"
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     loss_axes, accuracy_axes = figure.subplots(1, 2)
-    loss_axes.plot(epochs, [epoch.loss for epoch in training.history], "o-", color=TRAINING_COLOUR, label="training")
+    loss_axes.plot(epochs, [epoch.loss for epoch in training.history], line, color=TRAINING_COLOUR, label="training")
     loss_axes.plot(
-        epochs, [epoch.validation_loss for epoch in training.history], "o-", color=VALIDATION_COLOUR, label="validation"
+        epochs, [epoch.validation_loss for epoch in training.history], line, color=VALIDATION_COLOUR, label="validation"
     )
-    accuracy_axes.plot(epochs, [epoch.accuracy for epoch in training.history], "o-", color=TRAINING_COLOUR)
-    accuracy_axes.plot(epochs, [epoch.validation_accuracy for epoch in training.history], "o-", color=VALIDATION_COLOUR)
+    accuracy_axes.plot(epochs, [epoch.accuracy for epoch in training.history], line, color=TRAINING_COLOUR)
+    accuracy_axes.plot(epochs, [epoch.validation_accuracy for epoch in training.history], line, color=VALIDATION_COLOUR)
     for axes, title in ((loss_axes, "Loss (cross-entropy)"), (accuracy_axes, "Accuracy")):
         axes.set_title(title, color=INK)
         axes.set_xlabel("epoch", color=INK)
