@@ -15,6 +15,7 @@ from service.settings import ServiceSettings
 from tests.fakes import FakeClassifier
 from tests.processes import run_to_end, running_service
 from tests.samples import ROOT, SHIPPED_MODEL
+from training.robustness import KINDS
 from training.settings import TrainingSettings
 
 README = (ROOT / "README.md").read_text()
@@ -132,3 +133,10 @@ def test_the_speeds_are_those_of_the_committed_run() -> None:
     for start in results["starts"]:
         assert f"| {start['program']} | {start['seconds']:.1f} | {start['memory_mb']:,.0f} |" in README
     assert f"{results['function_per_s']:,.0f}" in README
+
+
+def test_the_robustness_figures_are_those_of_the_committed_run() -> None:
+    results = json.loads((ROOT / "docs" / "robustness.json").read_text())
+    assert results["kinds"].keys() == KINDS.keys()
+    for name, figures in results["kinds"].items():
+        assert f"| {name} | {figures['accuracy']:.3f} | {figures['agreement']:.3f} |" in README
