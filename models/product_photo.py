@@ -6,6 +6,8 @@ what is close to the corner's colour, scale the longest edge to 28, sharpen, cen
 background is found from the whole border instead, so that it may be tinted, uneven or noisy.
 """
 
+from functools import cache
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +37,16 @@ _SHARPENING = 0.35
 
 def is_thumbnail(grey: Pixels) -> bool:
     """Whether uint8 (height, width) already looks like the data set's own pictures: its border is dark for the most."""
-    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
-    return bool(np.median(border) < _DARK / 2)
+    # Asked of every small picture that comes in: a median of the border would take half as long as decoding it.
+    border = grey.ravel()[_border_places(*grey.shape)]
+    return bool(2 * np.count_nonzero(border < _DARK / 2) > border.size)
+
+
+@cache
+def _border_places(height: int, width: int) -> npt.NDArray[np.intp]:
+    inside = np.zeros((height, width), bool)
+    inside[1:-1, 1:-1] = True
+    return np.flatnonzero(~inside)
 
 
 def thumbnail(photo: Pixels, height: int, width: int) -> Pixels:
