@@ -241,3 +241,12 @@ def test_a_card_that_is_too_large_leaves_the_published_model(tmp_path: Path) -> 
         publish(network, card.model_copy(update={"name": "x" * 70_000}), settings.output)
     assert settings.output.read_bytes() == before
     assert [file.name for file in settings.output.parent.iterdir()] == ["net.h5"]
+
+
+def test_where_the_processor_cannot_be_asked_everything_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Path) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    assert recipe.precision(TrainingSettings(recipe="strong")) == "float32"
+    assert recipe.precision(TrainingSettings()) == "float32"

@@ -1,11 +1,13 @@
 """A folder of somebody's own pictures, from the files to answers over HTTP."""
 
+import io
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from models.card import PictureInput, read_card
 from models.picture import open_picture, prepare
@@ -13,7 +15,9 @@ from tests.processes import run_to_end, running_service
 from tests.samples import encoded
 from training.data import load_mnist
 from training.errors import DataError
+from training.fit import load
 from training.folder import load_folder
+from training.settings import TrainingSettings
 
 WANTED = PictureInput(height=16, width=16, channels=3, scale=1 / 255)
 FORMS = ("PNG", "JPEG", "WEBP")
@@ -131,3 +135,23 @@ def test_a_download_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("keras.datasets.mnist.load_data", fail)
     with pytest.raises(DataError, match="could not be downloaded \\(no network\\)"):
         load_mnist(0.2, 42)
+
+
+def test_of_many_files_that_cannot_be_read_twenty_are_named(folder: Path) -> None:
+    for number in range(25):
+        (folder / "red" / f"{number}.txt").write_text("no picture")
+    console = Console(record=True, width=400, file=io.StringIO())
+    split = load(TrainingSettings(data=str(folder), image_size=8), console)
+    assert split.training_pictures.shape[1:] == (8, 8, 1)
+    told = console.export_text()
+    assert told.startswith("25 of the files cannot be read and are left out:")
+    assert told.count(".txt: ") == 20
+    assert "and 5 more" in told
+
+
+def test_what_data_names_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.fit.load_mnist", lambda share, seed: ("mnist", share, seed))
+    monkeypatch.setattr("training.fit.load_fashion_mnist", lambda place, share, seed: ("fashion", place, share, seed))
+    console = Console(quiet=True)
+    assert load(TrainingSettings(data="mnist"), console) == ("mnist", 0.2, 42)
+    assert load(TrainingSettings(seed=1), console) == ("fashion", None, 0.2, 1)
