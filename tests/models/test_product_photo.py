@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from models.product_photo import is_thumbnail, thumbnail
-from tests.samples import SAMPLE_FILES, label_of, pixels_of
+from tests.samples import SAMPLE_FILES, needs_full_set, pixels_of
+from training.data import load_fashion_mnist
 
 WHITE = (255, 255, 255)
 
@@ -83,9 +84,15 @@ def test_thumbnails_that_were_enlarged_and_negated_come_back() -> None:
     assert np.mean(alike) > 0.9
 
 
-def test_the_data_sets_pictures_are_thumbnails_and_their_negatives_are_not() -> None:
-    bags = [file for file in SAMPLE_FILES if label_of(file) == 8]
-    assert len(bags) == 20  # the class that fills the whole picture most often
-    for file in SAMPLE_FILES:
-        assert is_thumbnail(pixels_of(file)), file
-        assert not is_thumbnail(255 - pixels_of(file)), file
+@needs_full_set
+def test_all_of_the_data_sets_pictures_are_thumbnails_and_none_of_their_negatives_is() -> None:
+    split = load_fashion_mnist(None, 0.2, 42)
+    for pictures in (split.training_pictures, split.validation_pictures, split.test_pictures):
+        for picture in pictures[..., 0]:
+            assert is_thumbnail(picture)
+            assert not is_thumbnail(255 - picture)
+
+
+@pytest.mark.parametrize("level", [60, 128, 255])
+def test_a_picture_on_grey_or_white_is_no_thumbnail(level: int) -> None:
+    assert not is_thumbnail(np.full((28, 28), level, np.uint8))
