@@ -74,6 +74,9 @@ class Unavailable(ServiceError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+STOPPING = "the service is stopping; send the request again to another one, or later"
+
+
 class NotReady(Unavailable):
     """The model is not loaded, or the service is stopping."""
 

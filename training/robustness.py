@@ -76,8 +76,8 @@ def _encoded(picture: Floats | Image.Image, form: str, **options: object) -> byt
     return content.getvalue()
 
 
-def _jpeg(picture: Floats, random: Random, worst: int = 70) -> bytes:
-    return _encoded(picture, "JPEG", quality=int(random.integers(worst, 96)))
+def _jpeg(picture: Floats, random: Random) -> bytes:
+    return _encoded(picture, "JPEG", quality=int(random.integers(70, 96)))
 
 
 def _clean(thumbnail: Pixels, _random: Random) -> bytes:

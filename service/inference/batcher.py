@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from service.errors import BatchFailed, DeadlineExceeded, NotReady, Overloaded
+from service.errors import STOPPING, BatchFailed, DeadlineExceeded, NotReady, Overloaded
 from service.logs import LOGGER
 
 Row = TypeVar("Row")
@@ -90,7 +90,7 @@ class Batcher(Generic[Row, Result]):
         Raises Overloaded where they would not fit into the queue, NotReady once the batcher is closed.
         """
         if not self.open:
-            raise NotReady("the service is stopping; send the request again to another one, or later")
+            raise NotReady(STOPPING)
         if self.waiting_rows + rows > self._limits.queue_rows:
             raise Overloaded(
                 f"{self.waiting_rows} pictures wait for the network and at most {self._limits.queue_rows} may; "

@@ -2,14 +2,12 @@
 
 from fastapi import APIRouter
 
-from service.errors import NotReady
+from service.errors import STOPPING, NotReady
 from service.routes.dependencies import Live
 from service.routes.documentation import answers, problems
 from service.schemas import Health
 
 router = APIRouter(prefix="/health", tags=["operations"])
-
-_STOPPING = "the service is stopping; send the request again to another one, or later"
 
 
 @router.get("/live", summary="Is the process alive?", responses={**answers(Health(status="live")), **problems()})
@@ -21,10 +19,10 @@ async def live() -> Health:
 @router.get(
     "/ready",
     summary="Can it answer about pictures?",
-    responses={**answers(Health(status="ready")), **problems(details={503: _STOPPING})},
+    responses={**answers(Health(status="ready")), **problems(details={503: STOPPING})},
 )
 async def ready(live: Live) -> Health:
     """200 once the model is loaded and warm, 503 while the service is stopping; send no pictures then."""
     if not live.ready:
-        raise NotReady(_STOPPING)
+        raise NotReady(STOPPING)
     return Health(status="ready")
