@@ -98,16 +98,25 @@ class Evaluation(_Part):
 
 
 class Familiarity(_Part):
-    """By what is told whether a picture is of the kind that the network was fitted to.
+    """By what `models.familiarity` tells whether a picture is of the kind that the network was fitted to.
 
-    The measure is the energy score: the logarithm of the sum of the exponentials of the logits (Liu and others,
-    "Energy-based out-of-distribution detection", 2020, arXiv:2010.03759), here the larger the more familiar.
+    All of it was fitted to validation pictures; features are the input of the network's last layer.
     """
 
-    energies: Annotated[
-        tuple[float, ...],
-        Field(min_length=2, description="quantiles of the validation pictures' energy, evenly spaced"),
+    quantiles: Annotated[
+        tuple[float, ...], Field(min_length=2, description="quantiles of the measure, evenly spaced from 0 to 1")
     ]
+    energy_spread: Annotated[float, Field(gt=0, description="standard deviation of the energy")]
+    centres: Annotated[
+        tuple[tuple[float, ...], ...],
+        Field(description="mean of the features of each class; empty where they are too many for a card"),
+    ] = ()
+    spreads: Annotated[
+        tuple[Annotated[float, Field(gt=0)], ...],
+        Field(description="standard deviation of each feature around its class's mean"),
+    ] = ()
+    distance_mean: Annotated[float, Field(description="mean distance to the nearest centre")] = 0
+    distance_spread: Annotated[float, Field(gt=0, description="standard deviation of that distance")] = 1
 
 
 class Epoch(_Part):

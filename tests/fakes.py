@@ -17,6 +17,7 @@ class FakeClassifier:
 
     def __init__(self) -> None:
         self.card = self.card_for(4, 4, 1)
+        self.familiarity: float | None = None
         self.batches: list[NetworkInput] = []
 
     @staticmethod
@@ -27,7 +28,8 @@ class FakeClassifier:
     def answer(self, batch: NetworkInput) -> tuple[Any, Any]:
         self.batches.append(batch)
         scores = batch.reshape(len(batch), -1)[:, :3] + 1e-6
-        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32), scores.sum(axis=1)
+        familiarity = None if self.familiarity is None else np.full(len(batch), self.familiarity)
+        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32), familiarity
 
 
 def picture_for(label: str) -> Any:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+Pictures = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 
@@ -27,18 +28,15 @@ def divide_logits(network: keras.Model, temperature: float) -> None:
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
 
 
-def energy_quantiles(network: keras.Model, pictures: keras.utils.PyDataset) -> tuple[float, ...]:
-    """The energies that `models.card.Familiarity` speaks of, of the pictures, at every percent.
+def features_and_logits(network: keras.Model, pictures: keras.utils.PyDataset | Pictures) -> tuple[Pictures, Pictures]:
+    """The input of the last layer (pictures, units), which must be dense with a softmax, and its logits.
 
-    The last layer must be dense with a softmax.
+    Pictures that are given as an array are scaled already.
     """
     last = network.layers[-1]
-    before = keras.Model(network.inputs, last.input).predict(pictures, verbose=0)
-    kernel, bias = last.get_weights()
-    logits = before @ kernel + bias
-    highest = logits.max(axis=1)
-    energies = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
-    return tuple(round(float(value), 4) for value in np.percentile(energies, range(101)))
+    features = keras.Model(network.inputs, last.input).predict(pictures, verbose=0)
+    kernel, *bias = last.get_weights()
+    return features, features @ kernel + sum(bias)
 
 
 def expected_calibration_error(probabilities: Probabilities, labels: Labels) -> float:

@@ -1,11 +1,13 @@
 """The command line of the robustness test: how a model file does on pictures that look like people's own."""
 
-import json
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
@@ -13,14 +15,15 @@ from rich.progress import track
 from rich.table import Table
 
 from models.card import ModelFileError, PictureInput, Share, read_card
-from models.picture import Pixels, open_picture, prepare, scaled
-from training.errors import TrainingError
+from models.familiarity import FamiliarityMeasure
+from models.picture import PictureError, open_picture, prepare, scaled
+from training.errors import DataError, TrainingError
 
 _PLENTY_OF_PIXELS = 25_000_000
 
 
 class EvaluationSettings(BaseSettings):
-    """Judge a model file by pictures made from Fashion-MNIST's test set, one kind of difficulty at a time."""
+    """Judge a model file by pictures made from Fashion-MNIST's test set, and by others that show none of it."""
 
     model_config = SettingsConfigDict(
         env_prefix="EVALUATION_", cli_prog_name="make evaluate", cli_kebab_case=True, cli_hide_none_type=True
@@ -30,14 +33,35 @@ class EvaluationSettings(BaseSettings):
     pictures: Annotated[int, Field(ge=1, le=10_000, description="how many test pictures each kind is made of")] = 1000
     seed: Annotated[int, Field(ge=0, description="seed of sizes, colours, places and noise")] = 0
     data_dir: Annotated[Path | None, Field(description="folder of the four Fashion-MNIST files")] = None
+    strangers: Annotated[
+        Path | None, Field(description="folder of pictures that show none of the classes, to be tried as well")
+    ] = None
     output: Annotated[Path | None, Field(description="file for the figures as JSON")] = None
 
 
 class KindFigures(BaseModel):
-    """How one kind of pictures was answered."""
+    """How one kind of pictures like people's own was answered."""
 
     accuracy: Share
     agreement: Annotated[Share, Field(description="share of answers that are the same as for the clean picture")]
+
+
+class StrangerFigures(BaseModel):
+    """How well pictures of one kind that show none of the classes are told by their familiarity.
+
+    Both are the chance that a picture of a product is more familiar than one of them.
+    """
+
+    from_thumbnails: Annotated[Share, Field(description="the picture of a product is one of the data set's own")]
+    from_photographs: Annotated[Share, Field(description="the picture of a product is like people's own")]
+
+
+class Figures(BaseModel):
+    """All that a model file is judged by. Without a card that tells familiarity there are no strangers."""
+
+    pictures: Annotated[int, Field(description="how many of each kind")]
+    kinds: dict[str, KindFigures]
+    strangers: dict[str, StrangerFigures]
 
 
 def main() -> None:
@@ -49,60 +73,104 @@ def main() -> None:
         print(f"make evaluate: {'; '.join(texts)}", file=sys.stderr)
         sys.exit(2)
     try:
-        figures = evaluate_kinds(settings)
+        figures = judge(settings)
     except (ModelFileError, TrainingError) as error:
         print(f"make evaluate: {error}", file=sys.stderr)
         sys.exit(1)
     if settings.output:
-        content = {name: figures_of.model_dump() for name, figures_of in figures.items()}
-        settings.output.write_text(json.dumps({"pictures": settings.pictures, "kinds": content}, indent=2) + "\n")
-    Console().print(figures_table(figures))
+        settings.output.write_text(figures.model_dump_json(indent=2) + "\n")
+    Console().print(kinds_table(figures.kinds), strangers_table(figures.strangers))
 
 
-def evaluate_kinds(settings: EvaluationSettings) -> dict[str, KindFigures]:
-    """The figures of each kind of pictures. Raises ModelFileError or DataError."""
+def judge(settings: EvaluationSettings) -> Figures:
+    """All figures of the model file. Raises ModelFileError, or DataError."""
     card = read_card(settings.model)
     if card is None:
         raise ModelFileError(f"{settings.model} has no card; give one that was made by `make train`")
+    own = _files(settings.strangers, settings.pictures) if settings.strangers else []
     # TensorFlow takes seconds to import: --help and wrong settings should not wait for it.
     import keras  # noqa: PLC0415
 
+    from training.calibration import features_and_logits  # noqa: PLC0415
     from training.data import load_fashion_mnist  # noqa: PLC0415
     from training.robustness import KINDS  # noqa: PLC0415
+    from training.strangers import STRANGERS, separation  # noqa: PLC0415
 
-    split = load_fashion_mnist(settings.data_dir, 0.5, 0)
     network = keras.saving.load_model(settings.model, compile=False)
+    familiarity = FamiliarityMeasure(card.familiarity) if card.familiarity else None
+    split = load_fashion_mnist(settings.data_dir, 0.5, 0)
     thumbnails, labels = split.test_pictures[: settings.pictures, ..., 0], split.test_labels[: settings.pictures]
-    clean: np.ndarray | None = None
-    figures = {}
+
+    def randoms() -> Iterator[np.random.Generator]:
+        return (np.random.default_rng([settings.seed, number]) for number in range(len(labels)))
+
+    kinds, known = {}, {}
+    clean: npt.NDArray[np.int64] | None = None
     for name, make in KINDS.items():
-        contents = (
-            make(thumbnail, np.random.default_rng([settings.seed, number]))
-            for number, thumbnail in enumerate(thumbnails)
-        )
-        seen = [_seen(content, card.input) for content in track(contents, f"{name:20}", len(thumbnails))]
-        answers = network.predict(scaled(np.stack(seen), card.input), batch_size=256, verbose=0).argmax(axis=1)
+        inputs = _inputs(map(make, thumbnails, randoms()), name, card.input)
+        answers = network.predict(inputs, batch_size=256, verbose=0).argmax(axis=1)
         clean = answers if clean is None else clean
-        figures[name] = KindFigures(
+        kinds[name] = KindFigures(
             accuracy=float(np.mean(answers == labels)), agreement=float(np.mean(answers == clean))
         )
-    return figures
+        if familiarity:
+            known[name] = familiarity(*features_and_logits(network, inputs))
+    if not familiarity:
+        return Figures(pictures=len(labels), kinds=kinds, strangers={})
+
+    thumbnail, photograph = known.pop("clean"), np.concatenate(list(known.values()))
+    contents: dict[str, Iterable[bytes]] = {name: map(make, randoms()) for name, make in STRANGERS.items()}
+    if settings.strangers:
+        contents[settings.strangers.name] = own
+    strangers = {}
+    for name, pictures in contents.items():
+        strange = familiarity(*features_and_logits(network, _inputs(pictures, name, card.input)))
+        strangers[name] = StrangerFigures(
+            from_thumbnails=separation(thumbnail, strange), from_photographs=separation(photograph, strange)
+        )
+    return Figures(pictures=len(labels), kinds=kinds, strangers=strangers)
 
 
-def figures_table(figures: dict[str, KindFigures]) -> Table:
+def kinds_table(kinds: dict[str, KindFigures]) -> Table:
     """For the terminal."""
     table = Table("pictures", "accuracy", "as for the clean one", title="Robustness", title_justify="left")
-    for name, kind in figures.items():
+    for name, kind in kinds.items():
         table.add_row(name, f"{kind.accuracy:.3f}", f"{kind.agreement:.3f}")
-    accuracies = [kind.accuracy for kind in figures.values()]
+    accuracies = [kind.accuracy for kind in kinds.values()]
     table.add_section()
     table.add_row("mean", f"{np.mean(accuracies):.3f}", "")
     table.add_row("worst", f"{min(accuracies):.3f}", "")
     return table
 
 
-def _seen(content: bytes, wanted: PictureInput) -> Pixels:
-    return prepare(open_picture(content, _PLENTY_OF_PIXELS), wanted)
+def strangers_table(strangers: dict[str, StrangerFigures]) -> Table:
+    """For the terminal."""
+    title = "How often a picture of a product is more familiar"
+    table = Table("than one of", "a thumbnail", "a photograph", title=title, title_justify="left")
+    for name, stranger in strangers.items():
+        table.add_row(name, f"{stranger.from_thumbnails:.3f}", f"{stranger.from_photographs:.3f}")
+    return table
+
+
+def _inputs(contents: Iterable[bytes], name: str, wanted: PictureInput) -> npt.NDArray[np.float32]:
+    """The network's input for each of the encoded pictures, prepared as the service does it."""
+    opened = (open_picture(content, _PLENTY_OF_PIXELS) for content in track(contents, f"{name:20}"))
+    return scaled(np.stack([prepare(picture, wanted) for picture in opened]), wanted)
+
+
+def _files(folder: Path, most: int) -> list[bytes]:
+    """The content of up to `most` files below `folder` that are pictures."""
+    contents = []
+    for path in sorted(folder.rglob("*")):
+        with suppress(PictureError, IsADirectoryError):
+            content = path.read_bytes()
+            open_picture(content, _PLENTY_OF_PIXELS)
+            contents.append(content)
+        if len(contents) == most:
+            break
+    if not contents:
+        raise DataError(f"there is no picture in {folder}; name a folder that has some")
+    return contents
 
 
 if __name__ == "__main__":

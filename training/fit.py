@@ -12,10 +12,11 @@ import keras
 import tensorflow as tf
 from rich.console import Console
 
-from models.card import Data, Epoch, Familiarity, ModelCard, PictureInput, Training
+from models.card import Data, Epoch, ModelCard, PictureInput, Training
+from models.familiarity import fit_familiarity
 from training import recipe
 from training.batches import Batches
-from training.calibration import divide_logits, energy_quantiles, fit_temperature
+from training.calibration import divide_logits, features_and_logits, fit_temperature
 from training.data import Split, load_fashion_mnist, load_mnist
 from training.errors import Diverged, TrainingError, reason_of
 from training.folder import load_folder
@@ -108,6 +109,7 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     recipe.compile_network(network, settings, steps=1)
     training = _training_part(settings, history, seconds)
     evaluation = evaluate(network, split, SCALE)
+    inside = features_and_logits(network, Batches(split.validation_pictures, split.validation_labels, SCALE))
     card = ModelCard(
         name=settings.output.stem,
         class_names=split.class_names,
@@ -121,9 +123,7 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
         ),
         training=training,
         evaluation=evaluation,
-        familiarity=Familiarity(
-            energies=energy_quantiles(network, Batches(split.validation_pictures, split.validation_labels, SCALE))
-        ),
+        familiarity=fit_familiarity(*inside, split.validation_labels),
     )
     publish(network, card, settings.output)
     draw_run(run_dir, network, split.class_names, training, evaluation, console)

@@ -68,7 +68,8 @@ def _gradient(random: Random, low: float, high: float) -> Floats:
     return np.repeat(corners.clip(0, 255)[..., None], 3, axis=2)
 
 
-def _encoded(picture: Floats | Image.Image, form: str, **options: object) -> bytes:
+def encoded(picture: Floats | Image.Image, form: str, **options: object) -> bytes:
+    """The picture, float32 0 to 255 (height, width) or (height, width, 3) or Pillow's, as a file of Pillow's `form`."""
     if not isinstance(picture, Image.Image):
         picture = Image.fromarray(np.rint(picture.clip(0, 255)).astype(np.uint8))
     content = io.BytesIO()
@@ -77,15 +78,15 @@ def _encoded(picture: Floats | Image.Image, form: str, **options: object) -> byt
 
 
 def _jpeg(picture: Floats, random: Random) -> bytes:
-    return _encoded(picture, "JPEG", quality=int(random.integers(70, 96)))
+    return encoded(picture, "JPEG", quality=int(random.integers(70, 96)))
 
 
 def _clean(thumbnail: Pixels, _random: Random) -> bytes:
-    return _encoded(Image.fromarray(thumbnail), "PNG")
+    return encoded(Image.fromarray(thumbnail), "PNG")
 
 
 def _negated(thumbnail: Pixels, _random: Random) -> bytes:
-    return _encoded(Image.fromarray(255 - thumbnail), "PNG")
+    return encoded(Image.fromarray(255 - thumbnail), "PNG")
 
 
 def _on_white(thumbnail: Pixels, random: Random) -> bytes:
@@ -137,7 +138,7 @@ def _cut_close(thumbnail: Pixels, random: Random) -> bytes:
 def _rotated(thumbnail: Pixels, random: Random) -> bytes:
     picture = Image.fromarray(_placed(_scene(thumbnail, random), random, _WHITE).clip(0, 255).astype(np.uint8))
     turned = picture.rotate(random.uniform(-10, 10), Image.Resampling.BILINEAR, expand=True, fillcolor=(255, 255, 255))
-    return _encoded(turned, "JPEG", quality=90)
+    return encoded(turned, "JPEG", quality=90)
 
 
 def _off_centre(thumbnail: Pixels, random: Random) -> bytes:
@@ -151,18 +152,18 @@ def _noisy(thumbnail: Pixels, random: Random) -> bytes:
 
 
 def _strongly_compressed(thumbnail: Pixels, random: Random) -> bytes:
-    return _encoded(_placed(_scene(thumbnail, random), random, _WHITE), "JPEG", quality=int(random.integers(30, 50)))
+    return encoded(_placed(_scene(thumbnail, random), random, _WHITE), "JPEG", quality=int(random.integers(30, 50)))
 
 
 def _transparent(thumbnail: Pixels, random: Random) -> bytes:
     scene = _scene(thumbnail, random)
     pixels = np.dstack([scene.colours, scene.cover * 255])
-    return _encoded(Image.fromarray(np.rint(pixels.clip(0, 255)).astype(np.uint8)), "PNG", compress_level=1)
+    return encoded(Image.fromarray(np.rint(pixels.clip(0, 255)).astype(np.uint8)), "PNG", compress_level=1)
 
 
 def _webp(thumbnail: Pixels, random: Random) -> bytes:
     picture = _placed(_scene(thumbnail, random), random, _WHITE)
-    return _encoded(picture, "WEBP", quality=int(random.integers(50, 96)), method=0)
+    return encoded(picture, "WEBP", quality=int(random.integers(50, 96)), method=0)
 
 
 def _sideways(thumbnail: Pixels, random: Random) -> bytes:
@@ -171,7 +172,7 @@ def _sideways(thumbnail: Pixels, random: Random) -> bytes:
     value, back = ((3, 180), (6, 90), (8, 270))[int(random.integers(3))]
     exif = Image.Exif()
     exif[_ORIENTATION] = value
-    return _encoded(upright.rotate(back, expand=True), "JPEG", quality=90, exif=exif)
+    return encoded(upright.rotate(back, expand=True), "JPEG", quality=90, exif=exif)
 
 
 # A kind makes an encoded picture from a thumbnail, uint8 (28, 28).

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.card import ModelCard, ModelFileError, PictureInput, assumed_card, file_version, read_card
+from models.familiarity import FamiliarityMeasure
 from models.picture import NetworkInput
 from service.settings import Device
 
@@ -24,14 +25,14 @@ def batch_sizes(largest: int) -> tuple[int, ...]:
 
 
 class Answers(NamedTuple):
-    """What the network says of a batch: probabilities (rows, classes), and what familiarity is told by.
+    """What the network says of a batch: probabilities (rows, classes), and for each row how familiar it is, 0 to 1.
 
-    `energies` (rows,) is the log of the sum of the exponentials of the logits, or None where the network does not end
-    in a dense layer with a softmax.
+    `familiarity` is None where the card has nothing to tell it by, or where the network does not end in a dense layer
+    with a softmax.
     """
 
     probabilities: Floats
-    energies: Floats | None
+    familiarity: npt.NDArray[np.float64] | None
 
 
 class DeviceError(Exception):
@@ -54,18 +55,20 @@ class Classifier:
         network_shape = network.input_shape[1:]
         before_last = _without_last_layer(network)
         last = network.layers[-1]
+        self._familiarity = FamiliarityMeasure(card.familiarity) if card.familiarity and before_last else None
 
         # Traced once, for a batch of any size: model.predict costs 70 times as much for one picture, model(x) 8 times,
         # and a tf.function that looks up its trace at each call a quarter more.
         @tf.function  # type: ignore[untyped-decorator]
-        def call(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        def call(batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
             shaped = tf.reshape(batch, (-1, *network_shape))
             if before_last is None:
-                return network(shaped, training=False), None
-            logits = tf.matmul(before_last(shaped, training=False), last.kernel)
+                return (network(shaped, training=False),)
+            features = before_last(shaped, training=False)
+            logits = tf.matmul(features, last.kernel)
             if last.use_bias:
                 logits += last.bias
-            return tf.nn.softmax(logits), tf.reduce_logsumexp(logits, axis=1)
+            return tf.nn.softmax(logits), features, logits
 
         self._call = call.get_concrete_function(
             tf.TensorSpec((None, wanted.height, wanted.width, wanted.channels), tf.float32)
@@ -83,8 +86,8 @@ class Classifier:
         size = next(size for size in self.batch_sizes if size >= rows)
         if size > rows:
             batch = np.concatenate([batch, np.zeros((size - rows, *batch.shape[1:]), np.float32)])
-        probabilities, energies = self._call(tf.convert_to_tensor(batch))
-        return Answers(probabilities.numpy()[:rows], None if energies is None else energies.numpy()[:rows])
+        probabilities, *inside = (value.numpy()[:rows] for value in self._call(tf.convert_to_tensor(batch)))
+        return Answers(probabilities, self._familiarity(*inside) if self._familiarity else None)
 
     def warm(self) -> None:
         """Call the network once with each batch size, and see that it answers with probabilities.

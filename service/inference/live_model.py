@@ -34,7 +34,7 @@ class LoadedClassifier(Protocol):
     network: Any
 
     def answer(self, batch: NetworkInput) -> tuple[Any, Any]:
-        """Probabilities (rows, classes) and energies (rows,) or None of pictures (rows, height, width, channels)."""
+        """Probabilities (rows, classes) and familiarity (rows,) or None of pictures (rows, height, width, channels)."""
 
 
 class LiveModel:
@@ -92,9 +92,7 @@ class LiveModel:
 
     def _answers(self, pictures: list[Pixels]) -> list[PictureAnswer]:
         batch = scaled(np.stack(pictures), self._classifier.card.input)
-        probabilities, energies = self._classifier.answer(batch)
-        known = self._classifier.card.familiarity
-        if known is None or energies is None:
+        probabilities, familiarity = self._classifier.answer(batch)
+        if familiarity is None:
             return [PictureAnswer(row, None) for row in probabilities.tolist()]
-        shares = np.interp(energies, known.energies, np.linspace(0, 1, len(known.energies)))
-        return list(map(PictureAnswer, probabilities.tolist(), shares.tolist()))
+        return list(map(PictureAnswer, probabilities.tolist(), familiarity.tolist()))

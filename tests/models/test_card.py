@@ -43,7 +43,7 @@ def test_the_shipped_files_card_is_whole(shipped_model: Path) -> None:
     assert card.evaluation is not None
     assert sum(map(sum, card.evaluation.confusion_matrix)) == card.data.test_pictures == 10_000
     assert card.familiarity is not None
-    assert list(card.familiarity.energies) == sorted(card.familiarity.energies)
+    assert list(card.familiarity.quantiles) == sorted(card.familiarity.quantiles)
     best = min(card.training.history, key=lambda epoch: epoch.validation_loss)
     assert best.epoch == card.training.best_epoch
 

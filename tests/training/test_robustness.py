@@ -1,7 +1,6 @@
 """Pictures like people's own, made from thumbnails, and the program that judges a model file by them."""
 
 import io
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 from models.card import PictureInput
 from models.picture import open_picture, prepare
 from tests.processes import run_to_end
-from tests.samples import ANKLE_BOOT, SAMPLE_FILES, needs_full_set, pixels_of
+from tests.samples import ANKLE_BOOT, SAMPLE_FILES, pixels_of
 from training.robustness import KINDS
 
 PRODUCT = PictureInput(height=28, width=28, channels=1, scale=1 / 255, preparation="product-photo")
@@ -47,19 +46,6 @@ def test_the_kinds_are_what_they_are_called() -> None:
     assert corners["on white"] > 250
     assert corners["on dark"] < 60
     assert 140 < corners["on grey"] < 250
-
-
-@needs_full_set
-def test_a_model_file_is_judged_kind_by_kind(tmp_path: Path) -> None:
-    output = tmp_path / "figures.json"
-    finished = run_to_end("training.evaluate", "--pictures", 20, "--output", output)
-    assert finished.returncode == 0, finished.stderr
-    figures = json.loads(output.read_text())
-    assert figures["kinds"].keys() == KINDS.keys()
-    assert figures["kinds"]["clean"]["agreement"] == 1
-    for kind, values in figures["kinds"].items():
-        assert kind in finished.stdout
-        assert f"{values['accuracy']:.3f}" in finished.stdout
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,15 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from models.card import ModelFileError, read_card, write_card
+from models.card import Familiarity, ModelFileError, read_card, write_card
+from models.familiarity import FamiliarityMeasure
 from models.picture import open_picture, prepare, scaled
 from service.inference.classifier import DeviceError, batch_sizes, limit_threads, load_classifier
 from service.settings import Device
 from tests.fakes import FakeClassifier
 from tests.samples import SAMPLE_FILES, encoded, label_of, needs_full_set, pixels_of
 from training.data import load_fashion_mnist
+from training.strangers import separation
 
 
 def sample_input() -> np.ndarray:
@@ -78,31 +80,38 @@ def test_warmed_batch_sizes_are_four_to_each_doubling_and_the_largest(largest: i
     assert batch_sizes(largest) == sizes
 
 
-def test_the_energy_is_that_of_the_logits(shipped_model: Path) -> None:
+def test_familiarity_is_told_from_the_logits_and_from_what_the_last_layer_is_given(shipped_model: Path) -> None:
     classifier, _ = load_classifier(shipped_model, "cpu", (), 64)
     network = keras.saving.load_model(shipped_model, compile=False)
+    features = keras.Model(network.inputs, network.layers[-1].input).predict(sample_input()[:64], verbose=0)
     network.layers[-1].activation = keras.activations.linear
     logits = network.predict(sample_input()[:64], verbose=0)
     answer = classifier.answer(sample_input()[:64])
-    assert answer.energies is not None
-    assert answer.energies == pytest.approx(np.log(np.exp(logits).sum(axis=1)), rel=1e-4)
+    assert answer.familiarity == pytest.approx(
+        FamiliarityMeasure(classifier.card.familiarity)(features, logits), abs=1e-4
+    )
     assert answer.probabilities.argmax(axis=1).tolist() == logits.argmax(axis=1).tolist()
 
 
 @pytest.mark.parametrize("use_bias", [True, False])
-def test_networks_that_end_otherwise_have_no_energy_and_answer_all_the_same(tmp_path: Path, use_bias: bool) -> None:
+def test_networks_that_end_otherwise_have_no_familiarity_and_answer_all_the_same(
+    tmp_path: Path, use_bias: bool
+) -> None:
     keras.utils.set_random_seed(0)
     start = keras.Input((6, 6, 1))
     flat = keras.layers.Flatten()(start)
     apart = keras.Model(start, keras.layers.Softmax()(keras.layers.Dense(3, use_bias=use_bias)(flat)))
     together = keras.Model(start, keras.layers.Dense(3, use_bias=use_bias, activation="softmax")(flat))
     pictures = np.random.default_rng(0).random((5, 6, 6, 1), np.float32)
+    known = Familiarity(quantiles=(0, 1), energy_spread=1)
     for name, network in (("apart", apart), ("together", together)):
         network.save(tmp_path / f"{name}.h5")
+        card = FakeClassifier.card_for(6, 6, 1).model_copy(update={"familiarity": known})
+        write_card(tmp_path / f"{name}.h5", card)
         classifier, _ = load_classifier(tmp_path / f"{name}.h5", "cpu", (), 8)
         answer = classifier.answer(pictures)
         assert answer.probabilities == pytest.approx(network.predict(pictures, verbose=0), abs=1e-5)
-        assert (answer.energies is None) == (name == "apart")
+        assert (answer.familiarity is None) == (name == "apart")
 
 
 def test_what_is_no_clothing_is_less_familiar_than_what_is(shipped_model: Path) -> None:
@@ -117,11 +126,11 @@ def test_what_is_no_clothing_is_less_familiar_than_what_is(shipped_model: Path) 
             encoded(random.integers(0, 256, (28, 28), np.uint8)),
         )
     ]
-    known = classifier.answer(sample_input()[:64]).energies
-    unknown = classifier.answer(scaled(np.stack(strange[:64]), wanted)).energies
+    known = classifier.answer(sample_input()[:64]).familiarity
+    unknown = classifier.answer(scaled(np.stack(strange[:64]), wanted)).familiarity
     assert known is not None
     assert unknown is not None
-    assert (known[:, None] > unknown[None, :]).mean() > 0.9  # the area under the receiver's curve
+    assert separation(known, unknown) > 0.9
 
 
 def test_only_the_warmed_batch_sizes_ever_reach_the_network(

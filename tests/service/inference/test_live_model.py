@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.card import Familiarity
 from models.picture import NetworkInput
 from service.errors import NotReady
 from service.inference.batcher import BatchLimits
@@ -48,16 +47,13 @@ def test_pixels_are_scaled_as_the_card_says() -> None:
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(("energies", "share"), [((0, 1, 2), 0.5), ((1.5, 3), 0), ((-2, -1), 1), ((0.9, 1.1), 0.5)])
-def test_familiarity_is_the_share_of_validation_pictures_of_less_energy(
-    energies: tuple[float, ...], share: float
-) -> None:
+def test_familiarity_is_what_the_classifier_says() -> None:
     async def scenario() -> None:
         classifier = FakeClassifier()
-        classifier.card = classifier.card.model_copy(update={"familiarity": Familiarity(energies=energies)})
+        classifier.familiarity = 0.25
         live = live_model(classifier)
-        (answer,) = await live.predict([OWL], live.deadline())  # its energy is 1
-        assert answer.familiarity == pytest.approx(share, abs=1e-4)
+        (answer,) = await live.predict([OWL], live.deadline())
+        assert answer.familiarity == 0.25
         await live.close(1)
 
     asyncio.run(scenario())
