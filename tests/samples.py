@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 SHIPPED_MODEL = ROOT / "models" / "best-cnn-model.h5"
 SAMPLE_FILES = sorted((ROOT / "tests" / "fashion-mnist-sample").glob("*.png"))
 ANKLE_BOOT = SAMPLE_FILES[-20]
+DRAWINGS = sorted((ROOT / "tests" / "drawings").glob("*.png"))
 
 
 def left_out_without(present: bool, what: str) -> pytest.MarkDecorator:

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from models.card import file_version
 from tests.processes import Service, running_service
-from tests.samples import ANKLE_BOOT, SAMPLE_FILES, SHIPPED_MODEL, label_of, pixels_of, sample_split
+from tests.samples import ANKLE_BOOT, DRAWINGS, SAMPLE_FILES, SHIPPED_MODEL, label_of, pixels_of, sample_split
 from training import fit
 from training.settings import TrainingSettings
 
@@ -57,6 +57,21 @@ def test_the_shipped_model_knows_an_ankle_boot_by_every_door(shipped: Service) -
     assert in_form["label"] == "Ankle boot"
     assert raw == in_form
     assert in_batch["prediction"] == {name: value for name, value in in_form.items() if name != "model"}
+
+
+def test_drawings_that_nobody_here_made_are_known_once_they_are_prepared(shipped: Service) -> None:
+    assert len(DRAWINGS) == 8
+    right = {}
+    for preparation in ("auto", "none"):
+        answers = [
+            httpx.post(f"{shipped.url}/predict?preparation={preparation}", files={"file": file.read_bytes()}).json()
+            for file in DRAWINGS
+        ]
+        right[preparation] = sum(
+            answer["index"] == label_of(file) for answer, file in zip(answers, DRAWINGS, strict=True)
+        )
+    assert right["auto"] == 8
+    assert right["none"] < 5
 
 
 def test_the_first_lines_say_what_is_served(shipped: Service) -> None:

@@ -141,17 +141,18 @@ def test_the_strong_recipe_publishes_a_calibrated_float32_network_of_the_same_la
 
 
 @interrupted_in_process
+@pytest.mark.parametrize("name", ["textbook", "strong"])
 def test_an_interrupted_run_leaves_the_published_model_and_can_be_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    settings = settings_in(tmp_path, epochs=4)
+    settings = settings_in(tmp_path, epochs=4, recipe=name)
     settings.output.parent.mkdir()
     settings.output.write_bytes(b"what was published before")
     interrupt(monkeypatch, settings, 2)
     assert settings.output.read_bytes() == b"what was published before"
     assert [file.name for file in settings.output.parent.iterdir()] == ["net.h5"]
 
-    card = fit.run(settings_in(tmp_path, epochs=4, resume=True), sample_split(), QUIET)
+    card = fit.run(settings_in(tmp_path, epochs=4, recipe=name, resume=True), sample_split(), QUIET)
     assert card.training is not None
     assert [epoch.epoch for epoch in card.training.history] == [1, 2, 3, 4]
     assert len(list(settings.runs_dir.iterdir())) == 1
