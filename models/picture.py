@@ -4,7 +4,7 @@ import base64
 import io
 import struct
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ from PIL import Image, ImageOps, features
 
 from models import product_photo
 from models.card import PictureInput
+from models.product_photo import WHOLE, Frame
 
 Pixels = npt.NDArray[np.uint8]
 NetworkInput = npt.NDArray[np.float32]
@@ -40,6 +41,18 @@ _WHITE = (255, 255, 255, 255)
 # Of a PNG that has one IDAT chunk and nothing that is not needed: all its bytes but the compressed pixels.
 _PLAIN_PNG_FRAME = 8 + 25 + 12 + 12
 _PNG_GREY, _PNG_RGB = 0, 2
+
+
+class Seen(NamedTuple):
+    """A picture as the network sees it, and as a person does.
+
+    `pixels` are the network's, uint8 (height, width, channels). `upright` is the picture that was sent, turned upright
+    and flattened, in grey or RGB, made smaller where it is large; `frame` is the part of it that `pixels` show.
+    """
+
+    pixels: Pixels
+    upright: Image.Image
+    frame: Frame
 
 
 class PictureError(ValueError):
@@ -119,11 +132,16 @@ def open_picture(content: bytes, max_pixels: int) -> Image.Image:
 
 
 def prepare(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice = "auto") -> Pixels:
+    """What `look` says the network sees: uint8 (height, width, channels), 0 to 255. Raises BrokenPicture."""
+    return look(picture, wanted, preparation).pixels
+
+
+def look(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice = "auto") -> Seen:
     """Decode and fit a picture: upright, flattened onto white, in the network's colours and size.
 
     What `product-photo` does beyond that is said in `models.product_photo`; a picture that already is a thumbnail of
     the network's size is left as it is, so that a data set's own pixels go through untouched. Otherwise proportions
-    are kept and the rest is black. Returns uint8 (height, width, channels), 0 to 255. Raises BrokenPicture.
+    are kept and the rest is black. Raises BrokenPicture.
     """
     size = (wanted.width, wanted.height)
     edge = max(_ENOUGH, *size)
@@ -137,12 +155,13 @@ def prepare(picture: Image.Image, wanted: PictureInput, preparation: Preparation
     if max(picture.size) >= 2 * edge:
         picture = picture.reduce(max(picture.size) // edge)
     if wanted.preparation == "product-photo" and preparation == "auto" and not _is_thumbnail(picture, size):
-        grey = product_photo.thumbnail(np.asarray(_converted(picture, "RGB")), wanted.height, wanted.width)
-        return np.repeat(grey[..., np.newaxis], wanted.channels, axis=2)
-    picture = _converted(picture, "L" if wanted.channels == 1 else "RGB")
-    if picture.size != size:
-        picture = ImageOps.pad(picture, size, method=Image.Resampling.LANCZOS)
-    return np.asarray(picture, dtype=np.uint8).reshape(wanted.height, wanted.width, wanted.channels)
+        grey, frame = product_photo.thumbnail(np.asarray(_converted(picture, "RGB")), wanted.height, wanted.width)
+        return Seen(np.repeat(grey[..., np.newaxis], wanted.channels, axis=2), picture, frame)
+    fitted = _converted(picture, "L" if wanted.channels == 1 else "RGB")
+    if fitted.size != size:
+        fitted = ImageOps.pad(fitted, size, method=Image.Resampling.LANCZOS)
+    pixels = np.asarray(fitted, dtype=np.uint8).reshape(wanted.height, wanted.width, wanted.channels)
+    return Seen(pixels, picture, _padded_frame(picture.size, size))
 
 
 def png_data_url(pixels: Pixels) -> str:
@@ -155,6 +174,15 @@ def png_data_url(pixels: Pixels) -> str:
 def scaled(pixels: Pixels, wanted: PictureInput) -> NetworkInput:
     """What the network takes: float32 of the same shape, each pixel times the card's scale. For one picture or many."""
     return pixels.astype(np.float32) * np.float32(wanted.scale)
+
+
+def _padded_frame(picture: tuple[int, int], wanted: tuple[int, int]) -> Frame:
+    """The part of a picture of one size that is shown where it is scaled and padded to another."""
+    if picture == wanted:
+        return WHOLE
+    scale = min(wanted[0] / picture[0], wanted[1] / picture[1])
+    wide, tall = (to / (scale * of) for to, of in zip(wanted, picture, strict=True))
+    return Frame((1 - wide) / 2, (1 - tall) / 2, wide, tall)
 
 
 @cache

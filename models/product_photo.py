@@ -7,6 +7,7 @@ background is found from the whole border instead, so that it may be tinted, une
 """
 
 from functools import cache
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,6 +15,21 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+
+
+class Frame(NamedTuple):
+    """Which part of a picture the network's input shows, in shares of the picture's width and height.
+
+    It may reach beyond the picture: there the input is black.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+WHOLE = Frame(0, 0, 1, 1)
 
 # Of a larger picture nothing that a thumbnail shows is lost at this size.
 _WORKING_EDGE = 320
@@ -52,22 +68,32 @@ def _border_places(height: int, width: int) -> npt.NDArray[np.intp]:
     return np.flatnonzero(~inside)
 
 
-def thumbnail(photo: Pixels, height: int, width: int) -> Pixels:
-    """uint8 (any height, any width, 3) as RGB → uint8 (`height`, `width`): the product, light on black, centred."""
+def thumbnail(photo: Pixels, height: int, width: int) -> tuple[Pixels, Frame]:
+    """uint8 (any height, any width, 3) as RGB → uint8 (`height`, `width`): the product, light on black, centred.
+
+    And which part of the photograph that is.
+    """
     small = _reduced(photo)
     background, noise = _background(small)
     distance = np.abs(cv2.GaussianBlur(small, (0, 0), 0.8) - background).max(axis=2)
     contrast = _SHADOW_SHARE * float(np.percentile(distance, 95))
     product = _without_specks(distance > max(_LEAST_CONTRAST, _NOISE_DEVIATIONS * noise, contrast))
     if not product.any():
-        return np.zeros((height, width), np.uint8)
+        return np.zeros((height, width), np.uint8), WHOLE
     light = _as_light(small, background, product)
     if photo.shape[:2] == (height, width):
         # Somebody's negative of a thumbnail: to fit it anew would only blur it.
-        return np.rint(light).astype(np.uint8)
+        return np.rint(light).astype(np.uint8), WHOLE
     rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
     trimmed = light[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return _fitted(trimmed, height, width)
+    fitted, (left, top, wide, tall) = _fitted(trimmed, height, width)
+    frame = Frame(
+        (columns[0] + left) / light.shape[1],
+        (rows[0] + top) / light.shape[0],
+        wide / light.shape[1],
+        tall / light.shape[0],
+    )
+    return fitted, frame
 
 
 def _reduced(photo: Pixels) -> Floats:
@@ -135,7 +161,9 @@ def _as_light(picture: Floats, background: Floats, product: npt.NDArray[np.bool_
     return np.asarray(np.clip(light, 0, 255) * product, np.float32)
 
 
-def _fitted(light: Floats, height: int, width: int) -> Pixels:
+def _fitted(light: Floats, height: int, width: int) -> tuple[Pixels, Frame]:
+    """The product, scaled and centred; and where the result lies on it, in the pixels of `light`."""
+    across, down = light.shape[1], light.shape[0]
     scale = min(height / light.shape[0], width / light.shape[1])
     size = (min(width, max(1, round(light.shape[1] * scale))), min(height, max(1, round(light.shape[0] * scale))))
     if size != light.shape[::-1]:
@@ -145,4 +173,6 @@ def _fitted(light: Floats, height: int, width: int) -> Pixels:
     canvas = np.zeros((height, width), np.float32)
     top, left = (height - size[1]) // 2, (width - size[0]) // 2
     canvas[top : top + size[1], left : left + size[0]] = light
-    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+    per_column, per_row = across / size[0], down / size[1]
+    frame = Frame(-left * per_column, -top * per_row, width * per_column, height * per_row)
+    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8), frame

@@ -19,7 +19,7 @@ from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.insight.render import Renderer
 from service.logs import LOGGER
-from service.routes import model, operations, plots, predict
+from service.routes import inside, model, operations, plots, predict
 from service.routes.documentation import install_documentation
 from service.settings import LAST_CALL_S, ServiceSettings
 from service.short_way import ShortWay
@@ -41,6 +41,7 @@ _TAGS = [
     {"name": "predict", "description": "What is in a picture."},
     {"name": "model", "description": "How the network is built, and what its file says of itself."},
     {"name": "plots", "description": "The same in pictures."},
+    {"name": "inside", "description": "What the network sees in a picture, and how it comes to its answer."},
     {"name": "operations", "description": "For those who run the service."},
 ]
 
@@ -71,7 +72,7 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
     install_error_handler(app)
-    for routes in (predict, model, plots, operations):
+    for routes in (predict, model, plots, inside, operations):
         app.include_router(routes.router)
     install_documentation(app)
     return app

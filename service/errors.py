@@ -28,6 +28,7 @@ class ServiceError(Exception):
       ├─ NotInCard             404  the model file says nothing of what was asked for
       ├─ BodyTooLarge          413
       ├─ UnsupportedMediaType  415
+      ├─ NotInNetwork          422  the network has no such layer, map, place or class
       ├─ BatchFailed           500  the network failed at the batch that the request was in
       ├─ Unavailable           503
       │    ├─ NotReady              the model is not loaded, or the service is stopping
@@ -62,6 +63,12 @@ class UnsupportedMediaType(ServiceError):
     """The body is declared to be something that the call does not take."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class NotInNetwork(ServiceError):
+    """The network has no such layer, map, place or class."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class BatchFailed(ServiceError):

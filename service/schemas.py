@@ -83,6 +83,116 @@ class BatchAnswer(_Shape):
     results: tuple[BatchPrediction | BatchProblem, ...]
 
 
+class LayerOutput(_Shape):
+    """What one layer made of the picture: maps, or a vector of values."""
+
+    layer: Annotated[str, Field(description="the layer's name in `/model-summary`", examples=["conv2d"])]
+    shape: Annotated[tuple[int, ...], Field(description="height, width, channels; or units", examples=[[28, 28, 32]])]
+    strongest: Annotated[
+        tuple[int, ...], Field(description="numbers of the maps or values, the one of the highest mean first")
+    ]
+    maps: Annotated[
+        tuple[tuple[tuple[float, ...], ...], ...] | None, Field(description="by map, row and column, in Keras's order")
+    ] = None
+    values: Annotated[tuple[float, ...] | None, Field(description="of a layer without maps")] = None
+
+
+class FeatureMaps(_Shape):
+    """What the layers made of one picture."""
+
+    model: ModelName
+    layers: tuple[LayerOutput, ...]
+
+
+class Histogram(_Shape):
+    """How often values lie between one edge and the next."""
+
+    edges: tuple[float, ...]
+    counts: Annotated[tuple[int, ...], Field(description="one fewer than edges")]
+
+
+class KernelsAnswer(_Shape):
+    """The kernels of one convolution."""
+
+    model: ModelName
+    layer: Annotated[str, Field(examples=["conv2d"])]
+    channel: Annotated[int | None, Field(description="the only input channel shown, or null for all")] = None
+    kernels: Annotated[
+        tuple[tuple[tuple[tuple[float, ...], ...], ...], ...],
+        Field(description="by filter, input channel, row and column"),
+    ]
+    biases: Annotated[tuple[float, ...] | None, Field(description="one for each filter")] = None
+    mean: Annotated[float, Field(description="of all of the layer's weights, biases left out")]
+    standard_deviation: float
+    histogram: Histogram
+
+
+class FrameShown(_Shape):
+    """Which part of the sent picture, upright, the network's input shows, in shares of its width and height.
+
+    It may reach beyond the picture: there the input is black.
+    """
+
+    left: float
+    top: float
+    width: float
+    height: float
+
+
+class AttributionAnswer(_Shape):
+    """How much each pixel of the network's input speaks for a class."""
+
+    model: ModelName
+    method: Annotated[str, Field(examples=["grad-cam"])]
+    label: Annotated[str, Field(description="the class that is explained", examples=["Ankle boot"])]
+    index: int
+    probability: Share
+    score: Annotated[
+        float, Field(description="what is explained: the class's logit, or the logarithm of its probability")
+    ]
+    baseline_score: Annotated[float, Field(description="the same for a black picture")]
+    values: Annotated[
+        tuple[tuple[float, ...], ...], Field(description="by row and column; negative where a pixel speaks against it")
+    ]
+    frame: FrameShown
+
+
+class TracedWindow(_Shape):
+    """What the layer read for one value."""
+
+    rows: Annotated[tuple[int, ...], Field(description="of the layer's input; below 0 or past its end for padding")]
+    columns: tuple[int, ...]
+    inside: Annotated[
+        tuple[tuple[bool, ...], ...], Field(description="by row and column: false for padding, read as 0")
+    ]
+    values: Annotated[tuple[tuple[tuple[float, ...], ...], ...], Field(description="by channel, row and column")]
+
+
+class Trace(_Shape):
+    """The arithmetic of one value of one map.
+
+    Of a convolution: the sum of `products` = window × kernel, plus `bias`, is `total`, and `activation` makes `value`
+    of it. Of a pooling: `chosen` is the row and column, in the window, of the largest value.
+    """
+
+    model: ModelName
+    layer: Annotated[str, Field(examples=["conv2d"])]
+    kind: Annotated[str, Field(description="convolution, maximum or mean", examples=["convolution"])]
+    filter: int
+    row: int
+    column: int
+    window: TracedWindow
+    kernel: Annotated[
+        tuple[tuple[tuple[float, ...], ...], ...] | None, Field(description="like the window's values")
+    ] = None
+    products: tuple[tuple[tuple[float, ...], ...], ...] | None = None
+    bias: float | None = None
+    total: float | None = None
+    activation: Annotated[str | None, Field(examples=["relu"])] = None
+    chosen: tuple[int, int] | None = None
+    value: Annotated[float, Field(description="what the network has there")]
+
+
 class Health(_Shape):
     """The state of the service."""
 

@@ -6,7 +6,7 @@ import time
 from anyio import CapacityLimiter, to_thread
 
 from models.card import PictureInput
-from models.picture import Pixels, PreparationChoice, open_picture, plain_pixels, prepare
+from models.picture import Pixels, PreparationChoice, Seen, look, open_picture, plain_pixels
 from service.errors import DeadlineExceeded, Overloaded
 
 # Up to about this size, decoding takes less time than handing the work to a thread and back.
@@ -32,16 +32,20 @@ class Decoder:
         or DeadlineExceeded where one waits too long.
         """
         pixels = plain_pixels(content, wanted)
-        if pixels is not None:
-            return pixels
+        return pixels if pixels is not None else (await self.seen(content, wanted, deadline, preparation)).pixels
+
+    async def seen(
+        self, content: bytes, wanted: PictureInput, deadline: float, preparation: PreparationChoice = "auto"
+    ) -> Seen:
+        """One picture as the network and as a person sees it. Raises as `pixels` does."""
         picture = open_picture(content, self._max_pixels)
         if picture.width * picture.height <= SMALL_PICTURE_PIXELS:
-            return prepare(picture, wanted, preparation)
+            return look(picture, wanted, preparation)
         if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
             raise Overloaded(f"{MOST_WAITING} large pictures wait to be decoded; send the request again later")
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                return await to_thread.run_sync(prepare, picture, wanted, preparation, limiter=self._limiter)
+                return await to_thread.run_sync(look, picture, wanted, preparation, limiter=self._limiter)
         except TimeoutError:
             raise DeadlineExceeded(
                 "the picture was not decoded in time; send it again later, or a smaller one"

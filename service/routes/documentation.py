@@ -72,18 +72,22 @@ def problems(*statuses: int, details: Mapping[int, str] | None = None) -> dict[i
     return {status: _problem(status, text) for status, text in sorted(texts.items())}
 
 
-def answers(example: BaseModel, text: str | None = None) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that answers as JSON like `example` does, or, on demand, as plain text like `text`."""
-    content: dict[str, Any] = {"application/json": {"example": example.model_dump(mode="json")}}
+def answers(
+    example: BaseModel, text: str | None = None, pictures: tuple[str, ...] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that answers as JSON like `example` does.
+
+    On demand also as plain text like `text`, or as a picture of one of these media types.
+    """
+    content: dict[str, Any] = {"application/json": {"example": example.model_dump(mode="json", exclude_none=True)}}
     if text is not None:
         content["text/plain"] = {"schema": {"type": "string"}, "example": text}
-    return {200: {"content": content}}
+    return {200: {"content": content | _pictures(pictures)}}
 
 
 def picture_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that answers with an encoded picture of one of these media types."""
-    content = {name: {"schema": _BINARY, "example": _PICTURE_EXAMPLES[name]} for name in media_types}
-    return {200: {"content": content, "description": "The picture"}}
+    return {200: {"content": _pictures(media_types), "description": "The picture"}}
 
 
 def install_documentation(app: FastAPI) -> None:
@@ -128,6 +132,10 @@ async def _redoc(request: Request) -> HTMLResponse:
     # ReDoc asks its maker's host for a logo.
     page.headers["Content-Security-Policy"] = "img-src 'self' data:"
     return page
+
+
+def _pictures(media_types: tuple[str, ...]) -> dict[str, Any]:
+    return {name: {"schema": _BINARY, "example": _PICTURE_EXAMPLES[name]} for name in media_types}
 
 
 def _problem(status: int, detail: str) -> dict[str, Any]:

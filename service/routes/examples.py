@@ -15,13 +15,21 @@ from models.card import (
 from service.insight.summary import LayerSummary, ModelSummary
 from service.schemas import (
     Answer,
+    AttributionAnswer,
     BatchAnswer,
     BatchPrediction,
     BatchProblem,
     ClassProbability,
+    FeatureMaps,
+    FrameShown,
+    Histogram,
+    KernelsAnswer,
+    LayerOutput,
     ModelName,
     Prediction,
     Problem,
+    Trace,
+    TracedWindow,
 )
 
 _MODEL = ModelName(name="best-cnn-model", version="49b21144198a")
@@ -134,4 +142,58 @@ MODEL_CARD = ModelCard(
         ),
         confusion_matrix=((86, 13), (17, 84)),
     ),
+)
+
+# Of a network for pictures of 2×2, so that a person can read them.
+FEATURE_MAPS = FeatureMaps(
+    model=_MODEL,
+    layers=(
+        LayerOutput(
+            layer="conv2d",
+            shape=(2, 2, 2),
+            strongest=(1, 0),
+            maps=(((0.0, 0.12), (0.0, 0.31)), ((0.84, 0.0), (0.55, 0.27))),
+        ),
+        LayerOutput(layer="dense", shape=(3,), strongest=(0, 2, 1), values=(0.971, 0.008, 0.021)),
+    ),
+)
+
+KERNELS = KernelsAnswer(
+    model=_MODEL,
+    layer="conv2d",
+    kernels=((((0.4, -0.2), (0.1, 0.3)),), (((-0.5, 0.2), (0.0, 0.1)),)),
+    biases=(0.02, -0.01),
+    mean=0.05,
+    standard_deviation=0.2693,
+    histogram=Histogram(edges=(-0.5, -0.2, 0.1, 0.4), counts=(1, 2, 5)),
+)
+
+ATTRIBUTION = AttributionAnswer(
+    model=_MODEL,
+    method="integrated-gradients",
+    label="Ankle boot",
+    index=9,
+    probability=0.9871,
+    score=11.5,
+    baseline_score=-2.5,
+    values=((0.5, 3.25), (-0.75, 11.0)),
+    frame=FrameShown(left=-0.25, top=0.1, width=1.5, height=0.75),
+)
+
+TRACE = Trace(
+    model=_MODEL,
+    layer="conv2d",
+    kind="convolution",
+    filter=0,
+    row=0,
+    column=1,
+    window=TracedWindow(
+        rows=(0, 1), columns=(1, 2), inside=((True, False), (True, False)), values=(((0.5, 0.0), (1.0, 0.0)),)
+    ),
+    kernel=(((0.4, -0.2), (0.1, 0.3)),),
+    products=(((0.2, 0.0), (0.1, 0.0)),),
+    bias=0.02,
+    total=0.32,
+    activation="relu",
+    value=0.32,
 )

@@ -60,7 +60,7 @@ async def plot(
         draw = partial(draw_blocks, summary, form)
     else:
         draw = partial(draw_diagram, await live.inspect(diagram_source), form)
-    return _picture(await renderer.draw((live.version, style, form), draw), form)
+    return _picture(await renderer.draw(draw, (live.version, style, form)), form)
 
 
 @router.get(
@@ -76,7 +76,7 @@ async def plot_history(live: Live, renderer: PlotRenderer, form: Format = None, 
     if training is None:
         raise NotInCard(_NO_TRAINING)
     draw = partial(learning_curves, training, form)
-    return _picture(await renderer.draw((live.version, Training, form), draw), form)
+    return _picture(await renderer.draw(draw, (live.version, Training, form)), form)
 
 
 @router.get(
@@ -94,7 +94,7 @@ async def plot_confusion_matrix(
     if evaluation is None:
         raise NotInCard(_NO_EVALUATION)
     draw = partial(confusion_matrix, live.card.class_names, evaluation, form)
-    return _picture(await renderer.draw((live.version, Evaluation, form), draw), form)
+    return _picture(await renderer.draw(draw, (live.version, Evaluation, form)), form)
 
 
 def _preferred(accept: str) -> PictureFormat:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.product_photo import is_thumbnail, thumbnail
+from models.product_photo import WHOLE, is_thumbnail, thumbnail
 from tests.samples import SAMPLE_FILES, needs_full_set, pixels_of
 from training.data import load_fashion_mnist
 
@@ -17,6 +17,10 @@ def photo(background: tuple[int, int, int], product: tuple[int, int, int], noise
     picture[30:230, 20:120] = product
     picture += np.random.default_rng(0).normal(0, noise, picture.shape) if noise else 0
     return picture.clip(0, 255).astype(np.uint8)
+
+
+def seen_of(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    return thumbnail(picture, height, width)[0]
 
 
 def assert_rectangle(seen: np.ndarray, level: float, tolerance: float = 12) -> None:
@@ -44,32 +48,40 @@ def assert_rectangle(seen: np.ndarray, level: float, tolerance: float = 12) -> N
 def test_the_product_is_cut_out_scaled_and_centred(
     background: tuple[int, int, int], product: tuple[int, int, int], level: int
 ) -> None:
-    assert_rectangle(thumbnail(photo(background, product), 28, 28), level)
+    assert_rectangle(seen_of(photo(background, product), 28, 28), level)
+
+
+def test_the_part_of_the_photograph_that_is_seen_is_told() -> None:
+    _, frame = thumbnail(photo(WHITE, (50, 50, 50)), 28, 28)
+    # The product is 200 high and in the middle: a square of 200 around the columns 20 to 119 and the rows 30 to 229.
+    expected = (-30 / 400, 30 / 300, 200 / 400, 200 / 300)
+    assert frame == pytest.approx(expected, abs=0.015)
+    assert thumbnail(np.full((90, 90, 3), 255, np.uint8), 28, 28)[1] == WHOLE
 
 
 def test_noise_is_not_taken_for_the_product() -> None:
-    assert_rectangle(thumbnail(photo((240, 240, 240), (60, 60, 60), noise=8), 28, 28), 192, tolerance=25)
+    assert_rectangle(seen_of(photo((240, 240, 240), (60, 60, 60), noise=8), 28, 28), 192, tolerance=25)
 
 
 def test_uneven_light_is_evened_out() -> None:
     light = np.linspace(0.82, 1, 400)[None, :, None]
-    assert_rectangle(thumbnail((photo(WHITE, (80, 80, 80)) * light).astype(np.uint8), 28, 28), 175)
+    assert_rectangle(seen_of((photo(WHITE, (80, 80, 80)) * light).astype(np.uint8), 28, 28), 175)
 
 
 def test_specks_of_dust_do_not_move_the_product() -> None:
     dusty = photo(WHITE, (50, 50, 50))
     dusty[290:292, 390:393] = 0
-    assert np.array_equal(thumbnail(dusty, 28, 28), thumbnail(photo(WHITE, (50, 50, 50)), 28, 28))
+    assert np.array_equal(seen_of(dusty, 28, 28), seen_of(photo(WHITE, (50, 50, 50)), 28, 28))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (2, 2), (28, 28)])
 def test_pictures_of_any_shape_give_a_thumbnail(size: tuple[int, int]) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
-    assert thumbnail(noise, 28, 28).shape == (28, 28)
+    assert seen_of(noise, 28, 28).shape == (28, 28)
 
 
 def test_a_blank_page_gives_black() -> None:
-    assert not thumbnail(np.full((200, 100, 3), 250, np.uint8), 28, 28).any()
+    assert not seen_of(np.full((200, 100, 3), 250, np.uint8), 28, 28).any()
 
 
 def test_thumbnails_that_were_enlarged_and_negated_come_back() -> None:
@@ -78,7 +90,7 @@ def test_thumbnails_that_were_enlarged_and_negated_come_back() -> None:
         before = pixels_of(file)
         large = cv2.resize(255 - before, (280, 280), interpolation=cv2.INTER_CUBIC)
         bordered = cv2.copyMakeBorder(large, 40, 40, 40, 40, cv2.BORDER_CONSTANT, value=255)
-        after = thumbnail(np.repeat(bordered[..., None], 3, axis=2), 28, 28)
+        after = seen_of(np.repeat(bordered[..., None], 3, axis=2), 28, 28)
         alike.append(np.corrcoef(before.ravel(), after.ravel())[0, 1])
     assert min(alike) > 0.6
     assert np.mean(alike) > 0.9

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from models.card import PictureInput
-from models.picture import BrokenPicture, Pixels, PreparationChoice, TooManyPixels
+from models.picture import BrokenPicture, PreparationChoice, Seen, TooManyPixels
+from models.product_photo import WHOLE
 from service.errors import DeadlineExceeded, Overloaded
 from service.inference import decoder as decoder_module
 from service.inference.decoder import DECODERS, MOST_WAITING, Decoder
@@ -25,13 +26,13 @@ def soon() -> float:
 
 def threads_of_decoding(monkeypatch: pytest.MonkeyPatch, content: bytes) -> set[int]:
     threads = set()
-    prepare = decoder_module.prepare
+    look = decoder_module.look
 
-    def noted(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice) -> Pixels:
+    def noted(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice) -> Seen:
         threads.add(threading.get_ident())
-        return prepare(picture, wanted, preparation)
+        return look(picture, wanted, preparation)
 
-    monkeypatch.setattr(decoder_module, "prepare", noted)
+    monkeypatch.setattr(decoder_module, "look", noted)
     pixels = asyncio.run(Decoder(1_000_000).pixels(content, WANTED, soon()))
     assert pixels.shape == (4, 4, 1)
     assert pixels.dtype == np.uint8
@@ -61,9 +62,9 @@ def test_what_is_wrong_with_a_picture_is_passed_on() -> None:
 def test_large_pictures_that_wait_are_bounded_in_number_and_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
-    def slow(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice) -> Pixels:
+    def slow(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice) -> Seen:
         go_on.wait()
-        return np.zeros((4, 4, 1), np.uint8)
+        return Seen(np.zeros((4, 4, 1), np.uint8), picture, WHOLE)
 
     async def fill(decoder: Decoder, waiting: int) -> None:
         while decoder._limiter.statistics().tasks_waiting < waiting:  # noqa: ASYNC110 - there is no event for it
@@ -84,5 +85,5 @@ def test_large_pictures_that_wait_are_bounded_in_number_and_in_time(monkeypatch:
             go_on.set()
         assert len(await asyncio.gather(*tasks)) == DECODERS + MOST_WAITING
 
-    monkeypatch.setattr(decoder_module, "prepare", slow)
+    monkeypatch.setattr(decoder_module, "look", slow)
     asyncio.run(scenario())

@@ -10,7 +10,7 @@ from fastapi.testclient import TestClient
 from models.card import ModelCard
 from service.insight.summary import ModelSummary
 from service.routes import examples
-from service.schemas import Answer, BatchAnswer, Health
+from service.schemas import Answer, AttributionAnswer, BatchAnswer, FeatureMaps, Health, KernelsAnswer, Trace
 from training.report import class_figures
 
 Document = dict[str, Any]
@@ -38,6 +38,10 @@ def test_every_call_of_the_api_is_there(document: Document) -> None:
         "/plot",
         "/plot/history",
         "/plot/confusion-matrix",
+        "/plot/kernels",
+        "/plot/feature-maps",
+        "/plot/attribution",
+        "/trace",
         "/health/live",
         "/health/ready",
     }
@@ -62,7 +66,20 @@ def test_every_error_is_a_problem_with_an_example(document: Document) -> None:
 
 
 def test_every_answer_has_an_example_of_its_own_shape(document: Document) -> None:
-    shapes = {shape.__name__: shape for shape in (Answer, BatchAnswer, Health, ModelCard, ModelSummary)}
+    shapes = {
+        shape.__name__: shape
+        for shape in (
+            Answer,
+            AttributionAnswer,
+            BatchAnswer,
+            FeatureMaps,
+            Health,
+            KernelsAnswer,
+            ModelCard,
+            ModelSummary,
+            Trace,
+        )
+    }
     shown = set()
     for path, operation in operations(document):
         contents = operation["responses"]["200"]["content"]
@@ -83,6 +100,14 @@ def test_the_examples_agree_with_themselves() -> None:
     assert f"Total params: {examples.MODEL_SUMMARY.parameters:,}" in examples.SUMMARY_TABLE
     evaluation = examples.MODEL_CARD.evaluation
     matrix = np.array(evaluation.confusion_matrix)
+    kernels, traced = examples.KERNELS, examples.TRACE
+    assert np.mean(kernels.kernels) == pytest.approx(kernels.mean)
+    assert np.std(kernels.kernels) == pytest.approx(kernels.standard_deviation, abs=1e-4)
+    assert sum(kernels.histogram.counts) == np.size(kernels.kernels)
+    assert np.array(traced.window.values) * traced.kernel == pytest.approx(np.array(traced.products))
+    assert np.sum(traced.products) + traced.bias == pytest.approx(traced.total)
+    attribution = examples.ATTRIBUTION
+    assert np.sum(attribution.values) == attribution.score - attribution.baseline_score
     assert evaluation.test.accuracy == matrix.trace() / matrix.sum()
     for shown, counted in zip(evaluation.per_class, class_figures(("cat", "dog"), matrix), strict=True):
         assert shown.model_dump() == pytest.approx(counted.model_dump(), abs=1e-4)
@@ -96,6 +121,8 @@ def test_the_examples_agree_with_themselves() -> None:
         ("/plot", "503", "apt-get install graphviz"),
         ("/plot/history", "404", "trained"),
         ("/plot/confusion-matrix", "404", "tested"),
+        ("/plot/kernels", "422", "conv9"),
+        ("/plot/attribution", "422", "class: 'Hat'"),
         ("/health/ready", "503", "stopping"),
     ],
 )
