@@ -1,0 +1,56 @@
+// Numbers as colours on canvases. Knows no network and no words.
+
+// Viridis, at even distances: dark for little, light for much, and readable without seeing colours.
+const ANCHORS = [[68, 1, 84], [59, 82, 139], [33, 145, 140], [94, 201, 98], [253, 231, 37]];
+
+function viridis(share) {
+  const place = Math.max(0, Math.min(1, share)) * (ANCHORS.length - 1);
+  const low = Math.min(Math.floor(place), ANCHORS.length - 2);
+  return ANCHORS[low].map((value, part) => value + (ANCHORS[low + 1][part] - value) * (place - low));
+}
+
+/** White for 0, red for what is above it, blue for what is below; `share` is -1 to 1. */
+function signed(share) {
+  const fade = 255 * (1 - Math.min(1, Math.abs(share)));
+  return share >= 0 ? [255, fade, fade] : [fade, fade, 255];
+}
+
+/** The largest absolute value in an array of arrays, at least a tiny bit. */
+export function highest(values) {
+  return values.reduce((most, row) => row.reduce((inner, value) => Math.max(inner, Math.abs(value)), most), 1e-9);
+}
+
+/** Draw rows of numbers on a canvas, a pixel for each; `limit` is the value of the last colour. */
+export function drawMap(canvas, rows, limit) {
+  const height = rows.length;
+  const width = rows[0].length;
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(width, height);
+  const negative = rows.some((row) => row.some((value) => value < 0));
+  rows.flat().forEach((value, place) => {
+    const colour = negative ? signed(value / limit) : viridis(value / limit);
+    image.data.set([...colour, 255], place * 4);
+  });
+  context.putImageData(image, 0, 0);
+}
+
+/** Lay an attribution over what a canvas shows; `frame` is its place there, in shares of width and height. */
+export function drawOver(canvas, rows, frame) {
+  const layer = document.createElement("canvas");
+  layer.width = rows[0].length;
+  layer.height = rows.length;
+  const context = layer.getContext("2d");
+  const image = context.createImageData(layer.width, layer.height);
+  const limit = highest(rows);
+  rows.flat().forEach((value, place) => {
+    const share = value / limit;
+    image.data.set([share > 0 ? 255 : 0, 0, share > 0 ? 0 : 255, 200 * Math.abs(share)], place * 4);
+  });
+  context.putImageData(image, 0, 0);
+  const target = canvas.getContext("2d");
+  target.imageSmoothingEnabled = false;
+  const { width, height } = canvas;
+  target.drawImage(layer, frame.left * width, frame.top * height, frame.width * width, frame.height * height);
+}
