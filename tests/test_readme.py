@@ -17,6 +17,7 @@ from tests.processes import run_to_end, running_service
 from tests.samples import ROOT, SHIPPED_MODEL
 from training.robustness import KINDS
 from training.settings import TrainingSettings
+from training.strangers import STRANGERS
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [
@@ -71,7 +72,8 @@ def test_the_figures_are_the_cards(card: ModelCard) -> None:
 def test_the_tree_is_the_tree() -> None:
     tree = README[README.index("## The house") :]
     for package in ("models", "training", "service"):
-        for file in (ROOT / package).rglob("*.py"):
+        files = [file for kind in ("py", "js", "css", "html") for file in (ROOT / package).rglob(f"*.{kind}")]
+        for file in files:
             if file.name != "__init__.py":
                 assert re.search(rf"\b{re.escape(file.name)}\b", tree), file
 
@@ -93,8 +95,8 @@ def test_every_make_command_is_one() -> None:
 def test_options_in_examples_are_options() -> None:
     for command in COMMANDS:
         if found := re.search(r'ARGS="?([^"]*)', command):
-            program = "service" if "serve" in command else "training"
-            help_text = run_to_end(program, "--help").stdout
+            programs = {"serve": "service", "train": "training", "evaluate": "training.evaluate"}
+            help_text = run_to_end(programs[command.split()[1]], "--help").stdout
             for option in re.findall(r"--[a-z-]+", found[1]):
                 assert option in help_text
 
@@ -138,5 +140,9 @@ def test_the_speeds_are_those_of_the_committed_run() -> None:
 def test_the_robustness_figures_are_those_of_the_committed_run() -> None:
     results = json.loads((ROOT / "docs" / "robustness.json").read_text())
     assert results["kinds"].keys() == KINDS.keys()
+    assert results["strangers"].keys() >= STRANGERS.keys()
+    for name, figures in results["strangers"].items():
+        cells = f"{figures['from_thumbnails']:.3f} | {figures['from_photographs']:.3f}"
+        assert f"| {name} | {cells} |" in README
     for name, figures in results["kinds"].items():
         assert f"| {name} | {figures['accuracy']:.3f} | {figures['agreement']:.3f} |" in README

@@ -96,6 +96,9 @@ function paint(canvas, image, scale) {
   canvas.width = Math.max(1, Math.round(image.naturalWidth * scale));
   canvas.height = Math.max(1, Math.round(image.naturalHeight * scale));
   const context = canvas.getContext("2d");
+  // What is transparent is shown as the service takes it.
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
   context.imageSmoothingEnabled = scale < 1;
   context.drawImage(image, 0, 0, canvas.width, canvas.height);
 }

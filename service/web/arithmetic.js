@@ -79,7 +79,7 @@ export function drawArithmetic(trace) {
 
 function window(trace, channel, caption) {
   const { rows, columns, inside, values } = trace.window;
-  const head = element("tr", {}, element("th"), ...columns.map((column) => element("th", { scope: "col" }, String(column))));
+  const head = element("tr", {}, element("td"), ...columns.map((column) => element("th", { scope: "col" }, String(column))));
   const body = rows.map((row, y) =>
     element(
       "tr",
