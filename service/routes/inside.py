@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from anyio import to_thread
 from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic_core import to_json
 
@@ -34,6 +35,8 @@ _FORMS: dict[str, Form] = {"image/png": "png", "image/svg+xml": "svg", "applicat
 _MEDIA_TYPES = {form: media_type for media_type, form in _FORMS.items()}
 _PICTURES = ("image/png", "image/svg+xml")
 _DECIMALS = 6
+# Some 20 MB of text.
+MOST_VALUES = 2_000_000
 
 Format = Annotated[
     Form | None, Query(alias="format", description="png, svg or json; without it, what the Accept header prefers")
@@ -114,7 +117,15 @@ async def plot_feature_maps(
     _, picture = await _look(request, live, preparation)
     outputs = await live.inspect(lambda network: layer_outputs(network, picture, layer))
     if form == "json":
-        return _json(live, layers=[_layer_output(name, values) for name, values in outputs.items()])
+        count = sum(values.size for values in outputs.values())
+        if count > MOST_VALUES:
+            raise NotInNetwork(
+                f"layer: the maps have {count:,} values together, and at most {MOST_VALUES:,} are sent as JSON; "
+                "name a smaller layer, or ask for a picture"
+            )
+        return await to_thread.run_sync(
+            lambda: _json(live, layers=[_layer_output(name, values) for name, values in outputs.items()])
+        )
     return await _drawn(live, renderer, form, partial(draw_feature_maps, outputs, strongest=order == "strongest"))
 
 

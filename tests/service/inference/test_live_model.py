@@ -47,6 +47,21 @@ def test_pixels_are_scaled_as_the_card_says() -> None:
     asyncio.run(scenario())
 
 
+def test_rows_of_numbers_go_to_the_network_as_they_are_beside_pictures() -> None:
+    async def scenario() -> None:
+        classifier = FakeClassifier()
+        live = live_model(classifier)
+        numbers = np.full((4, 4, 1), 0.25, np.float32)
+        await live.predict([OWL, numbers, OWL], live.deadline())
+        (batch,) = classifier.batches
+        assert batch.dtype == np.float32
+        assert batch[0].max() == batch[2].max() == pytest.approx(1)
+        assert np.array_equal(batch[1], numbers)
+        await live.close(1)
+
+    asyncio.run(scenario())
+
+
 def test_familiarity_is_what_the_classifier_says() -> None:
     async def scenario() -> None:
         classifier = FakeClassifier()

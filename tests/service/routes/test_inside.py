@@ -86,6 +86,14 @@ def test_the_numbers_are_there_as_json(client: TestClient) -> None:
     assert pooled.value == pytest.approx(np.max(pooled.window.values), abs=2e-6)
 
 
+def test_more_numbers_than_a_caller_can_want_are_not_sent(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.routes.inside.MOST_VALUES", 5000)
+    refused = client.post("/plot/feature-maps", files=BOOT, headers=JSON)
+    assert_problem(refused, 422, "47,150 values", "at most 5,000", "name a smaller layer")
+    assert client.post("/plot/feature-maps?layer=max_pooling2d_1", files=BOOT, headers=JSON).status_code == 200
+    assert client.post("/plot/feature-maps", files=BOOT).headers["content-type"] == "image/png"
+
+
 @pytest.mark.parametrize(("wanted", "index"), [("ankle boot", 9), ("Bag", 8), ("0", 0), (None, 9)])
 def test_a_class_is_named_or_numbered_or_the_answer(client: TestClient, wanted: str | None, index: int) -> None:
     query = {"class": wanted} if wanted else {}
