@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from uvicorn.supervisors.multiprocess import Multiprocess
 
 from models.card import ModelFileError, read_card
 from service.logs import LOGGER, logging_configuration
+from service.metrics import SHARED_FOLDER
 from service.one_write import OneWriteProtocol
 from service.settings import LAST_CALL_S, ServiceSettings
 
@@ -33,7 +35,7 @@ def main() -> None:
         )
         print(f"cnn-serve: {text}", file=sys.stderr)
         sys.exit(2)
-    log_config = logging_configuration(settings.log_level)
+    log_config = logging_configuration(settings.log_level, settings.log_format)
     logging.config.dictConfig(log_config)
     log = logging.getLogger(LOGGER)
     log.info("loading %s", settings.model_path)
@@ -45,6 +47,10 @@ def main() -> None:
         sys.exit(STARTUP_FAILURE)
     settings.export()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if settings.workers > 1:
+        # Where the workers put their metrics; each reads the name as it starts.
+        shared = TemporaryDirectory(prefix="metrics-")
+        os.environ[SHARED_FOLDER] = shared.name
     config = uvicorn.Config(
         "service.app:from_environment",
         factory=True,

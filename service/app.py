@@ -3,22 +3,28 @@
 import gc
 import logging
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError
 from service.errors import install_error_handler
+from service.gate import Gate
 from service.inference.batcher import BatchLimits
 from service.inference.classifier import DeviceError, limit_threads, load_classifier
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.insight.render import Renderer
+from service.keys import KeyRing
 from service.logs import LOGGER
+from service.metrics import DEVICE_MEMORY, LOADED, MODEL
 from service.routes import inside, model, operations, pages, plots, predict
 from service.routes.documentation import install_documentation
 from service.settings import LAST_CALL_S, ServiceSettings
@@ -79,10 +85,26 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
     return app
 
 
-def from_environment() -> ShortWay:
+def guarded(app: FastAPI, settings: ServiceSettings) -> ASGIApp:
+    """`app` behind everything that a request passes before and after it."""
+    keys = KeyRing(settings.api_keys, settings.requests_per_minute) if settings.api_keys else None
+    gate = Gate(ShortWay(app, predict.ENDPOINTS), keys, access_log=settings.access_log)
+    if not settings.cors_origins:
+        return gate
+    return CORSMiddleware(
+        gate,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["X-Request-ID", "Model-Version", "Retry-After"],
+    )
+
+
+def from_environment() -> ASGIApp:
     """The application of one worker process, as the environment describes it. Exits if the model cannot be served."""
     settings = ServiceSettings()
     limit_threads(settings.inference_threads)
+    started = time.monotonic()
     try:
         classifier, source = load_classifier(
             settings.model_path, settings.device, settings.class_names, settings.max_batch_size
@@ -91,6 +113,9 @@ def from_environment() -> ShortWay:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
         # uvicorn takes this status as: another worker in this one's place could not start either.
         sys.exit(STARTUP_FAILURE)
+    LOADED.set(time.monotonic() - started)
+    MODEL.labels(classifier.card.name, classifier.version, classifier.device).set(1)
+    DEVICE_MEMORY.set_function(classifier.memory_in_use)
     names = classifier.card.class_names
     log.info("serving %s, version %s, on %s; %s", settings.model_path, classifier.version, classifier.device, source)
     log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
@@ -100,7 +125,7 @@ def from_environment() -> ShortWay:
     gc.collect()
     gc.freeze()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    return ShortWay(app, predict.ENDPOINTS)
+    return guarded(app, settings)
 
 
 def _version() -> str:

@@ -1,5 +1,6 @@
 """The error tree, and the one handler that turns any error into a problem document (RFC 9457)."""
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from models.picture import BrokenPicture, PictureError, TooManyPixels, UnknownFormat
+from service.metrics import REJECTED
 from service.schemas import Problem
 
 PROBLEM_TYPE = "application/problem+json"
@@ -25,10 +27,12 @@ class ServiceError(Exception):
 
     ServiceError
       ├─ MalformedRequest      400
+      ├─ Unauthorized          401  no API key, or not one that is known
       ├─ NotInCard             404  the model file says nothing of what was asked for
       ├─ BodyTooLarge          413
       ├─ UnsupportedMediaType  415
       ├─ NotInNetwork          422  the network has no such layer, map, place or class
+      ├─ TooManyRequests       429  the key's allowance is spent
       ├─ BatchFailed           500  the network failed at the batch that the request was in
       ├─ Unavailable           503
       │    ├─ NotReady              the model is not loaded, or the service is stopping
@@ -45,6 +49,13 @@ class MalformedRequest(ServiceError):
     """The request is not of the form that the call takes."""
 
     status = HTTPStatus.BAD_REQUEST
+
+
+class Unauthorized(ServiceError):
+    """The request has no API key, or not one that is known."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    headers = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
 
 class NotInCard(ServiceError):
@@ -69,6 +80,19 @@ class NotInNetwork(ServiceError):
     """The network has no such layer, map, place or class."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class TooManyRequests(ServiceError):
+    """The allowance of the caller's key is spent."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+
+    def __init__(self, per_minute: float, wait_s: float) -> None:
+        """The key has `per_minute` requests, and one again in `wait_s` seconds."""
+        self.headers = MappingProxyType({"Retry-After": str(math.ceil(wait_s))})
+        super().__init__(
+            f"this API key has {per_minute:g} requests a minute, and they are spent; go on in {math.ceil(wait_s)} s"
+        )
 
 
 class BatchFailed(ServiceError):
@@ -124,6 +148,8 @@ def problem_of(error: Exception) -> Problem:
 async def answer_error(request: Request, error: Exception) -> Response:
     """The one exception handler: `error` as a problem document with its status and headers."""
     problem = problem_of(error)
+    if isinstance(error, (ServiceError, PictureError)):
+        REJECTED.labels(type(error).__name__).inc()
     headers = dict(getattr(error, "headers", None) or {})
     if problem.status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException):
         problem = problem.model_copy(update={"detail": "there is no such call; /docs lists those there are"})

@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service.logs import LogFormat
+
 ENVIRONMENT_PREFIX = "SERVICE_"
 
 # What is left of `drain_timeout_s` for the network to end its last call, after callers were answered or given up.
@@ -26,6 +28,7 @@ class ServiceSettings(BaseSettings):
         cli_prog_name="cnn-serve",
         cli_kebab_case=True,
         cli_hide_none_type=True,
+        cli_implicit_flags=True,
         frozen=True,
         protected_namespaces=(),
     )
@@ -63,6 +66,21 @@ class ServiceSettings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000
     max_batch_pictures: Annotated[int, Field(ge=1, description="most pictures in one /predict/batch request")] = 64
+    api_keys: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")], ...],
+        NoDecode,
+        Field(description="SHA-256 in hex of each API key, by commas; without any, everybody may call"),
+    ] = ()
+    requests_per_minute: Annotated[
+        int, Field(ge=0, description="most requests of each API key; 0 does not count them")
+    ] = 0
+    cors_origins: Annotated[
+        tuple[str, ...], NoDecode, Field(description="pages of other hosts that may call, by commas; * lets all")
+    ] = ()
+    access_log: Annotated[bool, Field(description="log a line for each request")] = False
+    log_format: Annotated[LogFormat, Field(description="lines for people, or a JSON object a line for programs")] = (
+        "text"
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="least severe kind of line that is logged")
     ] = "info"
@@ -76,7 +94,7 @@ class ServiceSettings(BaseSettings):
             )
         return self
 
-    @field_validator("class_names", mode="before")
+    @field_validator("class_names", "api_keys", "cors_origins", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value

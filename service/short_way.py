@@ -1,6 +1,7 @@
 """Straight from the server to an endpoint, for the requests that come by the thousand. Knows no endpoint itself."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
@@ -9,6 +10,12 @@ from models.picture import PictureError
 from service.errors import ServiceError, answer_error
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class _Declared(NamedTuple):
+    """What others want to know of a route."""
+
+    path: str
 
 
 class ShortWay:
@@ -32,6 +39,7 @@ class ShortWay:
         if endpoint is None:
             return await self.app(scope, receive, send)
         scope["app"] = self.app
+        scope["route"] = _Declared(scope["path"])
         request = Request(scope, receive, send)
         try:
             response = await endpoint(request)

@@ -9,10 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.card import write_card
-from service.app import create_app
-from service.routes import predict
+from service.app import create_app, guarded
 from service.settings import ServiceSettings
-from service.short_way import ShortWay
 from tests.fakes import FakeClassifier
 from tests.samples import SHIPPED_MODEL
 from training.network import build_network
@@ -64,6 +62,5 @@ def classifier() -> FakeClassifier:
 @pytest.fixture
 def client(classifier: FakeClassifier) -> Iterator[TestClient]:
     settings = ServiceSettings(max_body_bytes=20_000, max_image_pixels=250_000, max_batch_pictures=5, max_queue_size=6)
-    app = ShortWay(create_app(settings, classifier), predict.ENDPOINTS)
-    with TestClient(app, raise_server_exceptions=False) as client:
+    with TestClient(guarded(create_app(settings, classifier), settings), raise_server_exceptions=False) as client:
         yield client

@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.errors import STOPPING, BatchFailed, DeadlineExceeded, NotReady, Overloaded
 from service.logs import LOGGER
+from service.metrics import BATCH_PICTURES, NETWORK_SECONDS, QUEUE_SECONDS, WAITING
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -135,12 +136,16 @@ class Batcher(Generic[Row, Result]):
         request = _Request(self._loop.create_future(), rows, now, deadline)
         request.timer = self._loop.call_later(max(0.0, deadline - now), _expire, request)
         self._unanswered.add(request)
-        self.waiting_rows += rows
+        self._count_waiting(rows)
         return request
+
+    def _count_waiting(self, rows: int) -> None:
+        self.waiting_rows += rows
+        WAITING.inc(rows)
 
     def _settle(self, outcomes: list[_Outcome]) -> None:
         """Hand the worker's outcomes to those who wait for them. On the event loop."""
-        self.waiting_rows -= len(outcomes)
+        self._count_waiting(-len(outcomes))
         for (request, place, _, _), result, error in outcomes:
             request.results[place] = result
             request.missing -= 1
@@ -213,7 +218,12 @@ class Batcher(Generic[Row, Result]):
         return entry, result, None
 
     def _call_function(self, batch: list[_Entry]) -> Sequence[Result]:
+        started = time.monotonic()
+        for entry in batch:
+            QUEUE_SECONDS.observe(started - entry.request.arrived)
         results = self._function([entry.row for entry in batch])
+        NETWORK_SECONDS.observe(time.monotonic() - started)
+        BATCH_PICTURES.observe(len(batch))
         if len(results) != len(batch):
             raise RuntimeError(f"{len(results)} results came back for {len(batch)} rows")
         return results

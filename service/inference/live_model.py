@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -10,6 +11,7 @@ import numpy as np
 from models.card import ModelCard
 from models.picture import NetworkInput, Pixels, scaled
 from service.inference.batcher import Batcher, BatchLimits
+from service.metrics import FAMILIARITY, PREDICTED
 
 Value = TypeVar("Value")
 
@@ -100,6 +102,11 @@ class LiveModel:
         else:
             batch = np.stack([scaled(row, wanted) if row.dtype == np.uint8 else row for row in pictures])
         probabilities, familiarity = self._classifier.answer(batch)
+        for index, count in Counter(probabilities.argmax(axis=1).tolist()).items():
+            PREDICTED.labels(self._classifier.card.class_names[index]).inc(count)
         if familiarity is None:
             return [PictureAnswer(row, None) for row in probabilities.tolist()]
-        return list(map(PictureAnswer, probabilities.tolist(), familiarity.tolist()))
+        shares = familiarity.tolist()
+        for share in shares:
+            FAMILIARITY.observe(share)
+        return list(map(PictureAnswer, probabilities.tolist(), shares))

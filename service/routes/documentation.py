@@ -15,9 +15,11 @@ from service.schemas import Problem
 
 _DETAILS = {
     400: "the form has no file in a field 'file'; its fields: 'picture'",
+    401: "this service needs an API key; send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`",
     413: "the body is larger than the 10,485,760 bytes that are read; send a smaller picture",
     415: "the content is not a picture in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
     422: "the PNG picture cannot be decoded: it is damaged or cut short",
+    429: "this API key has 600 requests a minute, and they are spent; go on in 7 s",
     500: "the service failed at this request; its log says more",
     503: "256 pictures wait for the network and at most 256 may; send the request again later",
     504: "the network did not come to this request in time; send it again later",
@@ -27,6 +29,12 @@ _DETAILS = {
 _PICTURE_EXAMPLES = {
     "image/png": "(the bytes of a PNG file)",
     "image/svg+xml": '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="320">…</svg>',
+}
+
+# Keys are only asked for where the service was given some.
+_KEY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 
 _BINARY = {"type": "string", "format": "binary"}
@@ -109,9 +117,13 @@ def install_documentation(app: FastAPI) -> None:
             schemas = document["components"]["schemas"]
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            for path in document["paths"].values():
-                for operation in path.values():
+            for path, operations in document["paths"].items():
+                for operation in operations.values():
                     _drop_validation_error(operation["responses"])
+                    if not path.startswith("/health"):
+                        operation["responses"] |= {str(status): told for status, told in problems(401, 429).items()}
+                        operation["security"] = [{}, *({name: []} for name in _KEY_SCHEMES)]
+            document["components"]["securitySchemes"] = _KEY_SCHEMES
             schemas["Problem"] = Problem.model_json_schema()
             app.openapi_schema = document
         return app.openapi_schema

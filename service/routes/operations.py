@@ -1,23 +1,32 @@
 """What those who run the service ask: is it alive, is it ready."""
 
-from fastapi import APIRouter
+from anyio import to_thread
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.errors import STOPPING, NotReady
+from service.metrics import exposition
 from service.routes.dependencies import Live
 from service.routes.documentation import answers, problems
 from service.schemas import Health
 
-router = APIRouter(prefix="/health", tags=["operations"])
+_METRICS = """\
+# HELP service_requests_total Requests answered
+# TYPE service_requests_total counter
+service_requests_total{route="/predict",status="200"} 1024.0
+"""
+
+router = APIRouter(tags=["operations"])
 
 
-@router.get("/live", summary="Is the process alive?", responses={**answers(Health(status="live")), **problems()})
+@router.get("/health/live", summary="Is the process alive?", responses={**answers(Health(status="live")), **problems()})
 async def live() -> Health:
     """Answers as long as the process can answer at all; start it anew when it does not."""
     return Health(status="live")
 
 
 @router.get(
-    "/ready",
+    "/health/ready",
     summary="Can it answer about pictures?",
     responses={**answers(Health(status="ready")), **problems(details={503: STOPPING})},
 )
@@ -26,3 +35,20 @@ async def ready(live: Live) -> Health:
     if not live.ready:
         raise NotReady(STOPPING)
     return Health(status="ready")
+
+
+@router.get(
+    "/metrics",
+    summary="Show what was counted",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Prometheus's text format, of all workers",
+            "content": {CONTENT_TYPE_LATEST.partition(";")[0]: {"schema": {"type": "string"}, "example": _METRICS}},
+        },
+        **problems(),
+    },
+)
+async def metrics() -> Response:
+    """Requests, their time in the queue and in the network, batches, refusals, classes, familiarity, the model."""
+    return Response(await to_thread.run_sync(exposition), media_type=CONTENT_TYPE_LATEST)

@@ -11,7 +11,7 @@ import { language, number, setLanguage, text, translate } from "./texts.js";
 
 const SENT_EDGE = 640;
 
-let model = null; // { summary, card }
+let model = null; // { summary, card, curves }
 let given = null; // { picture, name, sent, seen, answer, outputs }
 let asked = 0; // counts the pictures, so that a late answer to an earlier one is not shown
 let traced = 0;
@@ -23,6 +23,7 @@ function say(key, values) {
 function complain(error) {
   say(null);
   byId("error").textContent = error.key ? text(error.key) : error.message;
+  if (error.status === 401) byId("key-form").hidden = false;
   if (!(error instanceof api.Problem)) console.error(error);
 }
 
@@ -156,14 +157,24 @@ function showMethod() {
   byId("method-text").textContent = text(byId("method").value);
 }
 
+function start() {
+  return trying(async () => {
+    say("loading");
+    const [summary, card] = await Promise.all([api.getSummary(), api.getCard()]);
+    model = { summary, card, curves: card.training && (await api.getCurves()) };
+    showModel();
+    say("ready");
+  });
+}
+
 /** Everything that has words in it. */
 function showModel() {
   translate();
   showMethod();
-  const { summary, card } = model;
+  const { summary, card, curves } = model;
   byId("model").textContent = text("model", { name: summary.name, version: summary.version, count: number(summary.parameters) });
   offerSamples(card.class_names, take);
-  drawCard(card);
+  drawCard(card, curves);
   if (given) showAnswer();
   else drawStages(summary, null, null, card.class_names, chooseMap);
 }
@@ -173,7 +184,8 @@ translate();
 byId("language").addEventListener("change", ({ target }) => {
   setLanguage(target.value);
   say(null);
-  showModel();
+  if (model) showModel();
+  else translate();
 });
 byId("method").addEventListener("change", () => {
   showMethod();
@@ -191,10 +203,10 @@ byId("copy").addEventListener("click", async () => {
   }
 });
 listenForPictures(take, (key) => complain(new api.Problem("", key)));
-trying(async () => {
-  say("loading");
-  const [summary, card] = await Promise.all([api.getSummary(), api.getCard()]);
-  model = { summary, card };
-  showModel();
-  say("ready");
+byId("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  api.useKey(byId("key").value);
+  byId("key-form").hidden = true;
+  start();
 });
+start();

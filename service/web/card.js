@@ -3,7 +3,8 @@
 import { byId, element, rove } from "./elements.js";
 import { fixed, number, text } from "./texts.js";
 
-export function drawCard(card) {
+/** Draw the card; `curves` is the address of the picture of its learning curves, or null. */
+export function drawCard(card, curves) {
   byId("card-text").textContent = [
     card.data && text("cardData", { name: card.data.name, count: number(card.data.training_pictures) }),
     card.training && text("cardTraining", { recipe: card.training.recipe, date: card.training.finished.slice(0, 10) }),
@@ -13,9 +14,9 @@ export function drawCard(card) {
     .filter(Boolean)
     .join(" ");
   const parts = [];
-  if (card.training) {
-    const curves = element("img", { className: "curves", src: "plot/history?format=svg", alt: text("curvesText") });
-    parts.push(element("div", {}, element("h3", {}, text("curves")), curves));
+  if (curves) {
+    const picture = element("img", { className: "curves", src: curves, alt: text("curvesText") });
+    parts.push(element("div", {}, element("h3", {}, text("curves")), picture));
   }
   if (card.evaluation) parts.push(perClass(card.evaluation.per_class), matrix(card));
   byId("card-parts").replaceChildren(...parts);

@@ -1,5 +1,6 @@
 """The page at /, in a real browser on a real service: every way of giving a picture, and everything that it shows."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -389,6 +390,21 @@ def test_a_model_of_other_classes_has_no_samples_and_works(
         expect(page.locator("#status")).to_contain_text("It is: ")
         expect(page.locator("#bars button")).to_have_count(3)
         expect(page.locator("#stages .maps button")).to_have_count(8)
+
+
+def test_a_service_with_keys_asks_for_one(opened: Callable[..., Page]) -> None:
+    with running_service("--api-keys", hashlib.sha256(b"sesame").hexdigest()) as closed:
+        page = opened(closed.url)
+        expect(page.locator("#error")).to_contain_text("needs an API key")
+        page.fill("#key", "wrong")
+        page.press("#key", "Enter")
+        expect(page.locator("#error")).to_contain_text("not one that this service knows")
+        page.fill("#key", "sesame")
+        page.get_by_role("button", name="Use this key").click()
+        expect(page.locator("#status")).to_have_text("Ready. Give it a picture.")
+        give(page, BAG)
+        answered(page, "Bag")
+        expect(page.locator("#card img")).not_to_have_js_property("naturalWidth", 0)
 
 
 def test_the_page_may_load_nothing_but_its_own(service: Service) -> None:

@@ -22,7 +22,7 @@ def document(client: TestClient) -> Document:
 
 
 def test_the_document_is_made_once(client: TestClient) -> None:
-    assert client.app.app.openapi() is client.app.app.openapi()  # type: ignore[attr-defined]
+    assert client.app.app.app.openapi() is client.app.app.app.openapi()  # type: ignore[attr-defined]
 
 
 def operations(document: Document) -> list[tuple[str, Document]]:
@@ -44,6 +44,7 @@ def test_every_call_of_the_api_is_there(document: Document) -> None:
         "/trace",
         "/health/live",
         "/health/ready",
+        "/metrics",
     }
 
 
