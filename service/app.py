@@ -18,9 +18,9 @@ from models.card import ModelFileError
 from service.errors import install_error_handler
 from service.gate import Gate
 from service.inference.batcher import BatchLimits
-from service.inference.classifier import DeviceError, limit_threads, load_classifier
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, LoadedClassifier
+from service.inference.loading import DeviceError, limit_threads, load_classifier
 from service.insight.render import Renderer
 from service.keys import KeyRing
 from service.logs import LOGGER
@@ -107,7 +107,12 @@ def from_environment() -> ASGIApp:
     started = time.monotonic()
     try:
         classifier, source = load_classifier(
-            settings.model_path, settings.device, settings.class_names, settings.max_batch_size
+            settings.model_path,
+            settings.device,
+            settings.class_names,
+            settings.max_batch_size,
+            settings.max_model_bytes,
+            settings.model_sha256,
         )
     except (ModelFileError, DeviceError) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it

@@ -37,6 +37,10 @@ class ServiceSettings(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
     workers: Annotated[int, Field(ge=1, description="processes, each with its own copy of the model")] = 1
     model_path: Annotated[Path, Field(description="the .h5 file to serve")] = Path("models/best-cnn-model.h5")
+    model_sha256: Annotated[
+        str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="the only SHA-256 that the model file may have")
+    ] = None
+    max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30
     class_names: Annotated[
         tuple[str, ...], NoDecode, Field(description="names of the classes, by commas, for a file that has no card")
     ] = ()
@@ -102,5 +106,7 @@ class ServiceSettings(BaseSettings):
     def export(self) -> None:
         """Write every setting to the environment, where worker processes read them again."""
         for name, value in self:
+            if value is None:
+                continue
             text = ",".join(value) if isinstance(value, tuple) else str(value)
             os.environ[ENVIRONMENT_PREFIX + name.upper()] = text

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from models.picture import open_picture, plain_pixels, prepare, scaled
-from service.inference.classifier import limit_threads, load_classifier
+from service.inference.loading import limit_threads, load_classifier
 
 MODEL = Path(__file__).parents[2] / "models" / "best-cnn-model.h5"
 MAX_BATCH_SIZE = 64

@@ -11,7 +11,7 @@ from PIL import Image
 
 from models.card import file_version
 from service.app import create_app
-from service.inference.classifier import load_classifier
+from service.inference.loading import load_classifier
 from service.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
 from service.settings import ServiceSettings
 from tests.samples import ANKLE_BOOT, DRAWINGS, SHIPPED_MODEL, encoded

@@ -10,7 +10,7 @@ from PIL import Image
 
 from models.card import ModelCard, read_card
 from service.app import create_app
-from service.inference.classifier import load_classifier
+from service.inference.loading import load_classifier
 from service.settings import ServiceSettings
 from tests.fakes import FakeClassifier
 from tests.samples import SHIPPED_MODEL
