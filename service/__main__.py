@@ -72,11 +72,20 @@ def main() -> None:
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run()
         return
-    supervisor = Multiprocess(config, [config.bind_socket()])
+    supervisor = _Supervisor(config, [config.bind_socket()])
     supervisor.run()
     # uvicorn's own command ends here with 0, as if the service had been told to stop.
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(STARTUP_FAILURE)
+
+
+class _Supervisor(Multiprocess):
+    """uvicorn's, but that SIGHUP is passed on: each worker takes over a new model while it answers."""
+
+    def handle_hup(self) -> None:
+        for process in self.processes:
+            if process.pid is not None:
+                os.kill(process.pid, signal.SIGHUP)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """Joins the parts: settings, model, routes, errors. The only place that knows all of them."""
 
+import asyncio
 import gc
 import logging
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
@@ -18,13 +20,15 @@ from models.card import ModelFileError
 from service.errors import install_error_handler
 from service.gate import Gate
 from service.inference.batcher import BatchLimits
+from service.inference.classifier import Classifier
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.inference.loading import DeviceError, limit_threads, load_classifier
+from service.inference.models import Models
 from service.insight.render import Renderer
 from service.keys import KeyRing
 from service.logs import LOGGER
-from service.metrics import DEVICE_MEMORY, LOADED, MODEL
+from service.metrics import DEVICE_MEMORY, LOADED
 from service.routes import inside, model, operations, pages, plots, predict
 from service.routes.documentation import install_documentation
 from service.settings import LAST_CALL_S, ServiceSettings
@@ -55,17 +59,33 @@ log = logging.getLogger(LOGGER)
 
 
 def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastAPI:
-    """The application that answers with `classifier`, which is loaded and warm."""
+    """The application that answers with `classifier`, which is loaded and warm, until another one takes over."""
+
+    def start(classifier: LoadedClassifier) -> LiveModel:
+        limits = BatchLimits(settings.max_batch_size, settings.max_queue_size, settings.batch_wait_ms / 1000)
+        return LiveModel(classifier, limits, settings.request_timeout_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
-        limits = BatchLimits(settings.max_batch_size, settings.max_queue_size, settings.batch_wait_ms / 1000)
-        app.state.live = LiveModel(classifier, limits, settings.request_timeout_s)
+        app.state.models = models = Models(
+            classifier,
+            start,
+            lambda: load(settings)[0],
+            settings.model_path,
+            settings.keep_versions,
+            settings.request_timeout_s,
+        )
         app.state.decoder = Decoder(settings.max_image_pixels)
         app.state.renderer = Renderer()
+        background = set()
+        if settings.watch:
+            background.add(asyncio.create_task(models.watch()))
+        _take_over_on_sighup(models, background)
         yield
-        await app.state.live.close(LAST_CALL_S)
+        for task in background:
+            task.cancel()
+        await models.close(LAST_CALL_S)
 
     app = FastAPIOffline(
         title="Keras image service",
@@ -83,6 +103,18 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
     app.mount("/web", pages.files)
     install_documentation(app)
     return app
+
+
+def load(settings: ServiceSettings) -> tuple[Classifier, str]:
+    """The classifier that the settings name, and where its card comes from. Raises ModelFileError or DeviceError."""
+    return load_classifier(
+        settings.model_path,
+        settings.device,
+        settings.class_names,
+        settings.max_batch_size,
+        settings.max_model_bytes,
+        settings.model_sha256,
+    )
 
 
 def guarded(app: FastAPI, settings: ServiceSettings) -> ASGIApp:
@@ -106,20 +138,12 @@ def from_environment() -> ASGIApp:
     limit_threads(settings.inference_threads)
     started = time.monotonic()
     try:
-        classifier, source = load_classifier(
-            settings.model_path,
-            settings.device,
-            settings.class_names,
-            settings.max_batch_size,
-            settings.max_model_bytes,
-            settings.model_sha256,
-        )
+        classifier, source = load(settings)
     except (ModelFileError, DeviceError) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
         # uvicorn takes this status as: another worker in this one's place could not start either.
         sys.exit(STARTUP_FAILURE)
     LOADED.set(time.monotonic() - started)
-    MODEL.labels(classifier.card.name, classifier.version, classifier.device).set(1)
     DEVICE_MEMORY.set_function(classifier.memory_in_use)
     names = classifier.card.class_names
     log.info("serving %s, version %s, on %s; %s", settings.model_path, classifier.version, classifier.device, source)
@@ -131,6 +155,21 @@ def from_environment() -> ASGIApp:
     gc.freeze()
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     return guarded(app, settings)
+
+
+def _take_over_on_sighup(models: Models, background: set[asyncio.Task[None]]) -> None:
+    async def take_over() -> None:
+        with suppress(ModelFileError):  # it is in the log
+            await models.take_over()
+
+    def begin() -> None:
+        task = asyncio.create_task(take_over())
+        background.add(task)
+        task.add_done_callback(background.discard)
+
+    # Not on Windows, and not where the event loop runs beside the main thread.
+    with suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
 
 
 def _version() -> str:

@@ -28,6 +28,7 @@ class ServiceError(Exception):
     ServiceError
       ├─ MalformedRequest      400
       ├─ Unauthorized          401  no API key, or not one that is known
+      ├─ NotHere               404  no such model or version
       ├─ NotInCard             404  the model file says nothing of what was asked for
       ├─ BodyTooLarge          413
       ├─ UnsupportedMediaType  415
@@ -60,6 +61,12 @@ class Unauthorized(ServiceError):
 
 class NotInCard(ServiceError):
     """The model file says nothing of what was asked for."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class NotHere(ServiceError):
+    """There is no such model or version here."""
 
     status = HTTPStatus.NOT_FOUND
 

@@ -33,6 +33,7 @@ FAMILIARITY = Histogram(
 MODEL = Gauge(
     "service_model_info", "The model that answers", ["name", "version", "device"], multiprocess_mode="livemax"
 )
+TAKEOVERS = Counter("service_takeovers", "New model files, taken or refused", ["outcome"])
 LOADED = Gauge("service_model_load_seconds", "How long loading and warming took", multiprocess_mode="livemax")
 DEVICE_MEMORY = Gauge("service_device_memory_bytes", "The GPU's memory that is in use", multiprocess_mode="livesum")
 

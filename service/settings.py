@@ -40,6 +40,10 @@ class ServiceSettings(BaseSettings):
     model_sha256: Annotated[
         str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="the only SHA-256 that the model file may have")
     ] = None
+    watch: Annotated[bool, Field(description="take over another model file once it stands in place of this one")] = (
+        False
+    )
+    keep_versions: Annotated[int, Field(ge=0, description="earlier models that stay loaded, to go back to")] = 1
     max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30
     class_names: Annotated[
         tuple[str, ...], NoDecode, Field(description="names of the classes, by commas, for a file that has no card")

@@ -59,6 +59,11 @@ class LiveModel:
         return self._classifier.version
 
     @property
+    def device(self) -> str:
+        """What it runs on, by name."""
+        return self._classifier.device
+
+    @property
     def ready(self) -> bool:
         """Whether pictures are taken."""
         return self._batcher.open

@@ -9,7 +9,7 @@ from service.insight.render import Renderer
 
 
 async def _live_model(request: Request) -> LiveModel:
-    live: LiveModel = request.app.state.live
+    live: LiveModel = request.app.state.models.live
     return live
 
 

@@ -95,7 +95,6 @@ async def plot_kernels(
 )
 async def plot_feature_maps(
     request: Request,
-    live: Live,
     renderer: PlotRenderer,
     layer: Annotated[
         str | None,
@@ -114,7 +113,7 @@ async def plot_feature_maps(
     As JSON the numbers are those that Keras itself has between its layers.
     """
     form = form or _preferred(accept)
-    _, picture = await _look(request, live, preparation)
+    live, _, picture = await _look(request, preparation)
     outputs = await live.inspect(lambda network: layer_outputs(network, picture, layer))
     if form == "json":
         count = sum(values.size for values in outputs.values())
@@ -148,7 +147,6 @@ async def plot_feature_maps(
 )
 async def plot_attribution(
     request: Request,
-    live: Live,
     renderer: PlotRenderer,
     method: Annotated[
         Method, Query(description="how it is found out; the papers are named in the README")
@@ -167,9 +165,9 @@ async def plot_attribution(
     out the difference to a black picture among the pixels; `occlusion` covers a part at a time and looks what is lost.
     """
     form = form or _preferred(accept)
+    live, seen, picture = await _look(request, preparation)
     names = live.card.class_names
     index = _class_index(wanted, names)
-    seen, picture = await _look(request, live, preparation)
     found = await live.inspect(lambda network: attribute(network, picture, method, index))
     if form == "json":
         return _json(
@@ -196,7 +194,6 @@ async def plot_attribution(
 )
 async def trace_value(
     request: Request,
-    live: Live,
     layer: Layer = None,
     channel: Annotated[int, Query(alias="filter", ge=0, description="the map; 0 is the first")] = 0,
     row: Annotated[int, Query(ge=0, description="0 is the top")] = 0,
@@ -207,7 +204,7 @@ async def trace_value(
 
     For a convolution or a pooling, by name; without one for the first.
     """
-    _, picture = await _look(request, live, preparation)
+    live, _, picture = await _look(request, preparation)
     traced = await live.inspect(lambda network: trace(network, picture, layer, channel, row, column))
     window = {
         "rows": traced.window.rows,
@@ -231,15 +228,16 @@ async def trace_value(
     return _json(live, **place, kind=traced.kind, chosen=traced.chosen, value=traced.value)
 
 
-async def _look(request: Request, live: LiveModel, preparation: PreparationChoice) -> tuple[Seen, NetworkInput]:
-    """The picture in the request, as seen, and as the network's input."""
+async def _look(request: Request, preparation: PreparationChoice) -> tuple[LiveModel, Seen, NetworkInput]:
+    """The model that answers, the picture in the request as seen, and as the network's input."""
     state = request.app.state
-    live.check_room()
+    state.models.live.check_room()
     content = await read_picture(request, state.settings.max_body_bytes)
+    live: LiveModel = state.models.live
     if not content:
         raise MalformedRequest("the picture is empty: 0 bytes arrived")
     seen: Seen = await state.decoder.seen(content, live.card.input, live.deadline(), preparation)
-    return seen, scaled(seen.pixels, live.card.input)
+    return live, seen, scaled(seen.pixels, live.card.input)
 
 
 def _class_index(wanted: str | None, names: tuple[str, ...]) -> int | None:

@@ -48,9 +48,10 @@ async def predict(
     dark, and makes of it what the network was trained on. A picture that already is of that kind goes through as it is.
     """
     state = request.app.state
-    live: LiveModel = state.live
-    live.check_room()
+    state.models.live.check_room()
     content = await read_picture(request, state.settings.max_body_bytes)
+    # Only now: while a slow caller sent the picture, another model may have taken over.
+    live: LiveModel = state.models.live
     deadline = live.deadline()
     picture = await _pixels(content, live, state.decoder, deadline, preparation)
     rows = await _unless_gone(request, live, live.predict([picture], deadline))
@@ -88,9 +89,9 @@ async def predict_batch(request: Request, top_k: TopK = 10, preparation: HowPrep
     others are answered all the same.
     """
     state = request.app.state
-    live: LiveModel = state.live
-    live.check_room()
+    state.models.live.check_room()
     files = await read_files(request, state.settings.max_batch_pictures, state.settings.max_body_bytes)
+    live: LiveModel = state.models.live
     live.check_room(len(files))
     deadline = live.deadline()
     pictures: list[Pixels] = []

@@ -124,7 +124,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "JSON that is nested too deeply": (set_config("[" * 5000 + "]" * 5000), "JSON|nested too deeply"),
     "half a file": (cut_short, "cannot be read as HDF5"),
     "a dense layer for all the memory there is": (set_in_layer(4, units=2_000_000_000), "parameters, and at most"),
-    "maps for all the memory there is": (set_in_layer(1, filters=10_000_000), "one layer needs"),
+    "maps for all the memory there is": (
+        set_in_layer(1, filters=10_000_000),
+        "one layer needs|parameters, and at most",
+    ),
     "a picture as large as a town": (
         set_in_layer(0, batch_shape=[None, 90_000, 90_000, 3]),
         "one layer needs|parameters",
