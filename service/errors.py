@@ -1,12 +1,14 @@
-"""The error tree, and the one handler that turns any error into a problem document (RFC 9457)."""
+"""The error tree, and the one handler that tells any error: as a problem document (RFC 9457), or as others do."""
 
 import math
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from models.picture import BrokenPicture, PictureError, TooManyPixels, UnknownFormat
@@ -14,6 +16,8 @@ from service.metrics import REJECTED
 from service.schemas import Problem
 
 PROBLEM_TYPE = "application/problem+json"
+
+_OTHERS_PATHS = re.compile(r"/v1/models", re.IGNORECASE)
 
 _PICTURE_STATUS: dict[type[PictureError], HTTPStatus] = {
     UnknownFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -29,6 +33,7 @@ class ServiceError(Exception):
       ├─ MalformedRequest      400
       ├─ Unauthorized          401  no API key, or not one that is known
       ├─ NotInCard             404  the model file says nothing of what was asked for
+      ├─ NotServed             404  another protocol's call, model, version or label that is not there
       ├─ BodyTooLarge          413
       ├─ UnsupportedMediaType  415
       ├─ NotInNetwork          422  the network has no such layer, map, place or class
@@ -60,6 +65,12 @@ class Unauthorized(ServiceError):
 
 class NotInCard(ServiceError):
     """The model file says nothing of what was asked for."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class NotServed(ServiceError):
+    """A call, model, version or label that is asked for by another service's protocol, and not there."""
 
     status = HTTPStatus.NOT_FOUND
 
@@ -146,7 +157,10 @@ def problem_of(error: Exception) -> Problem:
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """The one exception handler: `error` as a problem document with its status and headers."""
+    """The one exception handler: `error` with its status and headers, as a problem document.
+
+    Calls of other services' protocols have the body `{"error": text}`, which their clients read.
+    """
     problem = problem_of(error)
     if isinstance(error, (ServiceError, PictureError)):
         REJECTED.labels(type(error).__name__).inc()
@@ -156,6 +170,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
     elif problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"this call does not take {request.method}, but {headers.get('Allow', 'another method')}"
         problem = problem.model_copy(update={"detail": detail})
+    if _OTHERS_PATHS.match(request.scope["path"]):
+        return Response(to_json({"error": problem.detail}), problem.status, headers, "application/json")
     return Response(problem.model_dump_json(), problem.status, headers, PROBLEM_TYPE)
 
 
