@@ -29,7 +29,7 @@ from service.insight.render import Renderer
 from service.keys import KeyRing
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
-from service.routes import inside, model, operations, pages, plots, predict
+from service.routes import inside, model, operations, pages, plots, predict, tfserving
 from service.routes.documentation import install_documentation
 from service.settings import LAST_CALL_S, ServiceSettings
 from service.short_way import ShortWay
@@ -100,6 +100,7 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
     install_error_handler(app)
     for routes in (predict, model, plots, inside, operations, pages):
         app.include_router(routes.router)
+    app.router.routes.append(tfserving.route)
     app.mount("/web", pages.files)
     install_documentation(app)
     return app

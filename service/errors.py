@@ -1,12 +1,14 @@
-"""The error tree, and the one handler that turns any error into a problem document (RFC 9457)."""
+"""The error tree, and the one handler that tells any error: as a problem document (RFC 9457), or as others do."""
 
 import math
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from models.picture import BrokenPicture, PictureError, TooManyPixels, UnknownFormat
@@ -14,6 +16,8 @@ from service.metrics import REJECTED
 from service.schemas import Problem
 
 PROBLEM_TYPE = "application/problem+json"
+
+_OTHERS_PATHS = re.compile(r"/v1/models", re.IGNORECASE)
 
 _PICTURE_STATUS: dict[type[PictureError], HTTPStatus] = {
     UnknownFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -28,7 +32,7 @@ class ServiceError(Exception):
     ServiceError
       ├─ MalformedRequest      400
       ├─ Unauthorized          401  no API key, or not one that is known
-      ├─ NotHere               404  no such model or version
+      ├─ NotHere               404  no such model, version, label or call
       ├─ NotInCard             404  the model file says nothing of what was asked for
       ├─ BodyTooLarge          413
       ├─ UnsupportedMediaType  415
@@ -66,7 +70,7 @@ class NotInCard(ServiceError):
 
 
 class NotHere(ServiceError):
-    """There is no such model or version here."""
+    """There is no such model, version, label or call here."""
 
     status = HTTPStatus.NOT_FOUND
 
@@ -153,7 +157,10 @@ def problem_of(error: Exception) -> Problem:
 
 
 async def answer_error(request: Request, error: Exception) -> Response:
-    """The one exception handler: `error` as a problem document with its status and headers."""
+    """The one exception handler: `error` with its status and headers, as a problem document.
+
+    Calls of other services' protocols have the body `{"error": text}`, which their clients read.
+    """
     problem = problem_of(error)
     if isinstance(error, (ServiceError, PictureError)):
         REJECTED.labels(type(error).__name__).inc()
@@ -163,6 +170,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
     elif problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"this call does not take {request.method}, but {headers.get('Allow', 'another method')}"
         problem = problem.model_copy(update={"detail": detail})
+    if _OTHERS_PATHS.match(request.scope["path"]):
+        return Response(to_json({"error": problem.detail}), problem.status, headers, "application/json")
     return Response(problem.model_dump_json(), problem.status, headers, PROBLEM_TYPE)
 
 

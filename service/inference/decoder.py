@@ -2,12 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
 from models.card import PictureInput
 from models.picture import Pixels, PreparationChoice, Seen, look, open_picture, plain_pixels
 from service.errors import DeadlineExceeded, Overloaded
+
+Value = TypeVar("Value")
 
 # Up to about this size, decoding takes less time than handing the work to a thread and back.
 SMALL_PICTURE_PIXELS = 128 * 128
@@ -41,11 +46,18 @@ class Decoder:
         picture = open_picture(content, self._max_pixels)
         if picture.width * picture.height <= SMALL_PICTURE_PIXELS:
             return look(picture, wanted, preparation)
+        return await self.on_a_thread(partial(look, picture, wanted, preparation), deadline)
+
+    async def on_a_thread(self, decode: Callable[[], Value], deadline: float) -> Value:
+        """What `decode` returns or raises: as long a work as decoding a large picture, and bounded with those.
+
+        Raises Overloaded and DeadlineExceeded as `pixels` does.
+        """
         if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
             raise Overloaded(f"{MOST_WAITING} large pictures wait to be decoded; send the request again later")
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                return await to_thread.run_sync(look, picture, wanted, preparation, limiter=self._limiter)
+                return await to_thread.run_sync(decode, limiter=self._limiter)
         except TimeoutError:
             raise DeadlineExceeded(
                 "the picture was not decoded in time; send it again later, or a smaller one"

@@ -16,7 +16,7 @@ from service.schemas import Problem
 _DETAILS = {
     400: "the form has no file in a field 'file'; its fields: 'picture'",
     401: "this service needs an API key; send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`",
-    413: "the body is larger than the 10,485,760 bytes that are read; send a smaller picture",
+    413: "the body is larger than the 10,485,760 bytes that are read; send fewer or smaller pictures",
     415: "the content is not a picture in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
     422: "the PNG picture cannot be decoded: it is damaged or cut short",
     429: "this API key has 600 requests a minute, and they are spent; go on in 7 s",

@@ -15,7 +15,7 @@ from service.routes.examples import ANSWER, BATCH_ANSWER
 from service.routes.upload import read_files, read_picture
 from service.schemas import Answer, BatchAnswer
 
-_CALLER_IS_GONE = 499  # nobody reads it; nginx's number for the same
+CALLER_IS_GONE = 499  # nobody reads it; nginx's number for the same
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many of the most probable classes to list")]
 HowPrepared = Annotated[
@@ -54,9 +54,9 @@ async def predict(
     live: LiveModel = state.models.live
     deadline = live.deadline()
     picture = await _pixels(content, live, state.decoder, deadline, preparation)
-    rows = await _unless_gone(request, live, live.predict([picture], deadline))
+    rows = await unless_gone(request, live, live.predict([picture], deadline))
     if not rows:
-        return Response(status_code=_CALLER_IS_GONE)
+        return Response(status_code=CALLER_IS_GONE)
     answer = {**_prediction(rows[0], live.card.class_names, top_k), "model": _model_name(live)}
     if return_input:
         answer["input"] = png_data_url(picture)
@@ -104,9 +104,9 @@ async def predict_batch(request: Request, top_k: TopK = 10, preparation: HowPrep
             result["problem"] = problem_of(error)
         results.append(result)
     if pictures:
-        rows = await _unless_gone(request, live, live.predict(pictures, deadline))
+        rows = await unless_gone(request, live, live.predict(pictures, deadline))
         if not rows:
-            return Response(status_code=_CALLER_IS_GONE)
+            return Response(status_code=CALLER_IS_GONE)
         answered = (result for result in results if "problem" not in result)
         for result, row in zip(answered, rows, strict=True):
             result["prediction"] = _prediction(row, live.card.class_names, top_k)
@@ -124,7 +124,7 @@ async def _pixels(
     return await decoder.pixels(content, live.card.input, deadline, preparation)
 
 
-async def _unless_gone(
+async def unless_gone(
     request: Request, live: LiveModel, answer: asyncio.Future[list[PictureAnswer]]
 ) -> list[PictureAnswer]:
     """The answer, or nothing where the caller left before the network came to its pictures.

@@ -1,4 +1,4 @@
-"""Reads pictures from a request: from a multipart form or from the raw body, never more bytes than are allowed."""
+"""Reads a request: pictures from a multipart form or the raw body, or any body, never more bytes than allowed."""
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
@@ -34,10 +34,15 @@ async def read_picture(request: Request, max_bytes: int) -> bytes:
         (file,) = await _read_files(request, "file", 1, max_bytes)
         return file.content
     if media_type.startswith("image/"):
-        return b"".join([chunk async for chunk in _chunks(request, max_bytes)])
+        return await read_body(request, max_bytes)
     if not media_type and request.headers.get("content-length", "0") == "0":
         raise MalformedRequest(f"the request has no picture; {_ADVICE}")
     raise UnsupportedMediaType(f"the body is declared as {media_type or 'nothing'}; {_ADVICE}")
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body, whatever it is. Raises BodyTooLarge past `max_bytes`, or MalformedRequest where it breaks off."""
+    return b"".join([chunk async for chunk in _chunks(request, max_bytes)])
 
 
 async def read_files(request: Request, max_files: int, max_bytes: int) -> list[UploadedFile]:
@@ -69,7 +74,9 @@ async def _read_files(request: Request, field: str, max_files: int, max_bytes: i
 
 async def _chunks(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
     """The body as it comes in. Raises BodyTooLarge as soon as it is declared or seen to exceed `max_bytes`."""
-    too_large = BodyTooLarge(f"the body is larger than the {max_bytes:,} bytes that are read; send a smaller picture")
+    too_large = BodyTooLarge(
+        f"the body is larger than the {max_bytes:,} bytes that are read; send fewer or smaller pictures"
+    )
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > max_bytes:
         raise too_large
