@@ -19,7 +19,7 @@ from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.insight.render import Renderer
 from service.logs import LOGGER
-from service.routes import inside, model, operations, pages, plots, predict
+from service.routes import inside, model, openinference, operations, pages, plots, predict
 from service.routes.documentation import install_documentation
 from service.settings import LAST_CALL_S, ServiceSettings
 from service.short_way import ShortWay
@@ -72,7 +72,7 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
     install_error_handler(app)
-    for routes in (predict, model, plots, inside, operations, pages):
+    for routes in (predict, model, plots, inside, operations, pages, openinference):
         app.include_router(routes.router)
     app.mount("/web", pages.files)
     install_documentation(app)

@@ -34,7 +34,7 @@ async def read_picture(request: Request, max_bytes: int) -> bytes:
         (file,) = await _read_files(request, "file", 1, max_bytes)
         return file.content
     if media_type.startswith("image/"):
-        return b"".join([chunk async for chunk in _chunks(request, max_bytes)])
+        return await read_body(request, max_bytes)
     if not media_type and request.headers.get("content-length", "0") == "0":
         raise MalformedRequest(f"the request has no picture; {_ADVICE}")
     raise UnsupportedMediaType(f"the body is declared as {media_type or 'nothing'}; {_ADVICE}")
@@ -48,6 +48,11 @@ async def read_files(request: Request, max_files: int, max_bytes: int) -> list[U
     if _media_type(request) != _FORM:
         raise UnsupportedMediaType(f"the body is not {_FORM}; send the pictures as multipart fields 'files'")
     return await _read_files(request, "files", max_files, max_bytes)
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The body as it is. Raises BodyTooLarge past `max_bytes`, and MalformedRequest where it breaks off."""
+    return b"".join([chunk async for chunk in _chunks(request, max_bytes)])
 
 
 async def _read_files(request: Request, field: str, max_files: int, max_bytes: int) -> list[UploadedFile]:
