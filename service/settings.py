@@ -62,7 +62,7 @@ class ServiceSettings(BaseSettings):
     ] = 30.0
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000
-    max_batch_pictures: Annotated[int, Field(ge=1, description="most pictures in one /predict/batch request")] = 64
+    max_batch_pictures: Annotated[int, Field(ge=1, description="most pictures in one request")] = 64
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Field(description="least severe kind of line that is logged")
     ] = "info"
