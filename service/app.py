@@ -29,7 +29,7 @@ from service.insight.render import Renderer
 from service.keys import KeyRing
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
-from service.routes import inside, model, operations, pages, plots, predict, tfserving
+from service.routes import inside, model, openinference, operations, pages, plots, predict, tfserving
 from service.routes.documentation import install_documentation
 from service.settings import LAST_CALL_S, ServiceSettings
 from service.short_way import ShortWay
@@ -98,7 +98,7 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
     install_error_handler(app)
-    for routes in (predict, model, plots, inside, operations, pages):
+    for routes in (predict, model, plots, inside, operations, pages, openinference):
         app.include_router(routes.router)
     app.router.routes.append(tfserving.route)
     app.mount("/web", pages.files)

@@ -17,7 +17,7 @@ from service.schemas import Problem
 
 PROBLEM_TYPE = "application/problem+json"
 
-_OTHERS_PATHS = re.compile(r"/v1/models", re.IGNORECASE)
+_OTHERS_PATHS = re.compile(r"/v1/models|/v2(/|$)", re.IGNORECASE)
 
 _PICTURE_STATUS: dict[type[PictureError], HTTPStatus] = {
     UnknownFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,

@@ -73,7 +73,7 @@ class ServiceSettings(BaseSettings):
     ] = 30.0
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000
-    max_batch_pictures: Annotated[int, Field(ge=1, description="most pictures in one /predict/batch request")] = 64
+    max_batch_pictures: Annotated[int, Field(ge=1, description="most pictures in one request")] = 64
     api_keys: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")], ...],
         NoDecode,

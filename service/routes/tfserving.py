@@ -14,11 +14,12 @@ from starlette.routing import Route
 
 from models.card import PictureInput
 from models.picture import NetworkInput, PictureError, Pixels
-from service.errors import BodyTooLarge, MalformedRequest, NotHere
+from service.errors import BodyTooLarge, MalformedRequest, NotHere, UnsupportedMediaType
 from service.inference.live_model import LiveModel, PictureAnswer
 from service.inference.models import Models
+from service.routes.compression import unpack
 from service.routes.predict import CALLER_IS_GONE, unless_gone
-from service.routes.tfserving_rows import INPUT_NAME, SIGNATURE_NAME, Rows, inflated, read_rows
+from service.routes.tfserving_rows import INPUT_NAME, SIGNATURE_NAME, Rows, read_rows
 from service.routes.upload import read_body
 
 OUTPUT_NAME = "output"
@@ -106,25 +107,22 @@ async def _read(request: Request, live: LiveModel, keys: tuple[str, ...]) -> tup
     """The rows in the body, and the deadline of a request whose body has come in now."""
     state = request.app.state
     max_bytes = state.settings.max_body_bytes
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in ("identity", "gzip"):
-        raise MalformedRequest(f"Content-Encoding is {coding!r:.80}, expected gzip or none")
-    zipped = coding == "gzip"
+    encoding = request.headers.get("content-encoding", "")
     try:
         content = await read_body(request, max_bytes)
         deadline = live.deadline()
-        read = partial(_rows, content, max_bytes if zipped else None, keys, live, state.settings.max_batch_pictures)
-        if zipped or len(content) > SMALL_BODY_BYTES:
+        read = partial(_rows, content, encoding, max_bytes, keys, live, state.settings.max_batch_pictures)
+        if encoding or len(content) > SMALL_BODY_BYTES:
             return await state.decoder.on_a_thread(read, deadline), deadline
         return read(), deadline
-    except BodyTooLarge as error:
+    except (BodyTooLarge, UnsupportedMediaType) as error:
         raise MalformedRequest(str(error)) from error
 
 
-def _rows(content: bytes, inflate_to: int | None, keys: tuple[str, ...], live: LiveModel, most_rows: int) -> Rows:
-    if inflate_to is not None:
-        content = inflated(content, inflate_to)
-    return read_rows(content, keys, live.card.input, most_rows)
+def _rows(
+    content: bytes, encoding: str, max_bytes: int, keys: tuple[str, ...], live: LiveModel, most_rows: int
+) -> Rows:
+    return read_rows(unpack(content, encoding, max_bytes), keys, live.card.input, most_rows)
 
 
 async def _prepared(

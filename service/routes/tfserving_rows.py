@@ -1,7 +1,6 @@
 """From the body of a TensorFlow Serving request to rows for the network. Knows no HTTP and no network."""
 
 import base64
-import zlib
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -10,13 +9,12 @@ from pydantic_core import from_json
 
 from models.card import PictureInput
 from models.picture import NetworkInput
-from service.errors import BodyTooLarge, MalformedRequest
+from service.errors import MalformedRequest
 
 # Keras's own name for the input differs with each network, and there is only one.
 INPUT_NAME = "input"
 SIGNATURE_NAME = "serving_default"
 
-_GZIP = 16 + zlib.MAX_WBITS  # zlib's way to say: with gzip's header and checksum
 _KINDS = {list: "a list", dict: "an object", str: "a text", int: "a number", float: "a number", type(None): "null"}
 
 
@@ -29,24 +27,6 @@ class Rows(NamedTuple):
 
     key: str
     rows: list[NetworkInput | bytes]
-
-
-def inflated(content: bytes, max_bytes: int) -> bytes:
-    """What gzip made `content` of. Raises BodyTooLarge past `max_bytes`, MalformedRequest where it is damaged."""
-    stream = zlib.decompressobj(_GZIP)
-    try:
-        whole = stream.decompress(content, max_bytes + 1)
-    except zlib.error as error:
-        raise MalformedRequest(
-            f"the body cannot be decompressed by gzip ({error}); send it again, or as it is"
-        ) from error
-    if len(whole) > max_bytes:
-        raise BodyTooLarge(
-            f"the decompressed body is larger than the {max_bytes:,} bytes that are read; send fewer rows"
-        )
-    if not stream.eof or stream.unused_data:
-        raise MalformedRequest("the body is not one whole gzip stream: it is cut short, or more comes after its end")
-    return whole
 
 
 def read_rows(content: bytes, keys: tuple[str, ...], wanted: PictureInput, most_rows: int) -> Rows:

@@ -103,14 +103,18 @@ def drive(service: Service, path: Path, other: Path, take_over: Callable[[], obj
     return ledger
 
 
-@pytest.mark.parametrize("way", ["SIGHUP", "watch"])
+@pytest.mark.parametrize("way", ["SIGHUP", "watch", "load"])
 def test_no_request_fails_and_no_broken_file_ever_answers(tmp_path: Path, other_model: Path, way: str) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(SHIPPED_MODEL.read_bytes())
     options = ["--watch"] if way == "watch" else []
     with running_service("--model-path", path, *options) as service:
-        hup = (lambda: os.kill(service.process.pid, signal.SIGHUP)) if way == "SIGHUP" else (lambda: None)
-        ledger = drive(service, path, other_model, hup)
+        ways: dict[str, Callable[[], object]] = {
+            "SIGHUP": lambda: os.kill(service.process.pid, signal.SIGHUP),
+            "watch": lambda: None,
+            "load": lambda: httpx.post(f"{service.url}/v2/repository/models/best-cnn-model/load", timeout=60),
+        }
+        ledger = drive(service, path, other_model, ways[way])
         assert ledger.keys() == {"right"}, ledger
         assert ledger["right"] > 100
         assert service.stop() == 0
@@ -118,12 +122,17 @@ def test_no_request_fails_and_no_broken_file_ever_answers(tmp_path: Path, other_
     assert "Traceback" not in service.rest_of_log
 
 
-def test_each_of_several_workers_takes_over_and_none_is_restarted(tmp_path: Path, other_model: Path) -> None:
+@pytest.mark.parametrize("way", ["SIGHUP", "load"])
+def test_each_of_several_workers_takes_over_and_none_is_restarted(tmp_path: Path, other_model: Path, way: str) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(SHIPPED_MODEL.read_bytes())
     with running_service("--model-path", path, "--workers", 2) as service:
         put(other_model.read_bytes(), path)
-        service.process.send_signal(signal.SIGHUP)
+        if way == "SIGHUP":
+            service.process.send_signal(signal.SIGHUP)
+        else:
+            loaded = httpx.post(f"{service.url}/v2/repository/models/best-cnn-model/load", timeout=60)
+            assert loaded.json()["version"] == file_version(other_model)
         while outcomes(service.url)["taken"] < 2:
             assert service.process.poll() is None
         versions = {httpx.get(f"{service.url}/model-summary").json()["version"] for _ in range(20)}

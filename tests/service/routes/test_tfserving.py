@@ -355,12 +355,12 @@ def test_a_body_may_be_gzipped(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("content", "headers", "part"),
     [
-        (b'{"instances": []}', GZIP, "cannot be decompressed"),
+        (b'{"instances": []}', GZIP, "cannot be unpacked"),
         (gzip.compress(b"{}")[:-3], GZIP, "cut short"),
-        (gzip.compress(b"{}") + b"x", GZIP, "more comes after"),
-        (gzip.compress(b"{}")[:-8] + bytes(8), GZIP, "cannot be decompressed"),
+        (gzip.compress(b"{}") + b"x", GZIP, "other bytes follow its end"),
+        (gzip.compress(b"{}")[:-8] + bytes(8), GZIP, "cannot be unpacked"),
         (b"", GZIP, "cut short"),
-        (b"{}", {"Content-Encoding": "br"}, "'br', expected gzip"),
+        (b"{}", {"Content-Encoding": "br"}, "'br'; send it as gzip"),
     ],
     ids=["plain", "short", "long", "wrong", "empty", "another"],
 )
@@ -373,7 +373,7 @@ def test_a_small_body_that_decompresses_to_a_large_one_is_refused(client: TestCl
     assert len(bomb) < 20_000
     # What gzip's last four bytes say of the length is not believed.
     for content in (bomb, bomb[:-4] + (10).to_bytes(4, "little")):
-        assert_error(client.post(PREDICT, content=content, headers=GZIP), 400, "decompressed", "20,000 bytes")
+        assert_error(client.post(PREDICT, content=content, headers=GZIP), 400, "unpacked", "20,000 bytes")
 
 
 def test_a_body_that_is_too_large_is_refused_declared_or_not(client: TestClient) -> None:
