@@ -23,7 +23,7 @@ from service.inference.batcher import BatchLimits
 from service.inference.classifier import Classifier
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, LoadedClassifier
-from service.inference.loading import DeviceError, limit_threads, load_classifier
+from service.inference.loading import DeviceError, device_memory, limit_threads, load_classifier
 from service.inference.models import Models
 from service.insight.render import Renderer
 from service.keys import KeyRing
@@ -145,7 +145,7 @@ def from_environment() -> ASGIApp:
         # uvicorn takes this status as: another worker in this one's place could not start either.
         sys.exit(STARTUP_FAILURE)
     LOADED.set(time.monotonic() - started)
-    DEVICE_MEMORY.set_function(classifier.memory_in_use)
+    DEVICE_MEMORY.set_function(device_memory)
     names = classifier.card.class_names
     log.info("serving %s, version %s, on %s; %s", settings.model_path, classifier.version, classifier.device, source)
     log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))

@@ -83,12 +83,6 @@ class Classifier:
         probabilities, *inside = (value.numpy()[:rows] for value in self._call(tf.convert_to_tensor(batch)))
         return Answers(probabilities, self._familiarity(*inside) if self._familiarity else None)
 
-    def memory_in_use(self) -> int:
-        """Bytes of the GPU's memory that TensorFlow uses now; 0 on a CPU."""
-        if self.device == "CPU":
-            return 0
-        return int(tf.config.experimental.get_memory_info("GPU:0")["current"])
-
     def warm(self) -> None:
         """Call the network once with each batch size, and see that it answers with probabilities.
 

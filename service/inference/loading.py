@@ -33,6 +33,13 @@ def limit_threads(count: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(count)
 
 
+def device_memory() -> int:
+    """Bytes of the GPU's memory that TensorFlow uses now; 0 without one."""
+    if not tf.config.get_visible_devices("GPU"):
+        return 0
+    return int(tf.config.experimental.get_memory_info("GPU:0")["current"])
+
+
 def load_classifier(
     path: Path,
     device: Device,
