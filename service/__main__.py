@@ -17,6 +17,7 @@ from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
 from service.one_write import OneWriteProtocol
 from service.settings import LAST_CALL_S, ServiceSettings
+from service.sighup import keep_sighup, sighup_held
 
 # uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
 WORKER_HEALTHCHECK_S = 20
@@ -67,6 +68,7 @@ def main() -> None:
         timeout_worker_healthcheck=WORKER_HEALTHCHECK_S,
     )
     if settings.workers == 1:
+        keep_sighup()
         # uvicorn sends itself the signal once more when everything has ended in order; that end is a success.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         with suppress(KeyboardInterrupt):
@@ -81,6 +83,14 @@ def main() -> None:
 
 class _Supervisor(Multiprocess):
     """uvicorn's, but that SIGHUP is passed on: each worker takes over a new model while it answers."""
+
+    def init_processes(self) -> None:
+        with sighup_held():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        with sighup_held():
+            super().keep_subprocess_alive()
 
     def handle_hup(self) -> None:
         for process in self.processes:

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import logging
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -33,6 +32,7 @@ from service.routes import inside, model, openinference, operations, pages, plot
 from service.routes.documentation import install_documentation
 from service.settings import LAST_CALL_S, ServiceSettings
 from service.short_way import ShortWay
+from service.sighup import on_sighup
 
 DISTRIBUTION = "keras-image-service"
 
@@ -168,9 +168,7 @@ def _take_over_on_sighup(models: Models, background: set[asyncio.Task[None]]) ->
         background.add(task)
         task.add_done_callback(background.discard)
 
-    # Not on Windows, and not where the event loop runs beside the main thread.
-    with suppress(NotImplementedError, RuntimeError, ValueError, AttributeError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
+    on_sighup(begin)
 
 
 def _version() -> str:
