@@ -19,7 +19,7 @@ _MOST_CENTRE_VALUES = 4000
 # A feature that hardly varies must not rule the distance.
 _SHARE_OF_VARIANCE = 0.01
 _LEAST = 1e-6
-_DISTANCE_WEIGHT = 0.5
+DISTANCE_WEIGHT = 0.5
 
 
 class FamiliarityMeasure:
@@ -46,16 +46,16 @@ class FamiliarityMeasure:
     def values(self, features: Floats, logits: Floats) -> Floats:
         """The measure itself, of which the shares are made: the higher the more familiar, (pictures,)."""
         known = self._known
-        energies: Floats = np.logaddexp.reduce(logits, axis=1) / np.float32(known.energy_spread)
+        energies = _energies(logits) / np.float32(known.energy_spread)
         if not known.centres:
             return energies
         surplus = (_distances(features / self._spreads, self._centres) - known.distance_mean) / known.distance_spread
-        return np.asarray(energies - _DISTANCE_WEIGHT * surplus.clip(0), np.float32)
+        return np.asarray(energies - DISTANCE_WEIGHT * surplus.clip(0), np.float32)
 
 
 def fit_familiarity(features: Floats, logits: Floats, labels: Labels) -> Familiarity:
     """What tells familiar pictures, from what the network made of validation pictures of the classes `labels`."""
-    energies = np.logaddexp.reduce(logits, axis=1)
+    energies = _energies(logits)
     fitted = Familiarity(quantiles=(0, 1), energy_spread=_rounded(max(float(energies.std()), _LEAST)))
     classes = np.unique(labels)
     if len(classes) * features.shape[1] <= _MOST_CENTRE_VALUES:
@@ -75,6 +75,11 @@ def fit_familiarity(features: Floats, logits: Floats, labels: Labels) -> Familia
     values = FamiliarityMeasure(fitted).values(features, logits)
     quantiles = tuple(round(float(value), 4) for value in np.percentile(values, range(101)))
     return fitted.model_copy(update={"quantiles": quantiles})
+
+
+def _energies(logits: Floats) -> Floats:
+    highest = logits.max(axis=1)
+    return np.asarray(highest + np.log(np.exp(logits - highest[:, np.newaxis]).sum(axis=1)), np.float32)
 
 
 def _distances(features: Floats, centres: Floats) -> Floats:

@@ -1,13 +1,16 @@
 """What every request passes on its way in and out: its id, its key, its time, and headers for careful browsers."""
 
+import itertools
 import logging
 import re
 import secrets
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 
 from fastapi import Request
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError, answer_error
@@ -22,17 +25,14 @@ _BEARER = b"bearer "
 # What answers without a key: health, and the pages, which hold nothing and ask for the key themselves.
 _OPEN = re.compile(r"/(health/.*|v2/health/.*|web/.*|docs|redoc|static-offline-docs/.*|openapi\.json)?")
 
+_CAREFUL = (b"x-content-type-options", b"nosniff")
 _POLICY_HEADER = b"content-security-policy"
-# For what has none of its own: the API documentation needs scripts in its pages, and nothing here needs another host.
+# For pages that have none of their own: the API documentation needs scripts in its pages, and nothing another host.
 _POLICY = (
     b"default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
     b"img-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
-_CAREFUL = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
-]
+_CAREFUL_PAGE = [(b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer")]
 
 
 class Gate:
@@ -43,6 +43,8 @@ class Gate:
         self.app = app
         self._keys = keys
         self._access_log = access_log
+        # An id is this process's own prefix and a number: unique, and made in no time.
+        self._prefix, self._numbers = secrets.token_hex(8).encode(), itertools.count()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -51,7 +53,7 @@ class Gate:
             return
         started = time.perf_counter()
         given = _header(scope["headers"], b"x-request-id")
-        request_id = given if given and _ID.fullmatch(given) else secrets.token_hex(16).encode()
+        request_id = given if given and _ID.fullmatch(given) else b"%s%016x" % (self._prefix, next(self._numbers))
         REQUEST_ID.set(request_id.decode())
         status = 500
 
@@ -59,10 +61,12 @@ class Gate:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = [*message.get("headers", ()), (b"x-request-id", request_id), *_CAREFUL]
-                if not any(name == _POLICY_HEADER for name, _ in headers):
-                    headers.append((_POLICY_HEADER, _POLICY))
-                message = {**message, "headers": headers}
+                headers = [*message.get("headers", ()), (b"x-request-id", request_id), _CAREFUL]
+                if (_header(headers, b"content-type") or b"").startswith(b"text/html"):
+                    headers += _CAREFUL_PAGE
+                    if _header(headers, _POLICY_HEADER) is None:
+                        headers.append((_POLICY_HEADER, _POLICY))
+                message["headers"] = headers
             await send(message)
 
         try:
@@ -76,8 +80,9 @@ class Gate:
         finally:
             seconds = time.perf_counter() - started
             route = _route(scope)
-            REQUESTS.labels(route, status).inc()
-            REQUEST_SECONDS.labels(route).observe(seconds)
+            count, time_taken = _counters(route, status)
+            count.inc()
+            time_taken.observe(seconds)
             if self._access_log:
                 log.info(
                     "%s %s %d in %.1f ms",
@@ -87,6 +92,12 @@ class Gate:
                     seconds * 1000,
                     extra={"route": route, "status": status, "seconds": round(seconds, 6)},
                 )
+
+
+@cache
+def _counters(route: str, status: int) -> tuple[Counter, Histogram]:
+    """Both have few values; to look a metric up by its labels takes longer than to count."""
+    return REQUESTS.labels(route, status), REQUEST_SECONDS.labels(route)
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:

@@ -15,21 +15,22 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
-_SHARES = (0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 
 REQUESTS = Counter("service_requests", "Requests answered", ["route", "status"])
 REQUEST_SECONDS = Histogram(
     "service_request_duration_seconds", "From a request's head to the end of its answer", ["route"], buckets=_SECONDS
 )
 REJECTED = Counter("service_rejected", "Requests and pictures refused, by the error that they were told", ["reason"])
-QUEUE_SECONDS = Histogram("service_queue_seconds", "How long a picture waited for the network", buckets=_SECONDS)
+QUEUE_SECONDS = Histogram(
+    "service_queue_seconds",
+    "How long the first picture of each call of the network waited",
+    buckets=_SECONDS,
+)
 NETWORK_SECONDS = Histogram("service_network_seconds", "How long a call of the network took", buckets=_SECONDS)
 BATCH_PICTURES = Histogram("service_batch_pictures", "Pictures in one call of the network", buckets=_ROWS)
 WAITING = Gauge("service_waiting_pictures", "Pictures that wait for the network", multiprocess_mode="livesum")
 PREDICTED = Counter("service_predictions", "Pictures answered, by the most probable class", ["label"])
-FAMILIARITY = Histogram(
-    "service_familiarity", "How familiar pictures were; 0 to 1, even while nothing drifts", buckets=_SHARES
-)
+UNFAMILIAR = Counter("service_unfamiliar", "Pictures less familiar than 98 of 100 validation pictures")
 MODEL = Gauge(
     "service_model_info", "The model that answers", ["name", "version", "device"], multiprocess_mode="livemax"
 )

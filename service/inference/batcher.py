@@ -136,16 +136,13 @@ class Batcher(Generic[Row, Result]):
         request = _Request(self._loop.create_future(), rows, now, deadline)
         request.timer = self._loop.call_later(max(0.0, deadline - now), _expire, request)
         self._unanswered.add(request)
-        self._count_waiting(rows)
-        return request
-
-    def _count_waiting(self, rows: int) -> None:
         self.waiting_rows += rows
-        WAITING.inc(rows)
+        return request
 
     def _settle(self, outcomes: list[_Outcome]) -> None:
         """Hand the worker's outcomes to those who wait for them. On the event loop."""
-        self._count_waiting(-len(outcomes))
+        self.waiting_rows -= len(outcomes)
+        WAITING.set(self.waiting_rows)
         for (request, place, _, _), result, error in outcomes:
             request.results[place] = result
             request.missing -= 1
@@ -219,8 +216,7 @@ class Batcher(Generic[Row, Result]):
 
     def _call_function(self, batch: list[_Entry]) -> Sequence[Result]:
         started = time.monotonic()
-        for entry in batch:
-            QUEUE_SECONDS.observe(started - entry.request.arrived)
+        QUEUE_SECONDS.observe(started - batch[0].request.arrived)
         results = self._function([entry.row for entry in batch])
         NETWORK_SECONDS.observe(time.monotonic() - started)
         BATCH_PICTURES.observe(len(batch))

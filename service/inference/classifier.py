@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.card import ModelCard, ModelFileError
-from models.familiarity import FamiliarityMeasure
+from models.card import Familiarity, ModelCard, ModelFileError
+from models.familiarity import DISTANCE_WEIGHT
 from models.picture import NetworkInput
 
 Floats = npt.NDArray[np.float32]
@@ -30,7 +30,7 @@ class Answers(NamedTuple):
     """
 
     probabilities: Floats
-    familiarity: npt.NDArray[np.float64] | None
+    familiarity: Floats | None
 
 
 class Classifier:
@@ -49,7 +49,7 @@ class Classifier:
         network_shape = network.input_shape[1:]
         before_last = _without_last_layer(network)
         last = network.layers[-1]
-        self._familiarity = FamiliarityMeasure(card.familiarity) if card.familiarity and before_last else None
+        known = card.familiarity
 
         # Traced once, for a batch of any size: model.predict costs 70 times as much for one picture, model(x) 8 times,
         # and a tf.function that looks up its trace at each call a quarter more.
@@ -62,7 +62,8 @@ class Classifier:
             logits = tf.matmul(features, last.kernel)
             if last.use_bias:
                 logits += last.bias
-            return tf.nn.softmax(logits), features, logits
+            probabilities = tf.nn.softmax(logits)
+            return (probabilities, _shares(known, features, logits)) if known else (probabilities,)
 
         self._call = call.get_concrete_function(
             tf.TensorSpec((None, wanted.height, wanted.width, wanted.channels), tf.float32)
@@ -80,8 +81,8 @@ class Classifier:
         size = next(size for size in self.batch_sizes if size >= rows)
         if size > rows:
             batch = np.concatenate([batch, np.zeros((size - rows, *batch.shape[1:]), np.float32)])
-        probabilities, *inside = (value.numpy()[:rows] for value in self._call(tf.convert_to_tensor(batch)))
-        return Answers(probabilities, self._familiarity(*inside) if self._familiarity else None)
+        probabilities, *shares = (value.numpy()[:rows] for value in self._call(tf.convert_to_tensor(batch)))
+        return Answers(probabilities, shares[0] if shares else None)
 
     def warm(self) -> None:
         """Call the network once with each batch size, and see that it answers with probabilities.
@@ -97,6 +98,25 @@ class Classifier:
                 f"{self.card.name} does not answer with probabilities that sum to 1; end the network with a softmax, "
                 "and see that its weights are numbers"
             )
+
+
+def _shares(known: Familiarity, features: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """What `models.familiarity` measures, as a part of the compiled function, (rows,).
+
+    There it needs no lock of the interpreter: each of its steps would wait for the event loop to let go of it.
+    """
+    values = tf.reduce_logsumexp(logits, axis=1) / known.energy_spread
+    if known.centres:
+        spreads = tf.constant(known.spreads)
+        centres, scaled = tf.constant(known.centres) / spreads, features / spreads
+        nearness = tf.matmul(scaled, centres, transpose_b=True) - tf.reduce_sum(centres**2, axis=1) / 2
+        distances = tf.reduce_sum(scaled**2, axis=1) - 2 * tf.reduce_max(nearness, axis=1)
+        values -= DISTANCE_WEIGHT * tf.nn.relu((distances - known.distance_mean) / known.distance_spread)
+    quantiles, steps = tf.constant(known.quantiles), len(known.quantiles) - 1
+    above = tf.clip_by_value(tf.searchsorted(quantiles, values, side="right"), 1, steps)
+    low, high = tf.gather(quantiles, above - 1), tf.gather(quantiles, above)
+    part = tf.clip_by_value(tf.math.divide_no_nan(values - low, high - low), 0.0, 1.0)
+    return (tf.cast(above - 1, tf.float32) + part) / steps
 
 
 def _without_last_layer(network: keras.Model) -> keras.Model | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -11,9 +10,12 @@ import numpy as np
 from models.card import ModelCard
 from models.picture import NetworkInput, Pixels, scaled
 from service.inference.batcher import Batcher, BatchLimits
-from service.metrics import FAMILIARITY, PREDICTED
+from service.metrics import PREDICTED, UNFAMILIAR
 
 Value = TypeVar("Value")
+
+# So familiar are 2 of 100 validation pictures at most.
+_UNFAMILIAR = 0.02
 
 
 class PictureAnswer(NamedTuple):
@@ -46,6 +48,7 @@ class LiveModel:
         """Requests are to be answered within `timeout_s`. Must be made on a running event loop."""
         self._classifier = classifier
         self._timeout_s = timeout_s
+        self._predicted = [PREDICTED.labels(name) for name in classifier.card.class_names]
         self._batcher = Batcher(self._answers, limits)
 
     @property
@@ -107,11 +110,11 @@ class LiveModel:
         else:
             batch = np.stack([scaled(row, wanted) if row.dtype == np.uint8 else row for row in pictures])
         probabilities, familiarity = self._classifier.answer(batch)
-        for index, count in Counter(probabilities.argmax(axis=1).tolist()).items():
-            PREDICTED.labels(self._classifier.card.class_names[index]).inc(count)
-        if familiarity is None:
-            return [PictureAnswer(row, None) for row in probabilities.tolist()]
-        shares = familiarity.tolist()
-        for share in shares:
-            FAMILIARITY.observe(share)
-        return list(map(PictureAnswer, probabilities.tolist(), shares))
+        rows = probabilities.tolist()
+        shares = [None] * len(rows) if familiarity is None else familiarity.tolist()
+        # Counted in lists: each step in NumPy would give the interpreter away and wait for the event loop to return it.
+        for row, share in zip(rows, shares, strict=True):
+            self._predicted[row.index(max(row))].inc()
+            if share is not None and share < _UNFAMILIAR:
+                UNFAMILIAR.inc()
+        return list(map(PictureAnswer, rows, shares))
