@@ -5,6 +5,7 @@ a dense layer with a softmax, the logarithm of the probability. Occlusion looks 
 """
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import cv2
@@ -55,7 +56,7 @@ def attribute(network: keras.Model, picture: NetworkInput, method: Method, index
     batch = as_batch(network, picture)
     probabilities = np.asarray(network(batch, training=False))[0]
     chosen = int(probabilities.argmax()) if index is None else index
-    scored = keras.Model(network.inputs[0], _scores(network))
+    scored = _scored(network)
 
     def score(rows: tf.Tensor) -> tf.Tensor:
         return scored(rows, training=False)[:, chosen]
@@ -71,11 +72,12 @@ def attribute(network: keras.Model, picture: NetworkInput, method: Method, index
             values = occlusion(lambda rows: network(rows, training=False)[:, chosen], batch, picture.shape[:2])
         case "grad-cam" | "grad-cam++":
             values = class_activation(network, score, batch, picture.shape[:2], plus_plus=method == "grad-cam++")
-    if values.ndim == 3:
-        values = values.sum(axis=-1) if method == "integrated-gradients" else np.abs(values).max(axis=-1)
+    by_channel = values.reshape(*picture.shape[:2], -1)
+    gradient_alone = method in ("saliency", "smoothgrad")
+    values = np.abs(by_channel).max(axis=-1) if gradient_alone else by_channel.sum(axis=-1)
     base = float(score(tf.zeros_like(batch))[0])
     return Attribution(
-        values.reshape(picture.shape[:2]).astype(np.float32),
+        values.astype(np.float32),
         chosen,
         float(probabilities[chosen]),
         float(score(tf.constant(batch))[0]),
@@ -179,13 +181,15 @@ def _last_with_maps(network: keras.Model) -> keras.layers.Layer:
     return next((layer for layer in reversed(with_maps) if is_convolution(layer)), with_maps[-1])
 
 
-def _scores(network: keras.Model) -> Any:
-    """What is explained, as an output of the network: logits, or the logarithms of the probabilities."""
+# Made once for each network: its layers remember everything that was ever put behind them.
+@lru_cache(maxsize=4)
+def _scored(network: keras.Model) -> keras.Model:
+    """The network with what is explained as its output: logits, or the logarithms of the probabilities."""
     last = network.layers[-1]
     if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.softmax:
         logits = keras.ops.matmul(last.input, last.kernel)
-        return keras.ops.add(logits, last.bias) if last.use_bias else logits
-    return keras.ops.log(keras.ops.maximum(network.outputs[0], _TINY))
+        return keras.Model(network.inputs[0], keras.ops.add(logits, last.bias) if last.use_bias else logits)
+    return keras.Model(network.inputs[0], keras.ops.log(keras.ops.maximum(network.outputs[0], _TINY)))
 
 
 def _gradients(score: Scorer, batch: Floats) -> Floats:

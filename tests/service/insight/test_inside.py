@@ -185,6 +185,33 @@ def test_every_method_explains_the_answer_or_another_class(
     assert np.array_equal(answer.values, again.values)
 
 
+def test_asking_leaves_nothing_behind_in_the_network(shipped: keras.Model, branching: keras.Model) -> None:
+    def remembered() -> int:
+        return sum(len(layer._outbound_nodes) for layer in (*shipped.layers, *branching.layers))
+
+    def ask() -> None:
+        for method in METHODS:
+            attribute(shipped, BOOT, method, None)
+            attribute(branching, COLOURED, method, None)
+        layer_outputs(shipped, BOOT)
+        trace(shipped, BOOT, None, 0, 0, 0)
+
+    ask()
+    before = remembered()
+    ask()
+    assert remembered() == before
+
+
+def test_a_network_of_pictures_without_a_channel_axis_is_explained_too() -> None:
+    keras.utils.set_random_seed(0)
+    flat = keras.Sequential([keras.Input((6, 5)), layers.Flatten(), layers.Dense(2, activation="softmax")])
+    picture = np.random.default_rng(0).random((6, 5, 1), np.float32)
+    assert attribute(flat, picture, "saliency", 0).values.min() >= 0
+    found = attribute(flat, picture, "integrated-gradients", 0)
+    assert found.values.shape == (6, 5)
+    assert found.values.sum() == pytest.approx(found.score - found.baseline_score, abs=1e-4)
+
+
 def test_the_score_is_the_logit(shipped: keras.Model) -> None:
     scores = [attribute(shipped, BOOT, "saliency", index).score for index in range(10)]
     assert np.exp(scores) / np.exp(scores).sum() == pytest.approx(np.asarray(shipped(BOOT[np.newaxis]))[0], abs=1e-5)
