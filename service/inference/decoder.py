@@ -10,7 +10,7 @@ from anyio import CapacityLimiter, to_thread
 
 from models.card import PictureInput
 from models.picture import Pixels, PreparationChoice, Seen, look, open_picture, plain_pixels
-from service.errors import DeadlineExceeded, Overloaded
+from service.errors import DeadlineExceeded, MalformedRequest, Overloaded
 
 Value = TypeVar("Value")
 
@@ -33,8 +33,8 @@ class Decoder:
     ) -> Pixels:
         """One picture as the network sees it, uint8 (height, width, channels).
 
-        `deadline` is a time of `time.monotonic()`. Raises PictureError, Overloaded where too many large pictures wait,
-        or DeadlineExceeded where one waits too long.
+        `deadline` is a time of `time.monotonic()`. Raises PictureError, MalformedRequest where there are no bytes,
+        Overloaded where too many large pictures wait, or DeadlineExceeded where one waits too long.
         """
         pixels = plain_pixels(content, wanted)
         return pixels if pixels is not None else (await self.seen(content, wanted, deadline, preparation)).pixels
@@ -43,6 +43,8 @@ class Decoder:
         self, content: bytes, wanted: PictureInput, deadline: float, preparation: PreparationChoice = "auto"
     ) -> Seen:
         """One picture as the network and as a person sees it. Raises as `pixels` does."""
+        if not content:
+            raise MalformedRequest("the picture is empty: 0 bytes arrived")
         picture = open_picture(content, self._max_pixels)
         if picture.width * picture.height <= SMALL_PICTURE_PIXELS:
             return look(picture, wanted, preparation)

@@ -52,13 +52,19 @@ class Models:
         self.live = start(first)
         self._announce()
 
+    @property
+    def loaded(self) -> tuple[LiveModel, ...]:
+        """The model that answers and the earlier ones that are kept, the latest first."""
+        return self.live, *self.earlier
+
     def version(self, version: str) -> LiveModel:
         """The model of that version, if it answers or is still kept. Raises NotHere, which lists those there are."""
-        there = [self.live, *self.earlier]
-        for model in there:
+        for model in self.loaded:
             if model.version == version:
                 return model
-        raise NotHere(f"version {version!r:.40} is not here; there are {', '.join(model.version for model in there)}")
+        raise NotHere(
+            f"version {version!r:.40} is not here; there are {', '.join(model.version for model in self.loaded)}"
+        )
 
     async def take_over(self) -> LiveModel:
         """Load the file anew, and let it answer from now on; if anything is wrong with it, nothing changes.
@@ -109,7 +115,7 @@ class Models:
         """Take nothing new, and answer what was accepted within `timeout_s`."""
         for task in self._retiring:
             task.cancel()
-        await asyncio.gather(*(model.close(timeout_s) for model in (self.live, *self.earlier)))
+        await asyncio.gather(*(model.close(timeout_s) for model in self.loaded))
 
     def _replace(self, model: LiveModel) -> None:
         before, self.live = self.live, model

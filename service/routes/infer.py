@@ -67,7 +67,7 @@ async def answer_infer(request: Request, live: LiveModel) -> tuple[Response, int
     if timeout_us := question.request.parameters.timeout:
         deadline = min(deadline, time.monotonic() + timeout_us / 1e6)
     live.check_room(len(question.rows or question.pictures))
-    pictures = [await _pixels(request, deadline, *numbered) for numbered in enumerate(question.pictures)]
+    pictures = [await _pixels(request, live, deadline, *numbered) for numbered in enumerate(question.pictures)]
     answers = await live.predict(question.rows or pictures, deadline)
 
     def write() -> Response:
@@ -85,13 +85,12 @@ async def _run(function: Callable[[], Value], *, on_a_thread: bool) -> Value:
     return await to_thread.run_sync(function) if on_a_thread else function()
 
 
-async def _pixels(request: Request, deadline: float, index: int, content: bytes) -> Pixels:
+async def _pixels(request: Request, live: LiveModel, deadline: float, index: int, content: bytes) -> Pixels:
     """The `index`-th encoded picture as `/predict` prepares it. Raises as that does, and says which it is."""
     if not content:
         raise MalformedRequest(f"element {index} of the input is empty: 0 bytes, expected an encoded picture")
-    state = request.app.state
     try:
-        pixels: Pixels = await state.decoder.pixels(content, state.models.live.card.input, deadline)
+        pixels: Pixels = await request.app.state.decoder.pixels(content, live.card.input, deadline)
     except PictureError as error:
         raise type(error)(f"element {index} of the input: {error}") from error
     return pixels

@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import numpy.typing as npt
 from anyio import to_thread
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
 from models.charts import PictureFormat
 from models.picture import NetworkInput, PreparationChoice, Seen, scaled
-from service.errors import MalformedRequest, NotInNetwork
+from service.errors import NotInNetwork
 from service.inference.live_model import LiveModel
 from service.insight.attribution import Method, attribute
 from service.insight.feature_maps import draw_feature_maps, strongest_first
@@ -20,7 +20,7 @@ from service.insight.kernels import KernelScale, draw_kernels, kernels_of
 from service.insight.layers import layer_outputs
 from service.insight.overlay import draw_attribution
 from service.insight.trace import ConvolutionTrace, trace
-from service.routes.dependencies import Live, PlotRenderer
+from service.routes.dependencies import Accept, HowPrepared, Live, PlotRenderer, model_name
 from service.routes.documentation import PICTURE_BODY, answers, problems
 from service.routes.examples import ATTRIBUTION, FEATURE_MAPS, KERNELS, TRACE
 from service.routes.negotiation import choose_media_type
@@ -41,12 +41,7 @@ MOST_VALUES = 2_000_000
 Format = Annotated[
     Form | None, Query(alias="format", description="png, svg or json; without it, what the Accept header prefers")
 ]
-Accept = Annotated[str, Header(include_in_schema=False)]
 Layer = Annotated[str | None, Query(description="the layer's name in `/model-summary`; without it the first that fits")]
-HowPrepared = Annotated[
-    PreparationChoice,
-    Query(description="`auto`: as the model's card says; `none`: only scaled to the network's size and colours"),
-]
 
 _NO_LAYER = "layer: 'conv9' has no kernels to show or is not in this network; it has conv2d, conv2d_1"
 _POST_PROBLEMS = problems(400, 413, 415, 503, 504, details={422: _NO_LAYER})
@@ -234,8 +229,6 @@ async def _look(request: Request, preparation: PreparationChoice) -> tuple[LiveM
     state.models.live.check_room()
     content = await read_picture(request, state.settings.max_body_bytes)
     live: LiveModel = state.models.live
-    if not content:
-        raise MalformedRequest("the picture is empty: 0 bytes arrived")
     seen: Seen = await state.decoder.seen(content, live.card.input, live.deadline(), preparation)
     return live, seen, scaled(seen.pixels, live.card.input)
 
@@ -275,6 +268,5 @@ async def _drawn(
 
 
 def _json(live: LiveModel, **content: Any) -> Response:
-    model = {"name": live.card.name, "version": live.version}
     headers = {"Vary": "Accept", "Model-Version": live.version}
-    return Response(to_json({"model": model, **content}), media_type="application/json", headers=headers)
+    return Response(to_json({"model": model_name(live), **content}), media_type="application/json", headers=headers)

@@ -1,21 +1,18 @@
 """How the network is built, and what its file says of itself."""
 
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
 from models.card import ModelCard
 from service.insight.summary import ModelSummary, summarize, summary_table
-from service.routes.dependencies import Live
+from service.routes.dependencies import Accept, Live
 from service.routes.documentation import answers, problems
 from service.routes.examples import MODEL_CARD, MODEL_SUMMARY, SUMMARY_TABLE
 from service.routes.negotiation import choose_media_type
 
 router = APIRouter(tags=["model"])
-
-Accept = Annotated[str, Header(include_in_schema=False)]
 
 
 @router.get(

@@ -15,7 +15,7 @@ from models.card import ModelFileError
 from service.errors import STOPPING, MalformedRequest, NotHere, NotReady
 from service.inference.live_model import LiveModel
 from service.inference.models import Models
-from service.routes.dependencies import Live
+from service.routes.dependencies import Live, model_name
 from service.routes.infer import INPUT, OUTPUT, answer_infer
 from service.routes.upload import read_body
 
@@ -103,7 +103,7 @@ async def metadata(request: Request, live: Named) -> dict[str, Any]:
     wanted = live.card.input
     return {
         "name": live.card.name,
-        "versions": [model.version for model in (models.live, *models.earlier)],
+        "versions": [model.version for model in models.loaded],
         "platform": PLATFORM,
         "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, wanted.height, wanted.width, wanted.channels]}],
         "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(live.card.class_names)]}],
@@ -153,7 +153,7 @@ async def load(request: Request) -> dict[str, str]:
         raise MalformedRequest(f"{error}; version {models.live.version} goes on answering") from error
     if request.app.state.settings.workers > 1 and not version:
         os.kill(os.getppid(), signal.SIGHUP)
-    return {"name": live.card.name, "version": live.version}
+    return model_name(live)
 
 
 @router.post("/repository/models/{model}/unload")

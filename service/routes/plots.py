@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from models.card import Evaluation, Training
 from models.charts import PictureFormat, confusion_matrix, learning_curves
@@ -11,7 +11,7 @@ from service.errors import NotInCard
 from service.insight.blocks import draw_blocks
 from service.insight.diagram import NO_GRAPHVIZ, diagram_source, draw_diagram
 from service.insight.summary import summarize
-from service.routes.dependencies import Live, PlotRenderer
+from service.routes.dependencies import Accept, Live, PlotRenderer
 from service.routes.documentation import picture_answers, problems
 from service.routes.negotiation import choose_media_type
 
@@ -23,7 +23,6 @@ _FORMATS: dict[str, PictureFormat] = {media_type: form for form, media_type in _
 Format = Annotated[
     PictureFormat | None, Query(alias="format", description="png or svg; without it, what the Accept header prefers")
 ]
-Accept = Annotated[str, Header(include_in_schema=False)]
 Style = Annotated[
     Literal["graph", "blocks"],
     Query(description="`graph`: boxes and arrows, as Keras draws them; `blocks`: feature maps to scale"),

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from models.picture import PictureError, Pixels, PreparationChoice, png_data_url
+from models.picture import PictureError, Pixels, png_data_url
 from service.errors import MalformedRequest, problem_of
-from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, PictureAnswer
+from service.routes.dependencies import HowPrepared, model_name
 from service.routes.documentation import FILES_BODY, PICTURE_BODY, answers, problems
 from service.routes.examples import ANSWER, BATCH_ANSWER
 from service.routes.upload import read_files, read_picture
@@ -18,10 +18,6 @@ from service.schemas import Answer, BatchAnswer
 CALLER_IS_GONE = 499  # nobody reads it; nginx's number for the same
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many of the most probable classes to list")]
-HowPrepared = Annotated[
-    PreparationChoice,
-    Query(description="`auto`: as the model's card says; `none`: only scaled to the network's size and colours"),
-]
 ReturnInput = Annotated[
     bool, Query(description="answer with what the network saw, too: `input`, a PNG of its size in a data URL")
 ]
@@ -53,11 +49,11 @@ async def predict(
     # Only now: while a slow caller sent the picture, another model may have taken over.
     live: LiveModel = state.models.live
     deadline = live.deadline()
-    picture = await _pixels(content, live, state.decoder, deadline, preparation)
+    picture = await state.decoder.pixels(content, live.card.input, deadline, preparation)
     rows = await unless_gone(request, live, live.predict([picture], deadline))
     if not rows:
         return Response(status_code=CALLER_IS_GONE)
-    answer = {**_prediction(rows[0], live.card.class_names, top_k), "model": _model_name(live)}
+    answer = {**_prediction(rows[0], live.card.class_names, top_k), "model": model_name(live)}
     if return_input:
         answer["input"] = png_data_url(picture)
     return _json(answer)
@@ -99,7 +95,7 @@ async def predict_batch(request: Request, top_k: TopK = 10, preparation: HowPrep
     for file in files:
         result: dict[str, Any] = {"file": file.name}
         try:
-            pictures.append(await _pixels(file.content, live, state.decoder, deadline, preparation))
+            pictures.append(await state.decoder.pixels(file.content, live.card.input, deadline, preparation))
         except (PictureError, MalformedRequest) as error:
             result["problem"] = problem_of(error)
         results.append(result)
@@ -110,18 +106,10 @@ async def predict_batch(request: Request, top_k: TopK = 10, preparation: HowPrep
         answered = (result for result in results if "problem" not in result)
         for result, row in zip(answered, rows, strict=True):
             result["prediction"] = _prediction(row, live.card.class_names, top_k)
-    return _json({"model": _model_name(live), "results": results})
+    return _json({"model": model_name(live), "results": results})
 
 
 ENDPOINTS = {"/predict": predict, "/predict/batch": predict_batch}
-
-
-async def _pixels(
-    content: bytes, live: LiveModel, decoder: Decoder, deadline: float, preparation: PreparationChoice
-) -> Pixels:
-    if not content:
-        raise MalformedRequest("the picture is empty: 0 bytes arrived")
-    return await decoder.pixels(content, live.card.input, deadline, preparation)
 
 
 async def unless_gone(
@@ -156,10 +144,6 @@ def _prediction(answer: PictureAnswer, class_names: tuple[str, ...], top_k: int)
     order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top_k]
     classes = [{"label": class_names[index], "index": index, "probability": min(1.0, row[index])} for index in order]
     return {**classes[0], "familiarity": answer.familiarity, "probabilities": classes}
-
-
-def _model_name(live: LiveModel) -> dict[str, str]:
-    return {"name": live.card.name, "version": live.version}
 
 
 def _json(content: dict[str, Any]) -> Response:

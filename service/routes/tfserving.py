@@ -81,7 +81,7 @@ def _asked_for(models: Models, model: str, version: str | None, label: str | Non
         raise NotHere(f"there is no label {label!r:.80} on {name!r}; the one that answers is {STABLE!r}")
     if not version:
         return models.live
-    kept = {version_number(live).lstrip("0"): live for live in (models.live, *models.earlier)}
+    kept = {version_number(live).lstrip("0"): live for live in models.loaded}
     if version.lstrip("0") not in kept:
         raise NotHere(f"there is no version {version:.40} of {name!r}; there are {', '.join(kept)}")
     return kept[version.lstrip("0")]

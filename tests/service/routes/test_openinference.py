@@ -10,7 +10,6 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -29,6 +28,7 @@ from tests.fakes import FakeClassifier, picture_for
 from tests.processes import running_service
 from tests.samples import ANKLE_BOOT, DRAWINGS, ROOT, SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
 from tests.service.routes.test_predict import assert_problem, held, queue_up, stop_taking  # noqa: F401
+from tests.service.routes.test_tfserving import assert_error
 
 FAKE = "/v2/models/fake"
 OWL = picture_for("owl")
@@ -77,14 +77,6 @@ def ask(client: TestClient, path: str = FAKE, **request: Any) -> npt.NDArray[Any
     rest = response.content[int(length) :]
     assert output["parameters"] == {"binary_data_size": len(rest)}
     return np.frombuffer(rest, np.float32).reshape(output["shape"])
-
-
-def assert_error(response: httpx.Response, status: int, *parts: str) -> None:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/json"
-    assert response.json().keys() == {"error"}
-    for part in parts:
-        assert part in response.json()["error"]
 
 
 # By hand, on the fake
@@ -166,6 +158,24 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
 
     monkeypatch.setattr(models, "_load", broken)
     assert_error(client.post(load), 400, "it is broken", f"version {classifier.version} goes on answering")
+
+
+def test_pictures_are_prepared_for_the_version_that_is_asked(
+    client: TestClient, classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Larger(FakeClassifier):
+        version = "abcdef012345"
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.card = self.card_for(6, 6, 1)
+
+    monkeypatch.setattr(client.app.app.app.state.models, "_load", Larger)  # type: ignore[attr-defined]
+    assert client.post("/v2/repository/models/fake/load").status_code == 200
+    pictures = question([1], "BYTES", [base64.b64encode(OWL_PNG).decode()])
+    answer = client.post(f"{FAKE}/versions/{classifier.version}/infer", json=pictures)
+    assert answer.json()["model_version"] == classifier.version
+    assert classifier.batches[-1].shape == (1, 4, 4, 1)
 
 
 def test_what_was_answered_and_what_failed_is_counted(client: TestClient) -> None:
