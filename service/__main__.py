@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from functools import partial
 from tempfile import TemporaryDirectory
 
 import uvicorn
@@ -13,9 +14,9 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from models.card import ModelFileError, read_card
+from service.connection import Connection
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
-from service.one_write import OneWriteProtocol
 from service.settings import LAST_CALL_S, ServiceSettings
 from service.sighup import keep_sighup, sighup_held
 
@@ -60,7 +61,7 @@ def main() -> None:
         workers=settings.workers,
         log_config=log_config,
         log_level=settings.log_level,
-        http=OneWriteProtocol,
+        http=partial(Connection, receive_timeout_s=settings.receive_timeout_s),  # type: ignore[arg-type] # it is called
         access_log=False,
         timeout_graceful_shutdown=settings.drain_timeout_s - LAST_CALL_S,  # type: ignore[arg-type] # any number will do
         server_header=False,

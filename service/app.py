@@ -30,6 +30,7 @@ from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
 from service.routes import inside, model, openinference, operations, pages, plots, predict, tfserving
 from service.routes.documentation import install_documentation
+from service.routes.upload import Bodies
 from service.settings import LAST_CALL_S, ServiceSettings
 from service.short_way import ShortWay
 from service.sighup import on_sighup
@@ -76,6 +77,7 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
             settings.keep_versions,
             settings.request_timeout_s,
         )
+        app.state.bodies = Bodies(settings.max_body_bytes, settings.receive_timeout_s)
         app.state.decoder = Decoder(settings.max_image_pixels)
         app.state.renderer = Renderer()
         background = set()

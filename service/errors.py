@@ -34,6 +34,7 @@ class ServiceError(Exception):
       ├─ Unauthorized          401  no API key, or not one that is known
       ├─ NotHere               404  no such model, version, label or call
       ├─ NotInCard             404  the model file says nothing of what was asked for
+      ├─ RequestTimeout        408  the body came too slowly
       ├─ BodyTooLarge          413
       ├─ UnsupportedMediaType  415
       ├─ NotInNetwork          422  the network has no such layer, map, place or class
@@ -73,6 +74,13 @@ class NotHere(ServiceError):
     """There is no such model, version, label or call here."""
 
     status = HTTPStatus.NOT_FOUND
+
+
+class RequestTimeout(ServiceError):
+    """The body came too slowly."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    headers = MappingProxyType({"Connection": "close"})  # the rest of the body is not waited for
 
 
 class BodyTooLarge(ServiceError):

@@ -1,21 +1,14 @@
 """Lets an answer's head and body leave in one piece. Knows nothing of what they are."""
 
-from asyncio import AbstractEventLoop, BaseTransport, Transport
-from typing import Any, cast
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-
-class OneWriteProtocol(HttpToolsProtocol):
-    """uvicorn's protocol on such a transport: a second system call would cost each small answer a tenth more."""
-
-    def connection_made(self, transport: BaseTransport) -> None:
-        """Begin a connection."""
-        super().connection_made(cast("Transport", OneWrite(cast("Transport", transport), self.loop)))
+from asyncio import AbstractEventLoop, Transport
+from typing import Any
 
 
 class OneWrite:
-    """A transport that holds what is written until the event loop comes round, and sends it together then."""
+    """A transport that holds what is written until the event loop comes round, and sends it together then.
+
+    A second system call would cost each small answer a tenth more.
+    """
 
     def __init__(self, transport: Transport, loop: AbstractEventLoop) -> None:
         self._transport = transport

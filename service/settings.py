@@ -14,6 +14,9 @@ ENVIRONMENT_PREFIX = "SERVICE_"
 # What is left of `drain_timeout_s` for the network to end its last call, after callers were answered or given up.
 LAST_CALL_S = 0.5
 
+# A phone on a bad connection sends and reads faster.
+_LEAST_BYTES_PER_S = 50_000
+
 Device = Literal["auto", "cpu", "gpu"]
 
 
@@ -68,6 +71,10 @@ class ServiceSettings(BaseSettings):
     request_timeout_s: Annotated[
         float, Field(gt=0, description="how long a picture that was read may take to be answered; past it 504")
     ] = 10.0
+    receive_timeout_s: Annotated[
+        float,
+        Field(gt=0, description="how long a request may take to come and an answer to be read; more for many bytes"),
+    ] = 10.0
     drain_timeout_s: Annotated[
         float, Field(ge=1, description="how long a service that is told to stop may go on with what it accepted")
     ] = 30.0
@@ -114,3 +121,8 @@ class ServiceSettings(BaseSettings):
                 continue
             text = ",".join(value) if isinstance(value, tuple) else str(value)
             os.environ[ENVIRONMENT_PREFIX + name.upper()] = text
+
+
+def seconds_for(timeout_s: float, size: int) -> float:
+    """How long `size` bytes may take from or to a caller: `timeout_s`, and the time of a slow line for all of them."""
+    return timeout_s + size / _LEAST_BYTES_PER_S

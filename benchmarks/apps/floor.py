@@ -11,13 +11,13 @@ import uvicorn
 from fastapi import FastAPI, File, Request, Response
 from starlette.routing import Route
 
-from service.routes.upload import read_picture
+from service.routes.upload import Bodies, read_picture
 
 _CLASSES = [{"label": "Ankle boot", "index": 9, "probability": 0.9999924898147583}] * 10
 _ANSWER = json.dumps(
     {**_CLASSES[0], "probabilities": _CLASSES, "model": {"name": "best-cnn-model", "version": "0" * 12}}
 ).encode()
-_MAX_BYTES = 10 * 1024 * 1024
+_BODIES = Bodies(10 * 1024 * 1024, 10.0)
 
 app = FastAPI()
 
@@ -34,7 +34,7 @@ async def _usual_multipart(file: Annotated[bytes, File()]) -> Response:
 
 
 async def _short(request: Request) -> Response:
-    await read_picture(request, _MAX_BYTES)
+    await read_picture(request, _BODIES)
     return Response(_ANSWER, media_type="application/json")
 
 

@@ -53,7 +53,7 @@ async def answer_infer(request: Request, live: LiveModel) -> tuple[Response, int
     """
     settings = request.app.state.settings
     live.check_room()
-    packed = await read_body(request, settings.max_body_bytes)
+    packed = await read_body(request, request.app.state.bodies)
     deadline = live.deadline()
     headers = request.headers
     encoding, json_length = headers.get("content-encoding", ""), headers.get(JSON_LENGTH)

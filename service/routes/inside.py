@@ -44,7 +44,7 @@ Format = Annotated[
 Layer = Annotated[str | None, Query(description="the layer's name in `/model-summary`; without it the first that fits")]
 
 _NO_LAYER = "layer: 'conv9' has no kernels to show or is not in this network; it has conv2d, conv2d_1"
-_POST_PROBLEMS = problems(400, 413, 415, 503, 504, details={422: _NO_LAYER})
+_POST_PROBLEMS = problems(400, 408, 413, 415, 503, 504, details={422: _NO_LAYER})
 
 
 @router.get(
@@ -131,6 +131,7 @@ async def plot_feature_maps(
         **answers(ATTRIBUTION, pictures=_PICTURES),
         **problems(
             400,
+            408,
             413,
             415,
             503,
@@ -227,7 +228,7 @@ async def _look(request: Request, preparation: PreparationChoice) -> tuple[LiveM
     """The model that answers, the picture in the request as seen, and as the network's input."""
     state = request.app.state
     state.models.live.check_room()
-    content = await read_picture(request, state.settings.max_body_bytes)
+    content = await read_picture(request, state.bodies)
     live: LiveModel = state.models.live
     seen: Seen = await state.decoder.seen(content, live.card.input, live.deadline(), preparation)
     return live, seen, scaled(seen.pixels, live.card.input)

@@ -146,7 +146,7 @@ async def load(request: Request) -> dict[str, str]:
     With several workers, the others are told to take over the same file.
     """
     models: Models = request.app.state.models
-    version = _wanted_version(await read_body(request, request.app.state.settings.max_body_bytes))
+    version = _wanted_version(await read_body(request, request.app.state.bodies))
     try:
         live = await (models.go_back(version) if version else models.take_over())
     except ModelFileError as error:

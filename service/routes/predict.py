@@ -31,7 +31,7 @@ router = APIRouter(tags=["predict"])
     summary="Say what is in one picture",
     response_description="The most probable class, and which model says so",
     response_model=Answer,
-    responses={**answers(ANSWER), **problems(400, 413, 415, 422, 503, 504)},
+    responses={**answers(ANSWER), **problems(400, 408, 413, 415, 422, 503, 504)},
     openapi_extra=PICTURE_BODY,
 )
 async def predict(
@@ -45,7 +45,7 @@ async def predict(
     """
     state = request.app.state
     state.models.live.check_room()
-    content = await read_picture(request, state.settings.max_body_bytes)
+    content = await read_picture(request, state.bodies)
     # Only now: while a slow caller sent the picture, another model may have taken over.
     live: LiveModel = state.models.live
     deadline = live.deadline()
@@ -67,6 +67,7 @@ async def predict(
     responses={
         **answers(BATCH_ANSWER),
         **problems(
+            408,
             413,
             503,
             504,
@@ -86,7 +87,7 @@ async def predict_batch(request: Request, top_k: TopK = 10, preparation: HowPrep
     """
     state = request.app.state
     state.models.live.check_room()
-    files = await read_files(request, state.settings.max_batch_pictures, state.settings.max_body_bytes)
+    files = await read_files(request, state.settings.max_batch_pictures, state.bodies)
     live: LiveModel = state.models.live
     live.check_room(len(files))
     deadline = live.deadline()

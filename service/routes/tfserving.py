@@ -109,7 +109,7 @@ async def _read(request: Request, live: LiveModel, keys: tuple[str, ...]) -> tup
     max_bytes = state.settings.max_body_bytes
     encoding = request.headers.get("content-encoding", "")
     try:
-        content = await read_body(request, max_bytes)
+        content = await read_body(request, state.bodies)
         deadline = live.deadline()
         read = partial(_rows, content, encoding, max_bytes, keys, live, state.settings.max_batch_pictures)
         if encoding or len(content) > SMALL_BODY_BYTES:

@@ -1,18 +1,32 @@
-"""Reads a request: pictures from a multipart form or the raw body, or any body, never more bytes than allowed."""
+"""Reads a request: pictures from a multipart form or the raw body, or any body, within limits of bytes and time."""
 
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fastapi import Request
-from starlette.requests import ClientDisconnect
 
-from service.errors import BodyTooLarge, MalformedRequest, UnsupportedMediaType
+from service.errors import BodyTooLarge, MalformedRequest, Overloaded, RequestTimeout, UnsupportedMediaType
 from service.routes.form import read_form
+from service.settings import seconds_for
 
 _FORM = "multipart/form-data"
+# So many bodies of the largest size may be on their way at once.
+_LARGEST_BODIES = 32
 # Pages and programs send a few fields of their own beside the pictures; they are read and left alone.
 _MOST_OTHER_FIELDS = 16
 _ADVICE = "send the picture as multipart field 'file', or as the body with a Content-Type such as image/png"
+
+
+class Bodies:
+    """What may be read of the bodies of all requests, and how many bytes of unfinished ones are held."""
+
+    def __init__(self, max_bytes: int, timeout_s: float) -> None:
+        """Each has `max_bytes` at most, and comes within `timeout_s` or not much slower than a bad line lets it."""
+        self.max_bytes = max_bytes
+        self.timeout_s = timeout_s
+        self.most_unfinished_bytes = _LARGEST_BODIES * max_bytes
+        self.unfinished_bytes = 0
 
 
 @dataclass(frozen=True)
@@ -23,40 +37,44 @@ class UploadedFile:
     content: bytes
 
 
-async def read_picture(request: Request, max_bytes: int) -> bytes:
+async def read_picture(request: Request, bodies: Bodies) -> bytes:
     """The one encoded picture in the request.
 
     Raises MalformedRequest where there is none, UnsupportedMediaType for a body that is declared to be no picture,
-    and BodyTooLarge past `max_bytes`.
+    and as `read_body` does.
     """
     media_type = _media_type(request)
     if media_type == _FORM:
-        (file,) = await _read_files(request, "file", 1, max_bytes)
+        (file,) = await _read_files(request, "file", 1, bodies)
         return file.content
     if media_type.startswith("image/"):
-        return await read_body(request, max_bytes)
+        return await read_body(request, bodies)
     if not media_type and request.headers.get("content-length", "0") == "0":
         raise MalformedRequest(f"the request has no picture; {_ADVICE}")
     raise UnsupportedMediaType(f"the body is declared as {media_type or 'nothing'}; {_ADVICE}")
 
 
-async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body, whatever it is. Raises BodyTooLarge past `max_bytes`, or MalformedRequest where it breaks off."""
-    return b"".join([chunk async for chunk in _chunks(request, max_bytes)])
+async def read_body(request: Request, bodies: Bodies) -> bytes:
+    """The whole body, whatever it is.
+
+    Raises BodyTooLarge, RequestTimeout where it comes too slowly, MalformedRequest where it breaks off, and Overloaded
+    where too much of others is on its way.
+    """
+    return b"".join([chunk async for chunk in _chunks(request, bodies)])
 
 
-async def read_files(request: Request, max_files: int, max_bytes: int) -> list[UploadedFile]:
+async def read_files(request: Request, max_files: int, bodies: Bodies) -> list[UploadedFile]:
     """The form's `files`, at least one, in the order in which they were sent.
 
-    Raises MalformedRequest, UnsupportedMediaType or BodyTooLarge.
+    Raises MalformedRequest, UnsupportedMediaType, and as `read_body` does.
     """
     if _media_type(request) != _FORM:
         raise UnsupportedMediaType(f"the body is not {_FORM}; send the pictures as multipart fields 'files'")
-    return await _read_files(request, "files", max_files, max_bytes)
+    return await _read_files(request, "files", max_files, bodies)
 
 
-async def _read_files(request: Request, field: str, max_files: int, max_bytes: int) -> list[UploadedFile]:
-    chunks = _chunks(request, max_bytes)
+async def _read_files(request: Request, field: str, max_files: int, bodies: Bodies) -> list[UploadedFile]:
+    chunks = _chunks(request, bodies)
     parts = await read_form(request.headers["content-type"], chunks, max_files + _MOST_OTHER_FIELDS)
     fitting = [part for part in parts if part.name == field]
     if not fitting:
@@ -72,23 +90,45 @@ async def _read_files(request: Request, field: str, max_files: int, max_bytes: i
     return files
 
 
-async def _chunks(request: Request, max_bytes: int) -> AsyncGenerator[bytes, None]:
-    """The body as it comes in. Raises BodyTooLarge as soon as it is declared or seen to exceed `max_bytes`."""
+async def _chunks(request: Request, bodies: Bodies) -> AsyncGenerator[bytes, None]:
+    """The body as it comes in. Raises BodyTooLarge as soon as it is declared or seen to have too many bytes."""
     too_large = BodyTooLarge(
-        f"the body is larger than the {max_bytes:,} bytes that are read; send fewer or smaller pictures"
+        f"the body is larger than the {bodies.max_bytes:,} bytes that are read; send fewer or smaller pictures"
     )
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > max_bytes:
+    if declared.isdecimal() and int(declared) > bodies.max_bytes:
         raise too_large
-    size = 0
+    started = time.monotonic()
+    size = unfinished = 0
+    missing = True
     try:
-        async for chunk in request.stream():
+        while missing:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise MalformedRequest(f"the caller left after {size:,} bytes of the body")
+            chunk, missing = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
-            if size > max_bytes:
+            if size > bodies.max_bytes:
                 raise too_large
-            yield chunk
-    except ClientDisconnect as error:
-        raise MalformedRequest(f"the caller left after {size:,} bytes of the body") from error
+            if missing:
+                unfinished += len(chunk)
+                bodies.unfinished_bytes += len(chunk)
+                _check_pace(bodies, size, time.monotonic() - started)
+            if chunk:
+                yield chunk
+    finally:
+        bodies.unfinished_bytes -= unfinished
+
+
+def _check_pace(bodies: Bodies, size: int, seconds: float) -> None:
+    if seconds > seconds_for(bodies.timeout_s, size):
+        raise RequestTimeout(
+            f"only {size:,} bytes of the body came in {seconds:.0f} s; send it at once, or a smaller picture"
+        )
+    if bodies.unfinished_bytes > bodies.most_unfinished_bytes:
+        raise Overloaded(
+            f"bodies of {bodies.most_unfinished_bytes:,} bytes are on their way already; send the request again later"
+        )
 
 
 def _media_type(request: Request) -> str:

@@ -1,0 +1,114 @@
+"""Callers who keep a connection for nothing lose it in time, and nobody else does. Against real uvicorn."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.processes import Service, running_service
+from tests.samples import ANKLE_BOOT
+
+TIMEOUT_S = 1
+PICTURE = ANKLE_BOOT.read_bytes()
+HEAD = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(PICTURE)}\r\n\r\n".encode()
+
+
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Service]:
+    with running_service("--receive-timeout-s", TIMEOUT_S) as service:
+        yield service
+
+
+async def all_that_comes(service: Service, *pieces: bytes) -> bytes:
+    """Whatever is sent back until the other side closes, where nothing follows the pieces."""
+    address = urlsplit(service.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+    with_end = await reader.read()
+    writer.close()
+    return with_end
+
+
+def closed(service: Service, *pieces: bytes) -> bytes:
+    async def run() -> bytes:
+        # Five times as long as is allowed, for a machine that has other work.
+        return await asyncio.wait_for(all_that_comes(service, *pieces), 5 * TIMEOUT_S)
+
+    return asyncio.run(run())
+
+
+def test_a_connection_on_which_nothing_comes_is_closed(impatient: Service) -> None:
+    assert closed(impatient) == b""
+
+
+@pytest.mark.parametrize("length", [1, 40, len(HEAD) - 1])
+def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(impatient: Service, length: int) -> None:
+    assert closed(impatient, HEAD[:length]) == b""
+
+
+@pytest.mark.parametrize("length", [0, 1, len(PICTURE) - 1])
+def test_a_body_that_does_not_come_to_its_end_is_refused(impatient: Service, length: int) -> None:
+    head, _, body = closed(impatient, HEAD, PICTURE[:length]).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in head.lower()
+    assert f"only {length:,} bytes of the body came in" in body.decode()
+
+
+def test_a_body_that_drips_is_refused_though_something_comes_all_the_time(impatient: Service) -> None:
+    async def run() -> bytes:
+        address = urlsplit(impatient.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(HEAD)
+        answer = asyncio.ensure_future(reader.read())
+        for byte in PICTURE:
+            writer.write(bytes([byte]))
+            done, _ = await asyncio.wait([answer], timeout=TIMEOUT_S / 20)
+            if done:
+                break
+        writer.close()
+        return await answer
+
+    assert asyncio.run(run()).startswith(b"HTTP/1.1 408 ")
+
+
+def test_a_body_that_nobody_reads_is_not_waited_for_after_the_answer(impatient: Service) -> None:
+    answer = closed(impatient, b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"1")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+def test_an_answer_that_is_not_read_is_not_kept(impatient: Service) -> None:
+    address = urlsplit(impatient.url)
+    request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    with socket.socket() as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        caller.connect((address.hostname, address.port))
+        caller.settimeout(5 * TIMEOUT_S)
+        # More answers than the system's own buffers hold; the connection is reset while they are waited for.
+        with pytest.raises(ConnectionError):
+            while True:
+                caller.sendall(request * 100)
+
+
+def test_a_caller_who_comes_back_on_the_same_connection_finds_it_open(impatient: Service) -> None:
+    async def run() -> None:
+        async with httpx.AsyncClient(base_url=impatient.url) as client:
+            streams = set()
+            for _ in range(3):
+                answer = await client.post("/predict", content=PICTURE, headers={"Content-Type": "image/png"})
+                assert answer.status_code == 200
+                streams.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
+                await asyncio.sleep(TIMEOUT_S)  # the time is what is tried here
+            assert len(streams) == 1
+
+    asyncio.run(run())
+
+
+def test_two_requests_at_once_on_one_connection_are_both_answered(impatient: Service) -> None:
+    last = HEAD.replace(b"Host: x", b"Connection: close")
+    answer = closed(impatient, HEAD + PICTURE + last + PICTURE)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
