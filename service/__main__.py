@@ -11,14 +11,16 @@ from tempfile import TemporaryDirectory
 import uvicorn
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors.multiprocess import Multiprocess
 
 from models.card import ModelFileError, read_card
 from service.connection import Connection
+from service.errors import StorageFailed
+from service.inference.repository import model_files
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
 from service.settings import LAST_CALL_S, ServiceSettings
-from service.sighup import keep_sighup, sighup_held
+from service.sighup import keep_sighup
+from service.supervisor import Supervisor
 
 # uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
 WORKER_HEALTHCHECK_S = 20
@@ -43,16 +45,20 @@ def main() -> None:
     log.info("loading %s", settings.model_path)
     try:
         # Most files that cannot be served are told here, before TensorFlow's seconds and before any worker.
-        read_card(settings.model_path)
+        default, *_ = model_files(settings.model_path, settings.default_model)
+        read_card(default)
+        if settings.workers > 1:
+            # Where the workers put their metrics; each reads the name as it starts.
+            shared = TemporaryDirectory(prefix="metrics-")
+            os.environ[SHARED_FOLDER] = shared.name
     except ModelFileError as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
         sys.exit(STARTUP_FAILURE)
+    except OSError as error:
+        log.error("%s", StorageFailed(error))  # noqa: TRY400 - as above
+        sys.exit(STARTUP_FAILURE)
     settings.export()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if settings.workers > 1:
-        # Where the workers put their metrics; each reads the name as it starts.
-        shared = TemporaryDirectory(prefix="metrics-")
-        os.environ[SHARED_FOLDER] = shared.name
     config = uvicorn.Config(
         "service.app:from_environment",
         factory=True,
@@ -75,28 +81,11 @@ def main() -> None:
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run()
         return
-    supervisor = _Supervisor(config, [config.bind_socket()])
+    supervisor = Supervisor(config, [config.bind_socket()])
     supervisor.run()
     # uvicorn's own command ends here with 0, as if the service had been told to stop.
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(STARTUP_FAILURE)
-
-
-class _Supervisor(Multiprocess):
-    """uvicorn's, but that SIGHUP is passed on: each worker takes over a new model while it answers."""
-
-    def init_processes(self) -> None:
-        with sighup_held():
-            super().init_processes()
-
-    def keep_subprocess_alive(self) -> None:
-        with sighup_held():
-            super().keep_subprocess_alive()
-
-    def handle_hup(self) -> None:
-        for process in self.processes:
-            if process.pid is not None:
-                os.kill(process.pid, signal.SIGHUP)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,9 @@ import logging
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
@@ -16,24 +17,25 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError
-from service.errors import install_error_handler
+from service.errors import StorageFailed, install_error_handler
 from service.gate import Gate
 from service.inference.batcher import BatchLimits
 from service.inference.classifier import Classifier
 from service.inference.decoder import Decoder
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.inference.loading import DeviceError, device_memory, limit_threads, load_classifier
-from service.inference.models import Models
+from service.inference.repository import Repository, model_files
 from service.insight.render import Renderer
 from service.keys import KeyRing
 from service.logs import LOGGER
-from service.metrics import DEVICE_MEMORY, LOADED
+from service.metrics import DEVICE_MEMORY, LOADED, reserve_storage
 from service.routes import inside, model, openinference, operations, pages, plots, predict, tfserving
 from service.routes.documentation import install_documentation
 from service.routes.upload import Bodies
 from service.settings import LAST_CALL_S, ServiceSettings
 from service.short_way import ShortWay
 from service.sighup import on_sighup
+from service.watchdog import end_when_stuck
 
 DISTRIBUTION = "keras-image-service"
 
@@ -59,8 +61,11 @@ _TAGS = [
 log = logging.getLogger(LOGGER)
 
 
-def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastAPI:
-    """The application that answers with `classifier`, which is loaded and warm, until another one takes over."""
+def create_app(settings: ServiceSettings, *classifiers: LoadedClassifier) -> FastAPI:
+    """The application that answers with `classifiers`, which are loaded and warm, until others take over.
+
+    The first is the default.
+    """
 
     def start(classifier: LoadedClassifier) -> LiveModel:
         limits = BatchLimits(settings.max_batch_size, settings.max_queue_size, settings.batch_wait_ms / 1000)
@@ -69,25 +74,26 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
-        app.state.models = models = Models(
-            classifier,
+        folder = settings.model_path if settings.model_path.is_dir() else None
+        app.state.repository = repository = Repository(
+            [(folder / f"{one.card.name}.h5" if folder else settings.model_path, one) for one in classifiers],
             start,
-            lambda: load(settings)[0],
-            settings.model_path,
+            lambda path: load(settings, path)[0],
+            folder,
             settings.keep_versions,
             settings.request_timeout_s,
         )
         app.state.bodies = Bodies(settings.max_body_bytes, settings.receive_timeout_s)
         app.state.decoder = Decoder(settings.max_image_pixels)
         app.state.renderer = Renderer()
-        background = set()
+        background = {asyncio.create_task(end_when_stuck(settings.stuck_after_s, lambda: repository.busy_s))}
         if settings.watch:
-            background.add(asyncio.create_task(models.watch()))
-        _take_over_on_sighup(models, background)
+            background.add(asyncio.create_task(repository.watch()))
+        _load_all_on_sighup(repository, background)
         yield
         for task in background:
             task.cancel()
-        await models.close(LAST_CALL_S)
+        await repository.close(LAST_CALL_S)
 
     app = FastAPIOffline(
         title="Keras image service",
@@ -108,16 +114,22 @@ def create_app(settings: ServiceSettings, classifier: LoadedClassifier) -> FastA
     return app
 
 
-def load(settings: ServiceSettings) -> tuple[Classifier, str]:
-    """The classifier that the settings name, and where its card comes from. Raises ModelFileError or DeviceError."""
-    return load_classifier(
-        settings.model_path,
+def load(settings: ServiceSettings, path: Path) -> tuple[Classifier, str]:
+    """The classifier in the file at `path`, and where its card comes from; of several models each is named as its file.
+
+    Raises ModelFileError, DeviceError or StorageFailed.
+    """
+    classifier, source = load_classifier(
+        path,
         settings.device,
         settings.class_names,
         settings.max_batch_size,
         settings.max_model_bytes,
         settings.model_sha256,
     )
+    if settings.model_path.is_dir():
+        classifier.card = classifier.card.model_copy(update={"name": path.stem})
+    return classifier, source
 
 
 def guarded(app: FastAPI, settings: ServiceSettings) -> ASGIApp:
@@ -139,19 +151,18 @@ def from_environment() -> ASGIApp:
     """The application of one worker process, as the environment describes it. Exits if the model cannot be served."""
     settings = ServiceSettings()
     limit_threads(settings.inference_threads)
-    started = time.monotonic()
     try:
-        classifier, source = load(settings)
-    except (ModelFileError, DeviceError) as error:
+        classifiers = _load_first(settings)
+        reserve_storage()
+    except (ModelFileError, DeviceError, StorageFailed) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
-        # uvicorn takes this status as: another worker in this one's place could not start either.
+        # The supervisor takes this status as: another worker in this one's place could not start either.
         sys.exit(STARTUP_FAILURE)
-    LOADED.set(time.monotonic() - started)
+    except OSError as error:
+        log.error("%s", StorageFailed(error))  # noqa: TRY400 - as above
+        sys.exit(STARTUP_FAILURE)
     DEVICE_MEMORY.set_function(device_memory)
-    names = classifier.card.class_names
-    log.info("serving %s, version %s, on %s; %s", settings.model_path, classifier.version, classifier.device, source)
-    log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
-    app = create_app(settings, classifier)
+    app = create_app(settings, *classifiers)
     # TensorFlow's half a million objects live as long as the process. Each full collection that looks at them again
     # stops everything for 100 ms.
     gc.collect()
@@ -160,13 +171,32 @@ def from_environment() -> ASGIApp:
     return guarded(app, settings)
 
 
-def _take_over_on_sighup(models: Models, background: set[asyncio.Task[None]]) -> None:
-    async def take_over() -> None:
-        with suppress(ModelFileError):  # it is in the log
-            await models.take_over()
+def _load_first(settings: ServiceSettings) -> list[Classifier]:
+    """The models that the settings name, the default first. One of the others that cannot be served is left out.
 
+    Raises ModelFileError, DeviceError or StorageFailed.
+    """
+    classifiers: list[Classifier] = []
+    for path in model_files(settings.model_path, settings.default_model):
+        started = time.monotonic()
+        try:
+            classifier, source = load(settings, path)
+        except ModelFileError as error:
+            if not classifiers:
+                raise
+            log.error("%s; the others are served", error)  # noqa: TRY400 - for a person
+            continue
+        LOADED.set(time.monotonic() - started)
+        names = classifier.card.class_names
+        log.info("serving %s, version %s, on %s; %s", path, classifier.version, classifier.device, source)
+        log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
+        classifiers.append(classifier)
+    return classifiers
+
+
+def _load_all_on_sighup(repository: Repository, background: set[asyncio.Task[None]]) -> None:
     def begin() -> None:
-        task = asyncio.create_task(take_over())
+        task = asyncio.create_task(repository.load_all())
         background.add(task)
         task.add_done_callback(background.discard)
 

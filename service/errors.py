@@ -39,6 +39,7 @@ class ServiceError(Exception):
       ├─ UnsupportedMediaType  415
       ├─ NotInNetwork          422  the network has no such layer, map, place or class
       ├─ TooManyRequests       429  the key's allowance is spent
+      ├─ StorageFailed         507  no room, or no right, to write a temporary file
       ├─ BatchFailed           500  the network failed at the batch that the request was in
       ├─ Unavailable           503
       │    ├─ NotReady              the model is not loaded, or the service is stopping
@@ -111,6 +112,19 @@ class TooManyRequests(ServiceError):
         self.headers = MappingProxyType({"Retry-After": str(math.ceil(wait_s))})
         super().__init__(
             f"this API key has {per_minute:g} requests a minute, and they are spent; go on in {math.ceil(wait_s)} s"
+        )
+
+
+class StorageFailed(ServiceError):
+    """The service cannot write a temporary file."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+
+    def __init__(self, cause: OSError) -> None:
+        """`cause` is what the system said."""
+        super().__init__(
+            f"the service cannot write to its folder for temporary files ({cause.strerror or cause}); make room or "
+            "mend its rights there (TMPDIR names it), and send the request again"
         )
 
 

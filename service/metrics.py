@@ -29,14 +29,28 @@ QUEUE_SECONDS = Histogram(
 NETWORK_SECONDS = Histogram("service_network_seconds", "How long a call of the network took", buckets=_SECONDS)
 BATCH_PICTURES = Histogram("service_batch_pictures", "Pictures in one call of the network", buckets=_ROWS)
 WAITING = Gauge("service_waiting_pictures", "Pictures that wait for the network", multiprocess_mode="livesum")
-PREDICTED = Counter("service_predictions", "Pictures answered, by the most probable class", ["label"])
-UNFAMILIAR = Counter("service_unfamiliar", "Pictures less familiar than 98 of 100 validation pictures")
+PREDICTED = Counter("service_predictions", "Pictures answered, by the most probable class", ["model", "label"])
+UNFAMILIAR = Counter("service_unfamiliar", "Pictures less familiar than 98 of 100 validation pictures", ["model"])
 MODEL = Gauge(
-    "service_model_info", "The model that answers", ["name", "version", "device"], multiprocess_mode="livemax"
+    "service_model_info",
+    "1 for what answers, 0 for what did",
+    ["name", "version", "device"],
+    multiprocess_mode="livemax",
 )
 TAKEOVERS = Counter("service_takeovers", "New model files, taken or refused", ["outcome"])
 LOADED = Gauge("service_model_load_seconds", "How long loading and warming took", multiprocess_mode="livemax")
 DEVICE_MEMORY = Gauge("service_device_memory_bytes", "The GPU's memory that is in use", multiprocess_mode="livesum")
+
+
+def reserve_storage() -> None:
+    """Take up now what this process's metrics need of their folder. Raises OSError where there is no room.
+
+    The files are mapped into memory: a process that writes where no room is left is killed for it.
+    """
+    if folder := os.environ.get(SHARED_FOLDER):
+        for path in Path(folder).glob(f"*_{os.getpid()}.db"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def exposition() -> bytes:

@@ -39,7 +39,12 @@ class ServiceSettings(BaseSettings):
     host: Annotated[str, Field(description="address to listen on; 0.0.0.0 for every one of this machine")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
     workers: Annotated[int, Field(ge=1, description="processes, each with its own copy of the model")] = 1
-    model_path: Annotated[Path, Field(description="the .h5 file to serve")] = Path("models/best-cnn-model.h5")
+    model_path: Annotated[Path, Field(description="the .h5 file to serve, or a folder of them")] = Path(
+        "models/best-cnn-model.h5"
+    )
+    default_model: Annotated[
+        str | None, Field(description="of a folder of models, the one that answers where none is named; else the first")
+    ] = None
     model_sha256: Annotated[
         str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="the only SHA-256 that the model file may have")
     ] = None
@@ -47,6 +52,10 @@ class ServiceSettings(BaseSettings):
         False
     )
     keep_versions: Annotated[int, Field(ge=0, description="earlier models that stay loaded, to go back to")] = 1
+    stuck_after_s: Annotated[
+        float,
+        Field(gt=0, description="a process whose event loop or network stands still for so long ends, to be replaced"),
+    ] = 30.0
     max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30
     class_names: Annotated[
         tuple[str, ...], NoDecode, Field(description="names of the classes, by commas, for a file that has no card")
@@ -107,6 +116,12 @@ class ServiceSettings(BaseSettings):
                 f"--max-queue-size {self.max_queue_size} has no room for the {self.max_batch_pictures} pictures that "
                 "--max-batch-pictures lets one request bring"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _a_digest_is_of_one_file(self) -> Self:
+        if self.model_sha256 and self.model_path.is_dir():
+            raise ValueError(f"--model-sha256 is of one file, and --model-path {self.model_path} is a folder")
         return self
 
     @field_validator("class_names", "api_keys", "cors_origins", mode="before")

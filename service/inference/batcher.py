@@ -75,6 +75,8 @@ class Batcher(Generic[Row, Result]):
         self._inbox: SimpleQueue[list[_Entry] | None] = SimpleQueue()
         self._unanswered: set[_Request] = set()
         self._ended = asyncio.Event()
+        self._told_waiting = 0
+        self._busy_since: float | None = None
         self.open = True
         self.waiting_rows = 0
         self._worker = Thread(target=self._work, name="batcher", daemon=True)
@@ -84,6 +86,12 @@ class Batcher(Generic[Row, Result]):
     def backed_up(self) -> bool:
         """Whether a row that comes now has to wait for more than the batch that is being worked on and one more."""
         return self.waiting_rows > 2 * self._limits.batch_rows
+
+    @property
+    def busy_s(self) -> float:
+        """For how many seconds the worker has been at its present batch or call; 0 while it has none."""
+        since = self._busy_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def check_room(self, rows: int) -> None:
         """Find out, before any work is put into them, whether `rows` would be taken now.
@@ -142,7 +150,8 @@ class Batcher(Generic[Row, Result]):
     def _settle(self, outcomes: list[_Outcome]) -> None:
         """Hand the worker's outcomes to those who wait for them. On the event loop."""
         self.waiting_rows -= len(outcomes)
-        WAITING.set(self.waiting_rows)
+        WAITING.inc(self.waiting_rows - self._told_waiting)
+        self._told_waiting = self.waiting_rows
         for (request, place, _, _), result, error in outcomes:
             request.results[place] = result
             request.missing -= 1
@@ -160,10 +169,13 @@ class Batcher(Generic[Row, Result]):
         closing = False
         while not (closing and not rows and not calls):
             closing = self._gather(rows, calls, closing) or closing
+            self._busy_since = time.monotonic()
             if rows:
                 self._tell(self._settle, self._run_batch(rows))
             if calls:
+                self._busy_since = time.monotonic()
                 self._tell(self._settle, [_run_call(calls.popleft())])
+            self._busy_since = None
         self._tell(self._ended.set)
 
     def _gather(self, rows: deque[_Entry], calls: deque[_Entry], closing: bool) -> bool:

@@ -48,7 +48,8 @@ class LiveModel:
         """Requests are to be answered within `timeout_s`. Must be made on a running event loop."""
         self._classifier = classifier
         self._timeout_s = timeout_s
-        self._predicted = [PREDICTED.labels(name) for name in classifier.card.class_names]
+        self._predicted = [PREDICTED.labels(classifier.card.name, name) for name in classifier.card.class_names]
+        self._unfamiliar = UNFAMILIAR.labels(classifier.card.name)
         self._batcher = Batcher(self._answers, limits)
 
     @property
@@ -75,6 +76,11 @@ class LiveModel:
     def backed_up(self) -> bool:
         """Whether a picture that comes now has to wait for longer than one call of the network."""
         return self._batcher.backed_up
+
+    @property
+    def busy_s(self) -> float:
+        """For how many seconds the network has been at one call."""
+        return self._batcher.busy_s
 
     def check_room(self, pictures: int = 1) -> None:
         """Find out before any work is put into them whether `pictures` would be taken. Raises Overloaded, NotReady."""
@@ -116,5 +122,5 @@ class LiveModel:
         for row, share in zip(rows, shares, strict=True):
             self._predicted[row.index(max(row))].inc()
             if share is not None and share < _UNFAMILIAR:
-                UNFAMILIAR.inc()
+                self._unfamiliar.inc()
         return list(map(PictureAnswer, rows, shares))

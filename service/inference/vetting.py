@@ -18,6 +18,7 @@ import h5py
 import numpy as np
 
 from models.card import VERSION_DIGITS, ModelFileError
+from service.errors import StorageFailed
 
 MEMORY_BYTES = 1 << 30  # of addresses; half of it are the libraries themselves
 CPU_SECONDS = 20
@@ -51,8 +52,12 @@ def vetted_copy(path: Path, max_bytes: int, sha256: str | None) -> Iterator[tupl
     Raises ModelFileError for a file that is missing, larger than `max_bytes`, of another digest than `sha256`, or that
     holds what a network for pictures has no need of.
     """
-    with TemporaryDirectory(prefix="model-") as folder:
-        copy = Path(folder) / "model.h5"
+    try:
+        folder = TemporaryDirectory(prefix="model-")
+    except OSError as error:
+        raise StorageFailed(error) from error
+    with folder:
+        copy = Path(folder.name) / "model.h5"
         digest = _copy(path, copy, max_bytes)
         if sha256 is not None and digest != sha256.lower():
             raise ModelFileError(f"{path} has the SHA-256 {digest}, expected {sha256}; see where it came from")
@@ -63,13 +68,13 @@ def vetted_copy(path: Path, max_bytes: int, sha256: str | None) -> Iterator[tupl
 def _copy(path: Path, copy: Path, max_bytes: int) -> str:
     digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as source, copy.open("wb") as target:
+        with path.open("rb") as source:
             while piece := source.read(_PIECE):
                 size += len(piece)
                 if size > max_bytes:
                     raise ModelFileError(f"{path} has more than the {max_bytes:,} bytes of --max-model-bytes")
                 digest.update(piece)
-                target.write(piece)
+                _append(copy, piece)
     except FileNotFoundError:
         raise ModelFileError(
             f"there is no model file at {path}; train one with `make train`, or name another file"
@@ -77,6 +82,14 @@ def _copy(path: Path, copy: Path, max_bytes: int) -> str:
     except OSError as error:
         raise ModelFileError(f"{path} cannot be copied to be looked into: {error.strerror or error}") from error
     return digest.hexdigest()
+
+
+def _append(copy: Path, piece: bytes) -> None:
+    try:
+        with copy.open("ab") as file:
+            file.write(piece)
+    except OSError as error:
+        raise StorageFailed(error) from error
 
 
 def _look_into(path: Path, copy: Path, max_bytes: int) -> None:

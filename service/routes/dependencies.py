@@ -6,17 +6,27 @@ from fastapi import Depends, Header, Query, Request
 
 from models.picture import PreparationChoice
 from service.inference.live_model import LiveModel
+from service.inference.repository import Repository
 from service.insight.render import Renderer
 
+WhichModel = Annotated[
+    str | None, Query(max_length=200, description="which model, where several are served; the default one if left out")
+]
 
-async def _live_model(request: Request) -> LiveModel:
-    live: LiveModel = request.app.state.models.live
-    return live
+
+async def _live_model(request: Request, model: WhichModel = None) -> LiveModel:
+    return live_model(request, model)
 
 
 async def _renderer(request: Request) -> Renderer:
     renderer: Renderer = request.app.state.renderer
     return renderer
+
+
+def live_model(request: Request, name: str | None) -> LiveModel:
+    """What answers now for the model of that name, or for the default one. Raises NotHere."""
+    repository: Repository = request.app.state.repository
+    return repository.named(name).live
 
 
 Live = Annotated[LiveModel, Depends(_live_model)]

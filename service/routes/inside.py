@@ -20,7 +20,7 @@ from service.insight.kernels import KernelScale, draw_kernels, kernels_of
 from service.insight.layers import layer_outputs
 from service.insight.overlay import draw_attribution
 from service.insight.trace import ConvolutionTrace, trace
-from service.routes.dependencies import Accept, HowPrepared, Live, PlotRenderer, model_name
+from service.routes.dependencies import Accept, HowPrepared, Live, PlotRenderer, WhichModel, live_model, model_name
 from service.routes.documentation import PICTURE_BODY, answers, problems
 from service.routes.examples import ATTRIBUTION, FEATURE_MAPS, KERNELS, TRACE
 from service.routes.negotiation import choose_media_type
@@ -100,6 +100,7 @@ async def plot_feature_maps(
         Query(description="draw the maps in the network's order, or the strongest first"),
     ] = "network",
     preparation: HowPrepared = "auto",
+    model: WhichModel = None,
     form: Format = None,
     accept: Accept = "*/*",
 ) -> Response:
@@ -108,7 +109,7 @@ async def plot_feature_maps(
     As JSON the numbers are those that Keras itself has between its layers.
     """
     form = form or _preferred(accept)
-    live, _, picture = await _look(request, preparation)
+    live, _, picture = await _look(request, preparation, model)
     outputs = await live.inspect(lambda network: layer_outputs(network, picture, layer))
     if form == "json":
         count = sum(values.size for values in outputs.values())
@@ -151,6 +152,7 @@ async def plot_attribution(
         str | None, Query(alias="class", description="the class to explain, by name or number; without it the answer")
     ] = None,
     preparation: HowPrepared = "auto",
+    model: WhichModel = None,
     form: Format = None,
     accept: Accept = "*/*",
 ) -> Response:
@@ -161,7 +163,7 @@ async def plot_attribution(
     out the difference to a black picture among the pixels; `occlusion` covers a part at a time and looks what is lost.
     """
     form = form or _preferred(accept)
-    live, seen, picture = await _look(request, preparation)
+    live, seen, picture = await _look(request, preparation, model)
     names = live.card.class_names
     index = _class_index(wanted, names)
     found = await live.inspect(lambda network: attribute(network, picture, method, index))
@@ -195,12 +197,13 @@ async def trace_value(
     row: Annotated[int, Query(ge=0, description="0 is the top")] = 0,
     column: Annotated[int, Query(ge=0, description="0 is the left")] = 0,
     preparation: HowPrepared = "auto",
+    model: WhichModel = None,
 ) -> Response:
     """How one value of one feature map comes about: what was read, times the kernel, plus the bias; or what was chosen.
 
     For a convolution or a pooling, by name; without one for the first.
     """
-    live, _, picture = await _look(request, preparation)
+    live, _, picture = await _look(request, preparation, model)
     traced = await live.inspect(lambda network: trace(network, picture, layer, channel, row, column))
     window = {
         "rows": traced.window.rows,
@@ -224,12 +227,14 @@ async def trace_value(
     return _json(live, **place, kind=traced.kind, chosen=traced.chosen, value=traced.value)
 
 
-async def _look(request: Request, preparation: PreparationChoice) -> tuple[LiveModel, Seen, NetworkInput]:
+async def _look(
+    request: Request, preparation: PreparationChoice, model: str | None
+) -> tuple[LiveModel, Seen, NetworkInput]:
     """The model that answers, the picture in the request as seen, and as the network's input."""
     state = request.app.state
-    state.models.live.check_room()
+    live_model(request, model).check_room()
     content = await read_picture(request, state.bodies)
-    live: LiveModel = state.models.live
+    live = live_model(request, model)
     seen: Seen = await state.decoder.seen(content, live.card.input, live.deadline(), preparation)
     return live, seen, scaled(seen.pixels, live.card.input)
 

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2, as the clients of Triton and KServe speak it, for the one model there is."""
+"""The Open Inference Protocol, version 2, as the clients of Triton and KServe speak it."""
 
 import os
 import signal
@@ -12,9 +12,10 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from pydantic import BaseModel, Field, ValidationError
 
 from models.card import ModelFileError
-from service.errors import STOPPING, MalformedRequest, NotHere, NotReady
+from service.errors import STOPPING, MalformedRequest, NotReady
 from service.inference.live_model import LiveModel
-from service.inference.models import Models
+from service.inference.repository import Repository
+from service.inference.served_model import ServedModel
 from service.routes.dependencies import Live, model_name
 from service.routes.infer import INPUT, OUTPUT, answer_infer
 from service.routes.upload import read_body
@@ -49,12 +50,17 @@ class _Counts:
     failed_ns: int = 0
 
 
-async def _named_model(request: Request) -> LiveModel:
-    models: Models = request.app.state.models
-    path = request.path_params
-    if path["model"] != models.live.card.name:
-        raise NotHere(f"there is no model {path['model']!r:.80}; the one that is served is {models.live.card.name!r}")
-    return models.version(path["version"]) if "version" in path else models.live
+async def _served_model(request: Request) -> ServedModel:
+    repository: Repository = request.app.state.repository
+    return repository.named(request.path_params["model"])
+
+
+Served = Annotated[ServedModel, Depends(_served_model)]
+
+
+async def _named_model(request: Request, model: Served) -> LiveModel:
+    version = request.path_params.get("version")
+    return model.version(version) if version else model.live
 
 
 Named = Annotated[LiveModel, Depends(_named_model)]
@@ -81,29 +87,38 @@ async def server_ready(live: Live) -> dict[str, bool]:
 
 
 @router.get("/models/stats")
-@router.get("/models/{model}/stats", dependencies=[Depends(_named_model)])
-@router.get("/models/{model}/versions/{version}/stats", dependencies=[Depends(_named_model)])
-async def stats(request: Request, live: Live) -> dict[str, Any]:
-    """What this process has answered by this protocol: rows, requests and their nanoseconds.
+async def all_stats(request: Request) -> dict[str, Any]:
+    """What this process has answered by this protocol: rows, requests and their nanoseconds, of each model.
 
     What Triton counts beside that, such as calls of the network, is not known here and left out.
     """
+    repository: Repository = request.app.state.repository
+    return {"model_stats": [_stats(request, model.live) for model in repository.models]}
+
+
+@router.get("/models/{model}/stats")
+@router.get("/models/{model}/versions/{version}/stats")
+async def stats(request: Request, live: Named) -> dict[str, Any]:
+    """The same of one model."""
+    return {"model_stats": [_stats(request, live)]}
+
+
+def _stats(request: Request, live: LiveModel) -> dict[str, Any]:
     counts = _counts(request, live)
     success = {"count": counts.answered, "ns": counts.answered_ns}
     fail = {"count": counts.failed, "ns": counts.failed_ns}
     model = {"name": live.card.name, "version": live.version, "inference_count": counts.rows}
-    return {"model_stats": [{**model, "inference_stats": {"success": success, "fail": fail}}]}
+    return {**model, "inference_stats": {"success": success, "fail": fail}}
 
 
 @router.get("/models/{model}")
 @router.get("/models/{model}/versions/{version}")
-async def metadata(request: Request, live: Named) -> dict[str, Any]:
+async def metadata(model: Served, live: Named) -> dict[str, Any]:
     """Name, versions and tensors. The input is declared as pixels; FP32 and BYTES are taken in its place."""
-    models: Models = request.app.state.models
     wanted = live.card.input
     return {
         "name": live.card.name,
-        "versions": [model.version for model in models.loaded],
+        "versions": [version.version for version in model.loaded],
         "platform": PLATFORM,
         "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, wanted.height, wanted.width, wanted.channels]}],
         "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(live.card.class_names)]}],
@@ -133,24 +148,33 @@ async def config(request: Request, live: Named) -> dict[str, Any]:
 
 
 @router.post("/repository/index")
-async def repository_index(live: Live) -> list[dict[str, str]]:
-    """The one model."""
-    state, reason = ("READY", "") if live.ready else ("UNAVAILABLE", STOPPING)
-    return [{"name": live.card.name, "version": live.version, "state": state, "reason": reason}]
+async def repository_index(request: Request) -> list[dict[str, str]]:
+    """The models."""
+    repository: Repository = request.app.state.repository
+    return [
+        {
+            "name": model.live.card.name,
+            "version": model.live.version,
+            "state": "READY" if model.live.ready else "UNAVAILABLE",
+            "reason": "" if model.live.ready else STOPPING,
+        }
+        for model in repository.models
+    ]
 
 
-@router.post("/repository/models/{model}/load", dependencies=[Depends(_named_model)])
-async def load(request: Request) -> dict[str, str]:
+@router.post("/repository/models/{model}/load")
+async def load(request: Request, model: str) -> dict[str, str]:
     """Let the file that stands in the model's place now answer, or the earlier `version` that the parameters name.
 
-    With several workers, the others are told to take over the same file.
+    A model that came into the folder of models is loaded for the first time. With several workers, the others are told
+    to take over the same file.
     """
-    models: Models = request.app.state.models
+    repository: Repository = request.app.state.repository
     version = _wanted_version(await read_body(request, request.app.state.bodies))
     try:
-        live = await (models.go_back(version) if version else models.take_over())
+        live = await (repository.named(model).go_back(version) if version else repository.load(model))
     except ModelFileError as error:
-        raise MalformedRequest(f"{error}; version {models.live.version} goes on answering") from error
+        raise MalformedRequest(f"{error}; what answered before goes on answering") from error
     if request.app.state.settings.workers > 1 and not version:
         os.kill(os.getppid(), signal.SIGHUP)
     return model_name(live)
@@ -158,9 +182,9 @@ async def load(request: Request) -> dict[str, str]:
 
 @router.post("/repository/models/{model}/unload")
 async def unload(live: Named) -> None:
-    """Not offered: there would be nothing left to serve."""
+    """Not offered: with several workers the others could not be told, and of one model nothing would be left."""
     raise HTTPException(
-        HTTPStatus.NOT_IMPLEMENTED, f"{live.card.name} is the only model and stays loaded; stop the service instead"
+        HTTPStatus.NOT_IMPLEMENTED, f"{live.card.name} stays loaded; take its file away and start the service anew"
     )
 
 

@@ -9,7 +9,7 @@ from pydantic_core import to_json
 from models.picture import PictureError, Pixels, png_data_url
 from service.errors import MalformedRequest, problem_of
 from service.inference.live_model import LiveModel, PictureAnswer
-from service.routes.dependencies import HowPrepared, model_name
+from service.routes.dependencies import HowPrepared, WhichModel, live_model, model_name
 from service.routes.documentation import FILES_BODY, PICTURE_BODY, answers, problems
 from service.routes.examples import ANSWER, BATCH_ANSWER
 from service.routes.upload import read_files, read_picture
@@ -35,7 +35,11 @@ router = APIRouter(tags=["predict"])
     openapi_extra=PICTURE_BODY,
 )
 async def predict(
-    request: Request, top_k: TopK = 10, preparation: HowPrepared = "auto", return_input: ReturnInput = False
+    request: Request,
+    top_k: TopK = 10,
+    preparation: HowPrepared = "auto",
+    return_input: ReturnInput = False,
+    model: WhichModel = None,
 ) -> Response:
     """Send a picture as the multipart field `file`, or as the raw body with an image content type.
 
@@ -44,10 +48,10 @@ async def predict(
     dark, and makes of it what the network was trained on. A picture that already is of that kind goes through as it is.
     """
     state = request.app.state
-    state.models.live.check_room()
+    live_model(request, model).check_room()
     content = await read_picture(request, state.bodies)
-    # Only now: while a slow caller sent the picture, another model may have taken over.
-    live: LiveModel = state.models.live
+    # Only now: while a slow caller sent the picture, another version may have taken over.
+    live = live_model(request, model)
     deadline = live.deadline()
     picture = await state.decoder.pixels(content, live.card.input, deadline, preparation)
     rows = await unless_gone(request, live, live.predict([picture], deadline))
@@ -79,16 +83,18 @@ async def predict(
     },
     openapi_extra=FILES_BODY,
 )
-async def predict_batch(request: Request, top_k: TopK = 10, preparation: HowPrepared = "auto") -> Response:
+async def predict_batch(
+    request: Request, top_k: TopK = 10, preparation: HowPrepared = "auto", model: WhichModel = None
+) -> Response:
     """Send several pictures as multipart fields `files`; the network looks at all of them at once.
 
     A file that cannot be read gets a problem in its place, with the status that `/predict` would have answered; the
     others are answered all the same.
     """
     state = request.app.state
-    state.models.live.check_room()
+    live_model(request, model).check_room()
     files = await read_files(request, state.settings.max_batch_pictures, state.bodies)
-    live: LiveModel = state.models.live
+    live = live_model(request, model)
     live.check_room(len(files))
     deadline = live.deadline()
     pictures: list[Pixels] = []

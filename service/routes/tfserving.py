@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API on the one model that is served, for its clients.
+"""TensorFlow Serving's REST API on the models that are served, for its clients.
 
 Numbers go to the network as they are; pictures are prepared as `/predict` does it. What TensorFlow Serving has no
 status for (a body that is too large, no picture, another method) is 400 here: its clients know the others only.
@@ -16,7 +16,7 @@ from models.card import PictureInput
 from models.picture import NetworkInput, PictureError, Pixels
 from service.errors import BodyTooLarge, MalformedRequest, NotHere, UnsupportedMediaType
 from service.inference.live_model import LiveModel, PictureAnswer
-from service.inference.models import Models
+from service.inference.repository import Repository
 from service.routes.compression import unpack
 from service.routes.predict import CALLER_IS_GONE, unless_gone
 from service.routes.tfserving_rows import INPUT_NAME, SIGNATURE_NAME, Rows, read_rows
@@ -46,8 +46,8 @@ class _AnyCase(Route):
 
 async def answer(request: Request) -> Response:
     """The answer to any call under /v1/models. Raises ServiceError."""
-    models: Models = request.app.state.models
-    live = models.live
+    repository: Repository = request.app.state.repository
+    live = repository.default.live
     call = _CALL.fullmatch(request.path_params["call"])
     if not call:
         raise NotHere(
@@ -55,7 +55,7 @@ async def answer(request: Request) -> Response:
             f"/versions/{version_number(live)} or /labels/{STABLE} or neither, and then /metadata, :predict, :classify "
             "or nothing"
         )
-    live = _asked_for(models, call["model"], call["version"], call["label"])
+    live = _asked_for(repository, call["model"], call["version"], call["label"])
     verb = (call["verb"] or "").lower()
     method = "POST" if verb else "GET"
     if request.method != method:
@@ -73,17 +73,17 @@ def version_number(live: LiveModel) -> str:
     return str(int(live.version, 16))
 
 
-def _asked_for(models: Models, model: str, version: str | None, label: str | None) -> LiveModel:
-    name = models.live.card.name
-    if model.lower() != name.lower():
-        raise NotHere(f"there is no model {model!r:.80}; the one that is served is {name!r}")
+def _asked_for(repository: Repository, name: str, version: str | None, label: str | None) -> LiveModel:
+    by_name = {model.live.card.name.lower(): model for model in repository.models}
+    model = by_name.get(name.lower()) or repository.named(name)
+    live = model.live
     if label and label.lower() != STABLE:
-        raise NotHere(f"there is no label {label!r:.80} on {name!r}; the one that answers is {STABLE!r}")
+        raise NotHere(f"there is no label {label!r:.40} on {live.card.name!r}; the one that answers is {STABLE!r}")
     if not version:
-        return models.live
-    kept = {version_number(live).lstrip("0"): live for live in models.loaded}
+        return live
+    kept = {version_number(live).lstrip("0"): live for live in model.loaded}
     if version.lstrip("0") not in kept:
-        raise NotHere(f"there is no version {version:.40} of {name!r}; there are {', '.join(kept)}")
+        raise NotHere(f"there is no version {version:.40} of {live.card.name!r}; there are {', '.join(kept)}")
     return kept[version.lstrip("0")]
 
 

@@ -13,7 +13,9 @@ from tests.samples import ANKLE_BOOT
 
 TIMEOUT_S = 1
 PICTURE = ANKLE_BOOT.read_bytes()
-HEAD = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(PICTURE)}\r\n\r\n".encode()
+HEAD = (
+    f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(PICTURE)}\r\n\r\n".encode()
+)
 
 
 @pytest.fixture(scope="module")

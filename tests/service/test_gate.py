@@ -160,7 +160,7 @@ def test_what_happened_is_counted(client: TestClient) -> None:
     assert risen("service_requests_total,route=other,status=404") == 2
     assert risen("service_request_duration_seconds_count,route=/predict") == 5
     assert risen("service_rejected_total,reason=UnknownFormat") == 1
-    assert risen("service_predictions_total,label=owl") == 4
+    assert risen("service_predictions_total,label=owl,model=fake") == 4
     assert risen("service_batch_pictures_sum") == 4
     batches = risen("service_batch_pictures_count")
     assert risen("service_network_seconds_count") == risen("service_queue_seconds_count") == batches > 0

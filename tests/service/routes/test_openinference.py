@@ -139,8 +139,8 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
     class Newer(FakeClassifier):
         version = "abcdef012345"
 
-    models = client.app.app.app.state.models  # type: ignore[attr-defined]
-    monkeypatch.setattr(models, "_load", Newer)
+    model = client.app.app.app.state.repository.default  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "_load", lambda _: Newer())
     load = "/v2/repository/models/fake/load"
     assert client.post(load).json() == {"name": "fake", "version": Newer.version}
     assert client.get(FAKE).json()["versions"] == [Newer.version, classifier.version]
@@ -170,7 +170,8 @@ def test_pictures_are_prepared_for_the_version_that_is_asked(
             super().__init__()
             self.card = self.card_for(6, 6, 1)
 
-    monkeypatch.setattr(client.app.app.app.state.models, "_load", Larger)  # type: ignore[attr-defined]
+    model = client.app.app.app.state.repository.default  # type: ignore[attr-defined]
+    monkeypatch.setattr(model, "_load", lambda _: Larger())
     assert client.post("/v2/repository/models/fake/load").status_code == 200
     pictures = question([1], "BYTES", [base64.b64encode(OWL_PNG).decode()])
     answer = client.post(f"{FAKE}/versions/{classifier.version}/infer", json=pictures)

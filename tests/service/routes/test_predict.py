@@ -22,7 +22,7 @@ PNG = {"Content-Type": "image/png"}
 
 def stop_taking(client: TestClient) -> None:
     """As at the beginning of a shutdown."""
-    client.portal.call(client.app.app.app.state.models.live.close, 1)  # type: ignore[attr-defined,union-attr]
+    client.portal.call(client.app.app.app.state.repository.default.live.close, 1)  # type: ignore[attr-defined,union-attr]
 
 
 def assert_problem(response: httpx.Response, status: int, *parts: str) -> None:
@@ -185,7 +185,7 @@ def held(client: TestClient) -> Iterator[threading.Event]:
         begun.set()
         go_on.wait()
 
-    live = client.app.app.app.state.models.live  # type: ignore[attr-defined]
+    live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
     call = client.portal.start_task_soon(live.inspect, lambda _network: hold())  # type: ignore[union-attr]
     begun.wait()
     yield go_on
@@ -195,7 +195,7 @@ def held(client: TestClient) -> Iterator[threading.Event]:
 
 def queue_up(client: TestClient, pictures: int) -> list[asyncio.Future[Any]]:
     """Have one caller wait for the answer to so many pictures."""
-    live = client.app.app.app.state.models.live  # type: ignore[attr-defined]
+    live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
     answers: list[asyncio.Future[Any]] = []
     rows = [picture_for("owl")[..., np.newaxis]] * pictures
     client.portal.call(lambda: answers.append(live.predict(rows, live.deadline())))  # type: ignore[union-attr]
@@ -226,7 +226,7 @@ def test_a_batch_that_does_not_fit_the_queue_is_refused_whole(
 def test_an_answer_that_is_not_there_in_time_is_504(
     client: TestClient, held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = client.app.app.app.state.models.live  # type: ignore[attr-defined]
+    live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
     monkeypatch.setattr(live, "_timeout_s", 0.01)
     assert_problem(client.post("/predict", content=OWL, headers=PNG), 504, "in time")
 
@@ -235,7 +235,7 @@ def test_an_answer_that_is_not_there_in_time_is_504(
 def test_a_caller_who_leaves_while_many_wait_is_forgotten(
     client: TestClient, classifier: FakeClassifier, held: threading.Event, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    live = client.app.app.app.state.models.live  # type: ignore[attr-defined]
+    live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
     monkeypatch.setattr(type(live), "backed_up", True)
     request = client.build_request("POST", path, files=[("file" if path == "/predict" else "files", OWL)])
     body = {"type": "http.request", "body": request.read()}
@@ -265,7 +265,7 @@ def test_a_caller_who_leaves_while_many_wait_is_forgotten(
 def test_a_caller_who_stays_while_many_wait_is_answered(
     client: TestClient, held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(client.app.app.app.state.models.live), "backed_up", True)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(client.app.app.app.state.repository.default.live), "backed_up", True)  # type: ignore[attr-defined]
     held.set()
     assert client.post("/predict", content=OWL, headers=PNG).json()["label"] == "owl"
 

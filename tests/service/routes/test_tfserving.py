@@ -422,7 +422,7 @@ def test_rows_that_do_not_fit_the_queue_are_refused_whole(
 def test_an_answer_that_is_not_there_in_time_is_504(
     client: TestClient, held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client.app.app.app.state.models.live, "_timeout_s", 0.01)  # type: ignore[attr-defined]
+    monkeypatch.setattr(client.app.app.app.state.repository.default.live, "_timeout_s", 0.01)  # type: ignore[attr-defined]
     assert_error(client.post(PREDICT, json={"instances": [OWL]}), 504, "in time")
 
 

@@ -1,4 +1,4 @@
-"""The model that answers now, and those that did before it: a new one takes over without anybody noticing.
+"""One model: the version that answers now, and those that did before it. A new one takes over without a gap.
 
 Knows neither Keras nor HTTP.
 """
@@ -13,19 +13,16 @@ from pathlib import Path
 from anyio import to_thread
 
 from models.card import ModelFileError, file_version
-from service.errors import NotHere
+from service.errors import NotHere, ServiceError
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.logs import LOGGER
 from service.metrics import LOADED, MODEL, TAKEOVERS
 
 log = logging.getLogger(LOGGER)
 
-# How often a watched file is looked at.
-WATCH_EVERY_S = 1.0
 
-
-class Models:
-    """One name, and under it the model that answers and up to `keep` earlier ones.
+class ServedModel:
+    """One name, and under it the version that answers and up to `keep` earlier ones.
 
     All methods belong to the event loop.
     """
@@ -34,17 +31,17 @@ class Models:
         self,
         first: LoadedClassifier,
         start: Callable[[LoadedClassifier], LiveModel],
-        load: Callable[[], LoadedClassifier],
+        load: Callable[[Path], LoadedClassifier],
         path: Path,
         keep: int,
         grace_s: float,
     ) -> None:
-        """`start` puts a classifier behind a queue; `load` makes one of the file at `path`, on a thread.
+        """`start` puts a classifier behind a queue; `load` makes one of a file, here of `path`, on a thread.
 
         A model that was replaced goes on answering what it was asked, for at least `grace_s`. Earlier models stay
         loaded until `keep` others came after them.
         """
-        self._start, self._load, self._path = start, load, path
+        self._start, self._load, self.path = start, load, path
         self._keep, self._grace_s = keep, grace_s
         self._one_at_a_time = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -69,20 +66,14 @@ class Models:
     async def take_over(self) -> LiveModel:
         """Load the file anew, and let it answer from now on; if anything is wrong with it, nothing changes.
 
-        Nothing is done where it is the one that answers already. Raises ModelFileError.
+        Nothing is done where it is the one that answers already. Raises ModelFileError, or StorageFailed.
         """
         async with self._one_at_a_time:
             if await to_thread.run_sync(self._is_the_same):
                 return self.live
             started = time.monotonic()
-            try:
-                classifier = await to_thread.run_sync(self._load)
-            except Exception as error:  # whatever it is: the old one goes on
-                TAKEOVERS.labels("refused").inc()
-                log.error("the new model is refused, %s goes on answering: %s", self.live.version, error)  # noqa: TRY400
-                if isinstance(error, ModelFileError):
-                    raise
-                raise ModelFileError(f"{self._path} could not be loaded: {error}") from error
+            old_goes_on = f"{self.live.version} goes on answering"
+            classifier = await to_thread.run_sync(lambda: load_or_tell(self._load, self.path, old_goes_on))
             LOADED.set(time.monotonic() - started)
             self._replace(self._start(classifier))
             return self.live
@@ -95,21 +86,6 @@ class Models:
                 self.earlier.remove(model)
                 self._replace(model)
             return self.live
-
-    async def watch(self) -> None:
-        """Take over the file whenever another one stands in its place, until cancelled."""
-        seen = self._signature()
-        tried = None  # it may have changed since it was loaded; if it did not, nothing is done
-        while True:
-            await asyncio.sleep(WATCH_EVERY_S)
-            before, seen = seen, self._signature()
-            if seen is None or seen != before or seen == tried:
-                continue  # not there, still being written, or known
-            tried = seen
-            try:
-                await self.take_over()
-            except ModelFileError:
-                continue  # told already; another file may be better
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, and answer what was accepted within `timeout_s`."""
@@ -124,8 +100,7 @@ class Models:
             task = asyncio.create_task(self._retire(self.earlier.pop()))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
-        MODEL.clear()
-        self._announce()
+        self._announce(before)
         TAKEOVERS.labels("taken").inc()
         log.info("version %s answers from now on, in place of %s", model.version, before.version)
 
@@ -136,18 +111,25 @@ class Models:
         finally:
             await model.close(self._grace_s)
 
-    def _announce(self) -> None:
-        MODEL.labels(self.live.card.name, self.live.version, self.live.device).set(1)
+    def _announce(self, before: LiveModel | None = None) -> None:
+        for model, answers in ((before, 0), (self.live, 1)):
+            if model:
+                MODEL.labels(model.card.name, model.version, model.device).set(answers)
 
     def _is_the_same(self) -> bool:
         try:
-            return file_version(self._path) == self.live.version
+            return file_version(self.path) == self.live.version
         except OSError:
             return False  # loading tells what is wrong
 
-    def _signature(self) -> tuple[int, int, int] | None:
-        try:
-            status = self._path.stat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_size, status.st_mtime_ns
+
+def load_or_tell(load: Callable[[Path], LoadedClassifier], path: Path, what_goes_on: str) -> LoadedClassifier:
+    """What `load` makes of `path`; where it fails that is counted and logged. Raises ModelFileError, StorageFailed."""
+    try:
+        return load(path)
+    except Exception as error:  # whatever it is: what answers now goes on
+        TAKEOVERS.labels("refused").inc()
+        log.error("the new model is refused, %s: %s", what_goes_on, error)  # noqa: TRY400 - for a person
+        if isinstance(error, (ModelFileError, ServiceError)):
+            raise
+        raise ModelFileError(f"{path} could not be loaded: {error}") from error

@@ -11,7 +11,7 @@ from models.card import ModelFileError
 from service.errors import NotHere, NotReady
 from service.inference.batcher import BatchLimits
 from service.inference.live_model import LiveModel, LoadedClassifier
-from service.inference.models import Models
+from service.inference.served_model import ServedModel
 from tests.fakes import FakeClassifier, picture_for
 
 OWL = picture_for("owl")[..., np.newaxis]
@@ -23,16 +23,18 @@ class Numbered(FakeClassifier):
         self.version = f"{number:012d}"
 
 
-def models_of(loads: list[Callable[[], LoadedClassifier]], path: Path, keep: int = 1, grace_s: float = 60) -> Models:
+def models_of(
+    loads: list[Callable[[], LoadedClassifier]], path: Path, keep: int = 1, grace_s: float = 60
+) -> ServedModel:
     def start(classifier: LoadedClassifier) -> LiveModel:
         return LiveModel(classifier, BatchLimits(8, 16), 30)
 
     path.write_bytes(b"another file than the one that answers")
 
-    def load() -> LoadedClassifier:
+    def load(_: Path) -> LoadedClassifier:
         return loads.pop(0)()
 
-    return Models(Numbered(0), start, load, path, keep, grace_s)
+    return ServedModel(Numbered(0), start, load, path, keep, grace_s)
 
 
 def refused() -> LoadedClassifier:
@@ -74,7 +76,7 @@ def test_a_model_that_is_refused_changes_nothing(tmp_path: Path, caplog: pytest.
 def test_the_file_that_answers_already_is_not_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario() -> None:
         models = models_of([], tmp_path / "model.h5")
-        monkeypatch.setattr("service.inference.models.file_version", lambda _: f"{0:012d}")
+        monkeypatch.setattr("service.inference.served_model.file_version", lambda _: f"{0:012d}")
         assert await models.take_over() is models.live
         await models.close(1)
 
@@ -110,32 +112,6 @@ def test_an_earlier_model_can_be_gone_back_to(tmp_path: Path) -> None:
         assert len(await models.live.predict([OWL], models.live.deadline())) == 1
         with pytest.raises(NotHere):
             await models.go_back("elsewhere")
-        await models.close(1)
-
-    asyncio.run(scenario())
-
-
-def test_a_watched_file_is_taken_over_once_it_has_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.inference.models.WATCH_EVERY_S", 0)
-
-    async def scenario() -> None:
-        path = tmp_path / "model.h5"
-        loads: list[Callable[[], LoadedClassifier]] = [refused, lambda: Numbered(1)]
-        models = models_of(loads, path)
-        watching = asyncio.create_task(models.watch())
-        while len(loads) == 2:  # noqa: ASYNC110 - there is no event for it
-            await asyncio.sleep(0)
-        assert models.live.version == f"{0:012d}"
-        beside = tmp_path / "beside"
-        beside.write_bytes(b"a good one, and longer")
-        beside.replace(path)
-        while models.live.version != f"{1:012d}":  # noqa: ASYNC110 - nor for this
-            await asyncio.sleep(0)
-        path.unlink()
-        for _ in range(50):
-            await asyncio.sleep(0)
-        assert not watching.done()
-        watching.cancel()
         await models.close(1)
 
     asyncio.run(scenario())

@@ -1,0 +1,135 @@
+"""The models by name, one of which answers where none is named. Knows neither Keras nor HTTP."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from anyio import to_thread
+
+from models.card import ModelFileError
+from service.errors import NotHere, ServiceError
+from service.inference.live_model import LiveModel, LoadedClassifier
+from service.inference.served_model import ServedModel, load_or_tell
+from service.logs import LOGGER
+
+log = logging.getLogger(LOGGER)
+
+# How often watched files are looked at.
+WATCH_EVERY_S = 1.0
+
+_Signature = tuple[int, int, int] | None
+
+
+def model_files(path: Path, default: str | None) -> list[Path]:
+    """The files that `path` names: itself, or each `.h5` in it, the one called `default` or else the first before all.
+
+    Raises ModelFileError where a folder has none, or not that one.
+    """
+    if not path.is_dir():
+        return [path]
+    files = sorted(path.glob("*.h5"))
+    if not files:
+        raise ModelFileError(f"the folder {path} has no .h5 file; put a model there, or name a file")
+    if default is None:
+        return files
+    if path / f"{default}.h5" not in files:
+        raise ModelFileError(
+            f"the folder {path} has no {default}.h5, which --default-model names; there are "
+            f"{', '.join(file.stem for file in files)}"
+        )
+    return sorted(files, key=lambda file: file.stem != default)
+
+
+class Repository:
+    """All models that are served: of one file, or of each `.h5` in a folder by its stem.
+
+    All methods belong to the event loop.
+    """
+
+    def __init__(
+        self,
+        first: Sequence[tuple[Path, LoadedClassifier]],
+        start: Callable[[LoadedClassifier], LiveModel],
+        load: Callable[[Path], LoadedClassifier],
+        folder: Path | None,
+        keep: int,
+        grace_s: float,
+    ) -> None:
+        """The `first` of them are loaded, and their files; the very first is the default.
+
+        Others that come into `folder` later can be loaded. `start`, `load`, `keep` and `grace_s`: see `ServedModel`.
+        """
+        self._make = lambda path, classifier: ServedModel(classifier, start, load, path, keep, grace_s)
+        self._load, self._folder = load, folder
+        self._by_name = {classifier.card.name: self._make(path, classifier) for path, classifier in first}
+        self._one_at_a_time = asyncio.Lock()
+        self.default = next(iter(self._by_name.values()))
+
+    @property
+    def models(self) -> tuple[ServedModel, ...]:
+        """All of them, the default first."""
+        return tuple(self._by_name.values())
+
+    @property
+    def busy_s(self) -> float:
+        """For how many seconds a network has been at one call; of several, the longest."""
+        return max(live.busy_s for model in self.models for live in model.loaded)
+
+    def named(self, name: str | None) -> ServedModel:
+        """The model of that name; the default for None. Raises NotHere, which lists those there are."""
+        if name is None:
+            return self.default
+        if name not in self._by_name:
+            raise NotHere(f"there is no model {name!r:.80}; there are {', '.join(self._by_name)}")
+        return self._by_name[name]
+
+    async def load(self, name: str) -> LiveModel:
+        """Load the model of that name anew, or for the first time. Raises ModelFileError, NotHere, StorageFailed."""
+        if name not in self._by_name and self._folder:
+            async with self._one_at_a_time:
+                # Looked up among the files, so that a name cannot lead out of the folder.
+                path = {file.stem: file for file in self._folder.glob("*.h5")}.get(name)
+                if path and name not in self._by_name:
+                    classifier = await to_thread.run_sync(lambda: load_or_tell(self._load, path, "the others go on"))
+                    self._by_name[name] = self._make(path, classifier)
+                    log.info("%s answers from now on, version %s", name, classifier.version)
+                    return self._by_name[name].live
+        return await self.named(name).take_over()
+
+    async def load_all(self) -> None:
+        """Load all models whose files are others now, and those that are new. What is refused is in the log."""
+        for name in self._files():
+            with suppress(ModelFileError, ServiceError):
+                await self.load(name)
+
+    async def watch(self) -> None:
+        """Load each file that changes, once it does so no longer, until cancelled."""
+        seen = {name: _signature(path) for name, path in self._files().items()}
+        known: dict[str, _Signature] = {}  # they may have changed since they were loaded; if not, nothing is done
+        while True:
+            await asyncio.sleep(WATCH_EVERY_S)
+            before, seen = seen, {name: _signature(path) for name, path in self._files().items()}
+            for name, signature in seen.items():
+                if signature is None or signature != before.get(name) or signature == known.get(name):
+                    continue  # not there, still being written, or known
+                known[name] = signature
+                with suppress(ModelFileError, ServiceError):  # told already; another file may be better
+                    await self.load(name)
+
+    async def close(self, timeout_s: float) -> None:
+        """Take nothing new, and answer what was accepted within `timeout_s`."""
+        await asyncio.gather(*(model.close(timeout_s) for model in self.models))
+
+    def _files(self) -> dict[str, Path]:
+        files = {name: model.path for name, model in self._by_name.items()}
+        return files | {file.stem: file for file in self._folder.glob("*.h5")} if self._folder else files
+
+
+def _signature(path: Path) -> _Signature:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
