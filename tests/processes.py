@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,17 @@ def command(module: str, *options: object) -> list[str]:
     return [sys.executable, "-m", module, *map(str, options)]
 
 
-def run_to_end(module: str, *options: object, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_to_end(
+    module: str, *options: object, before: Sequence[str] = (), cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`before`: a program, and its options, that runs the command."""
     return subprocess.run(
-        command(module, *options), cwd=cwd, env=_environment(environment), capture_output=True, text=True, check=False
+        [*before, *command(module, *options)],
+        cwd=cwd,
+        env=_environment(environment),
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -41,9 +49,9 @@ class Service:
 
 
 @contextmanager
-def running_service(*options: object, **environment: str) -> Iterator[Service]:
+def running_service(*options: object, before: Sequence[str] = (), **environment: str) -> Iterator[Service]:
     process = subprocess.Popen(
-        command("service", "--port", 0, *options),
+        [*before, *command("service", "--port", 0, *options)],
         cwd=ROOT,
         env=_environment(environment),
         stderr=subprocess.PIPE,

@@ -61,9 +61,12 @@ class Repository:
 
         Others that come into `folder` later can be loaded. `start`, `load`, `keep` and `grace_s`: see `ServedModel`.
         """
-        self._make = lambda path, classifier: ServedModel(classifier, start, load, path, keep, grace_s)
-        self._load, self._folder = load, folder
-        self._by_name = {classifier.card.name: self._make(path, classifier) for path, classifier in first}
+
+        def make(path: Path, classifier: LoadedClassifier) -> ServedModel:
+            return ServedModel(classifier, start, load, path, keep, grace_s)
+
+        self._make, self._load, self._folder = make, load, folder
+        self._by_name = {classifier.card.name: make(path, classifier) for path, classifier in first}
         self._one_at_a_time = asyncio.Lock()
         self.default = next(iter(self._by_name.values()))
 

@@ -1,6 +1,7 @@
 """What is in a picture: one at a time, or many in one request."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -116,7 +117,7 @@ async def predict_batch(
     return _json({"model": model_name(live), "results": results})
 
 
-ENDPOINTS = {"/predict": predict, "/predict/batch": predict_batch}
+ENDPOINTS: dict[str, Callable[[Request], Awaitable[Response]]] = {"/predict": predict, "/predict/batch": predict_batch}
 
 
 async def unless_gone(

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Iterator
+from itertools import repeat
 from urllib.parse import urlsplit
 
 import httpx
@@ -92,8 +93,7 @@ def test_an_answer_that_is_not_read_is_not_kept(impatient: Service) -> None:
         caller.settimeout(5 * TIMEOUT_S)
         # More answers than the system's own buffers hold; the connection is reset while they are waited for.
         with pytest.raises(ConnectionError):
-            while True:
-                caller.sendall(request * 100)
+            list(map(caller.sendall, repeat(request * 100)))
 
 
 def test_a_caller_who_comes_back_on_the_same_connection_finds_it_open(impatient: Service) -> None:

@@ -179,8 +179,8 @@ def test_several_workers_are_counted_together(logged: Service) -> None:
     for _ in range(4):  # whichever of them is asked
         counted = figures(httpx.get(f"{logged.url}/metrics").text)
         assert counted["service_requests_total,route=/predict,status=200"] == 20
-        assert counted["service_predictions_total,label=Ankle boot"] == 20
-        assert counted["service_unfamiliar_total"] == 0
+        assert counted["service_predictions_total,label=Ankle boot,model=best-cnn-model"] == 20
+        assert counted["service_unfamiliar_total,model=best-cnn-model"] == 0
         assert counted["service_waiting_pictures"] == 0
         assert counted["service_model_load_seconds"] > 0
         assert [name for name in counted if name.startswith("service_model_info")]

@@ -153,11 +153,11 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
     assert_error(client.post(load, json={"parameters": {"version": "1"}}), 404, "version '1' is not here")
     assert_error(client.post(load, content=b"{"), 400, "what load takes")
 
-    def broken() -> FakeClassifier:
+    def broken(_: Path) -> FakeClassifier:
         raise ModelFileError("it is broken")
 
-    monkeypatch.setattr(models, "_load", broken)
-    assert_error(client.post(load), 400, "it is broken", f"version {classifier.version} goes on answering")
+    monkeypatch.setattr(model, "_load", broken)
+    assert_error(client.post(load), 400, "it is broken", "what answered before goes on answering")
 
 
 def test_pictures_are_prepared_for_the_version_that_is_asked(
