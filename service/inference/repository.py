@@ -85,7 +85,7 @@ class Repository:
         if name is None:
             return self.default
         if name not in self._by_name:
-            raise NotHere(f"there is no model {name!r:.80}; there are {', '.join(self._by_name)}")
+            raise NotHere(f"there is no model {name!r:.80}; there are {', '.join(map(repr, self._by_name))}")
         return self._by_name[name]
 
     async def load(self, name: str) -> LiveModel:

@@ -62,7 +62,7 @@ def test_models_are_found_by_name(tmp_path: Path) -> None:
         repository = repository_of(tmp_path, "hats", "shoes")
         assert repository.named(None) is repository.named("hats") is repository.default
         assert repository.named("shoes").live.version == "shoes 1"
-        with pytest.raises(NotHere, match="there is no model 'bags'; there are hats, shoes"):
+        with pytest.raises(NotHere, match="there is no model 'bags'; there are 'hats', 'shoes'"):
             repository.named("bags")
         await repository.close(1)
         assert not any(model.live.ready for model in repository.models)
@@ -75,7 +75,7 @@ def test_what_comes_into_the_folder_can_be_loaded(tmp_path: Path) -> None:
         repository = repository_of(tmp_path, "hats")
         (tmp_path / "bags.h5").write_text("bags 1")
         live, again = await asyncio.gather(repository.load("bags"), repository.load("bags"))
-        assert live is again is repository.named("bags").live
+        assert live.version == again.version == repository.named("bags").live.version == "bags 1"
         for elsewhere in ("nothing", "../hats", "bags.h5", ""):
             with pytest.raises(NotHere):
                 await repository.load(elsewhere)

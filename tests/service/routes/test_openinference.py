@@ -130,7 +130,7 @@ def test_a_service_that_is_stopping_is_alive_but_not_ready(client: TestClient) -
 def test_the_repository_has_the_one_model_and_does_not_unload_it(client: TestClient) -> None:
     index = client.post("/v2/repository/index", json={"ready": True}).json()
     assert index == [{"name": "fake", "version": "0123456789ab", "state": "READY", "reason": ""}]
-    assert_error(client.post("/v2/repository/models/fake/unload"), 501, "the only model")
+    assert_error(client.post("/v2/repository/models/fake/unload"), 501, "stays loaded")
 
 
 def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
@@ -153,7 +153,7 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
     assert_error(client.post(load, json={"parameters": {"version": "1"}}), 404, "version '1' is not here")
     assert_error(client.post(load, content=b"{"), 400, "what load takes")
 
-    def broken(_: Path) -> FakeClassifier:
+    def broken(_: object) -> FakeClassifier:
         raise ModelFileError("it is broken")
 
     monkeypatch.setattr(model, "_load", broken)
@@ -633,7 +633,7 @@ def test_tritons_client_reads_our_errors(server: triton.InferenceServerClient) -
     server.load_model(MODEL)  # the file that answers already
     for call, status, part in (
         (lambda: server.load_model("other"), "404", "'best-cnn-model'"),
-        (lambda: server.unload_model(MODEL), "501", "the only model"),
+        (lambda: server.unload_model(MODEL), "501", "stays loaded"),
         (lambda: server.get_model_metadata("other"), "404", "'best-cnn-model'"),
         (lambda: server.infer("other", [wrong_shape]), "404", "'best-cnn-model'"),
         (lambda: server.infer(MODEL, [wrong_shape]), "400", "expected [n, 28, 28, 1] or [n, 28, 28]"),
