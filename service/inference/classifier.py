@@ -53,7 +53,7 @@ class Classifier:
 
         # Traced once, for a batch of any size: model.predict costs 70 times as much for one picture, model(x) 8 times,
         # and a tf.function that looks up its trace at each call a quarter more.
-        @tf.function  # type: ignore[untyped-decorator]
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator] # it would write a file
         def call(batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
             shaped = tf.reshape(batch, (-1, *network_shape))
             if before_last is None:

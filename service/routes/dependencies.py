@@ -10,7 +10,7 @@ from service.inference.repository import Repository
 from service.insight.render import Renderer
 
 WhichModel = Annotated[
-    str | None, Query(max_length=200, description="which model, where several are served; the default one if left out")
+    str | None, Query(description="which model, where several are served; the default one if left out")
 ]
 
 

@@ -16,6 +16,7 @@ from service.schemas import Problem
 _DETAILS = {
     400: "the form has no file in a field 'file'; its fields: 'picture'",
     401: "this service needs an API key; send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`",
+    404: "there is no model 'hats'; there are 'best-cnn-model'",
     408: "only 1,024 bytes of the body came in 10 s; send it at once, or a smaller picture",
     413: "the body is larger than the 10,485,760 bytes that are read; send fewer or smaller pictures",
     415: "the content is not a picture in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",

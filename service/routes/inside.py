@@ -44,14 +44,14 @@ Format = Annotated[
 Layer = Annotated[str | None, Query(description="the layer's name in `/model-summary`; without it the first that fits")]
 
 _NO_LAYER = "layer: 'conv9' has no kernels to show or is not in this network; it has conv2d, conv2d_1"
-_POST_PROBLEMS = problems(400, 408, 413, 415, 503, 504, details={422: _NO_LAYER})
+_POST_PROBLEMS = problems(400, 404, 408, 413, 415, 503, 504, details={422: _NO_LAYER})
 
 
 @router.get(
     "/plot/kernels",
     summary="Draw a convolution's kernels",
     response_model=KernelsAnswer,
-    responses={**answers(KERNELS, pictures=_PICTURES), **problems(400, 503, 504, details={422: _NO_LAYER})},
+    responses={**answers(KERNELS, pictures=_PICTURES), **problems(400, 404, 503, 504, details={422: _NO_LAYER})},
 )
 async def plot_kernels(
     live: Live,
@@ -132,6 +132,7 @@ async def plot_feature_maps(
         **answers(ATTRIBUTION, pictures=_PICTURES),
         **problems(
             400,
+            404,
             408,
             413,
             415,

@@ -20,7 +20,7 @@ router = APIRouter(tags=["model"])
     summary="List the network's layers",
     response_description="Layers, shapes and parameters; with `Accept: text/plain`, Keras's own table",
     response_model=ModelSummary,
-    responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(503, 504)},
+    responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(404, 503, 504)},
 )
 async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Response:
     """Each layer with its class, output shape, parameters, kernel, strides, padding and activation, and the totals.
@@ -36,7 +36,7 @@ async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Re
     "/model-card",
     summary="Show what the model file says of itself",
     response_description="The card",
-    responses={**answers(MODEL_CARD), **problems()},
+    responses={**answers(MODEL_CARD), **problems(404)},
 )
 async def model_card(live: Live) -> ModelCard:
     """Class names, the input that the network takes, the data and the recipe it was fitted with, and how good it is.

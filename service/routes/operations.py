@@ -28,7 +28,7 @@ async def live() -> Health:
 @router.get(
     "/health/ready",
     summary="Can it answer about pictures?",
-    responses={**answers(Health(status="ready")), **problems(details={503: STOPPING})},
+    responses={**answers(Health(status="ready")), **problems(404, details={503: STOPPING})},
 )
 async def ready(live: Live) -> Health:
     """200 once the model is loaded and warm, 503 while the service is stopping; send no pictures then."""

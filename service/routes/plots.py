@@ -41,6 +41,7 @@ _NO_SUCH_FORMAT = "format: Input should be 'png' or 'svg', got 'gif'"
     responses={
         **_ANSWER,
         **problems(
+            404,
             504,
             details={400: "style: Input should be 'graph' or 'blocks', got 'lego'", 503: NO_GRAPHVIZ},
         ),

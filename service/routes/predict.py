@@ -32,7 +32,7 @@ router = APIRouter(tags=["predict"])
     summary="Say what is in one picture",
     response_description="The most probable class, and which model says so",
     response_model=Answer,
-    responses={**answers(ANSWER), **problems(400, 408, 413, 415, 422, 503, 504)},
+    responses={**answers(ANSWER), **problems(400, 404, 408, 413, 415, 422, 503, 504)},
     openapi_extra=PICTURE_BODY,
 )
 async def predict(
@@ -72,6 +72,7 @@ async def predict(
     responses={
         **answers(BATCH_ANSWER),
         **problems(
+            404,
             408,
             413,
             503,
