@@ -31,6 +31,8 @@ class Ledger:
     # Of each request that is not answered yet: our own port, by which the other side's connection is found.
     in_flight: dict[str, int] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _wanted: int = 0
+    _reached: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def ask(self, connection: Connection, question: Question) -> bool:
         """Enter one request and what becomes of it; False where the connection is of no more use."""
@@ -59,6 +61,11 @@ class Ledger:
         self._enter(question, answer, name)
         return answer.headers.get("connection") != "close"
 
+    async def so_many_right(self, wanted: int) -> None:
+        """Wait until there are so many right answers in all."""
+        self._wanted = wanted
+        await self._reached.wait()
+
     def nobody_there(self) -> None:
         """Enter a request that found nobody to be sent to."""
         self.sent += 1
@@ -80,23 +87,27 @@ class Ledger:
             self.became[WRONG] += 1
         else:
             self.became[RIGHT if answer.status == 200 else str(answer.status)] += 1
+            if 0 < self._wanted <= self.became[RIGHT]:
+                self._reached.set()
 
 
 def _fault(question: Question, answer: Answer, name: str, refusals: frozenset[int]) -> str | None:
-    if question.plain_refusal:
-        return None if answer.status in question.refusals else "not refused"
-    if answer.headers.get("x-request-id") != name:
+    if not question.plain_refusal and answer.headers.get("x-request-id") != name:
         return f"another request's id, {answer.headers.get('x-request-id')}"
     if answer.status == 200:
         try:
             return question.judge(answer)
         except (ValueError, KeyError, TypeError) as error:
             return f"of no known form, {error!r}"
+    return _fault_of_refusal(question, answer, refusals)
+
+
+def _fault_of_refusal(question: Question, answer: Answer, refusals: frozenset[int]) -> str | None:
     if answer.status not in refusals | question.refusals:
         return "a status that is not documented here"
     if answer.status == 503 and "retry-after" not in answer.headers:
         return "503 without Retry-After"
-    return None if _is_problem(answer) else "no problem document"
+    return None if question.plain_refusal or _is_problem(answer) else "no problem document"
 
 
 def _is_problem(answer: Answer) -> bool:

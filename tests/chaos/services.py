@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -75,9 +76,7 @@ class Watched(Service):
 @contextmanager
 def watched_service(*options: object, plant: str = "", **environment: str) -> Iterator[Watched]:
     """With a `plant`, SIGUSR1 makes that fault in the process that gets it."""
-    workers = next(
-        (int(str(value)) for name, value in zip(options, options[1:], strict=False) if name == "--workers"), 1
-    )
+    workers = next((int(str(value)) for name, value in pairwise(options) if name == "--workers"), 1)
     if plant:
         environment |= {"PLANTED": plant, "PYTHONPATH": f"{PLANTED}:{ROOT}"}
     with running_service(*options, **environment) as service:

@@ -65,7 +65,7 @@ def shown(samples: list[Sample], grown: Growth, ledger: Ledger) -> dict[str, obj
 def test_nothing_grows(right: Right, figures: Callable[[str, str], Row]) -> None:
     row = figures(
         f"soak of {FORM.soak_s:,.0f} s, a tenth of it hostile",
-        f"none wrong, no undocumented status; memory grows by {FORM.soak_growth_mb:.0f} MB at most, files and threads not",
+        f"none wrong, only documented statuses; memory grows by {FORM.soak_growth_mb:.0f} MB at most",
     )
     ledger = Ledger()
     with watched_service() as service:

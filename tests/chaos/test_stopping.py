@@ -55,8 +55,7 @@ def test_what_was_accepted_is_answered_before_the_end(
         connections = [await connect(service) for _ in range(CONNECTIONS)]
         told = asyncio.Event()
         asking = asyncio.create_task(ask_on(connections, ledger, right, told, 10_000))
-        while ledger.became["right"] < 10 * CONNECTIONS:
-            await asyncio.sleep(0.01)
+        await ledger.so_many_right(10 * CONNECTIONS)
         accepted = len(ledger.in_flight)
         told.set()
         began = time.monotonic()

@@ -37,8 +37,7 @@ def test_a_worker_that_is_stuck_is_replaced_and_the_other_one_answers(
     async def run(service: Watched) -> int:
         so_many = service.count(STARTED)
         async with load(service, ledger, right, CONNECTIONS):
-            while ledger.became["right"] < 10 * CONNECTIONS:
-                await asyncio.sleep(0.01)
+            await ledger.so_many_right(10 * CONNECTIONS)
             victim = service.workers()[0]
             victim.send_signal(signal.SIGUSR1)
             began, before = time.time(), ledger.became["right"]
