@@ -27,6 +27,7 @@ class Ledger:
     sent: int = 0
     became: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     # Of each request that is not answered yet: our own port, by which the other side's connection is found.
     in_flight: dict[str, int] = field(default_factory=dict)
@@ -51,6 +52,7 @@ class Ledger:
                 answer = await read_answer(reader)
         except TimeoutError:
             self.became[LATE] += 1
+            self.late.append(question.name)
             return False
         except (OSError, asyncio.IncompleteReadError):
             self.became[ERROR] += 1
@@ -59,7 +61,7 @@ class Ledger:
             del self.in_flight[name]
         self.seconds.append(time.perf_counter() - began)
         self._enter(question, answer, name)
-        return answer.headers.get("connection") != "close"
+        return answer.headers.get("connection") != "close" and not question.unfinished
 
     async def so_many_right(self, wanted: int) -> None:
         """Wait until there are so many right answers in all."""

@@ -26,6 +26,7 @@ class Question(NamedTuple):
     judge: Judge
     refusals: frozenset[int] = frozenset()
     leave_early: bool = False
+    unfinished: bool = False  # more of its body was promised than sent: what came next would be taken for that
     plain_refusal: bool = False  # what is no HTTP never reaches those who write problem documents
 
 
@@ -108,7 +109,7 @@ def hostile(chance: random.Random) -> Question:
         return Question(name, whole[: chance.randrange(1, len(whole) + 1)], _never, leave_early=True)
     if name == "no HTTP":
         return Question(name, b"\x16\x03\x01 hello\r\n\r\n", _never, frozenset({400}), plain_refusal=True)
-    return Question(name, request, _never, REFUSALS)
+    return Question(name, request, _never, REFUSALS, unfinished=name == "oversize")
 
 
 def png_header(width: int, height: int) -> bytes:

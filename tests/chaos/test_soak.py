@@ -75,7 +75,7 @@ def test_nothing_grows(right: Right, figures: Callable[[str, str], Row]) -> None
     grown = growth(samples)
     row.figures |= shown(samples, grown, ledger)
     documented = {"right", LEFT, *map(str, REFUSALS)}
-    row.must("nothing undocumented", set(ledger.became) <= documented)
+    row.must(f"nothing undocumented and nothing late, but {ledger.late}", set(ledger.became) <= documented)
     row.must("no traceback in the log", "Traceback" not in service.rest())
     row.should(f"nothing leaks, but {grown.leaks(FORM.soak_growth_mb)}", not grown.leaks(FORM.soak_growth_mb))
     row.settle()
