@@ -63,7 +63,9 @@ class Watched(Service):
         try:
             status = self.process.wait(40)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            # A worker that is stuck would outlive its supervisor.
+            for process in [*self.workers(), psutil.Process(self.process.pid)]:
+                process.kill()
             status = self.process.wait()
         self._reader.join(10)
         return status
