@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train evaluate test fuzz lint format bench lock
+.PHONY: help serve train evaluate test fuzz chaos lint format bench lock
 
 help: ## list what can be done
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ test: .venv/dev ## run the tests and measure what they cover
 
 fuzz: .venv/dev ## damage pictures in 100,000 ways; FUZZ_EXAMPLES says how many
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/models/test_picture_fuzz.py $(ARGS)
+
+chaos: .venv/dev ## break the service in every way for an hour and a half, and count what is lost
+	CHAOS=long .venv/bin/python -m pytest --timeout 0 -s -v tests/chaos $(ARGS)
 
 lint: .venv/dev ## check style, types, layers and the Dockerfile
 	.venv/bin/ruff check

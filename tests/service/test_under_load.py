@@ -1,46 +1,21 @@
 """Many callers at once, callers who leave, and workers that die, against real uvicorn and the shipped network."""
 
 import asyncio
-import json
 import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 
+from tests.connections import Answer, as_request, ask, by_class, connect
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES
 
 STARTED = "Application startup complete"
 PICTURES = [file.read_bytes() for file in SAMPLE_FILES]
-
-
-class Answer(NamedTuple):
-    status: int
-    headers: dict[str, str]
-    body: Any
-
-
-def as_request(picture: bytes) -> bytes:
-    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(picture)}\r\n\r\n"
-    return head.encode() + picture
-
-
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, picture: bytes) -> Answer:
-    writer.write(as_request(picture))
-    first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines if line)
-    return Answer(int(first.split()[1]), headers, json.loads(await reader.readexactly(int(headers["content-length"]))))
-
-
-async def connect(service: Service) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    address = urlsplit(service.url)
-    return await asyncio.open_connection(address.hostname, address.port)
 
 
 async def ask_on_many_connections(service: Service, connections: int, each: int) -> list[tuple[int, Answer]]:
@@ -55,10 +30,6 @@ async def ask_on_many_connections(service: Service, connections: int, each: int)
         return answers
 
     return [answer for answers in await asyncio.gather(*map(one, range(connections))) for answer in answers]
-
-
-def by_class(body: Any) -> list[float]:
-    return [entry["probability"] for entry in sorted(body["probabilities"], key=lambda entry: entry["index"])]
 
 
 @pytest.fixture(scope="module")

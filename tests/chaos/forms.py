@@ -1,0 +1,67 @@
+"""How long and how often: the short form runs with all tests, the long one by `make chaos`."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Form:
+    name: str
+    kills: int
+    seconds_between_kills: float
+    takeovers: int
+    watched_takeovers: int
+    capacity_s: int
+    overload_s: int
+    slow_connections_each: int
+    slow_s: float
+    receive_timeout_s: int
+    stuck_after_s: int
+    soak_s: float
+    sample_every_s: float
+    soak_growth_mb: float
+    leak_requests: int
+    leak_bytes: int
+
+    @property
+    def is_long(self) -> bool:
+        return self.name == "long"
+
+
+SHORT = Form(
+    name="short",
+    kills=2,
+    seconds_between_kills=1,
+    takeovers=12,
+    watched_takeovers=4,
+    capacity_s=1,
+    overload_s=5,
+    slow_connections_each=10,
+    slow_s=2,
+    receive_timeout_s=1,
+    stuck_after_s=3,
+    soak_s=20,
+    sample_every_s=0.2,
+    soak_growth_mb=60,
+    leak_requests=1_000,
+    leak_bytes=200_000,
+)
+LONG = Form(
+    name="long",
+    kills=15,
+    seconds_between_kills=20,
+    takeovers=200,
+    watched_takeovers=12,
+    capacity_s=5,
+    overload_s=300,
+    slow_connections_each=100,
+    slow_s=30,
+    receive_timeout_s=10,
+    stuck_after_s=30,
+    soak_s=1_800,
+    sample_every_s=5,
+    soak_growth_mb=20,
+    leak_requests=10_000,
+    leak_bytes=20_000,
+)
+FORM = LONG if os.environ.get("CHAOS") == "long" else SHORT

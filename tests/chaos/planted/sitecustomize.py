@@ -1,0 +1,42 @@
+"""Faults that no real service has. Python runs this first in each process that has its folder on its path.
+
+Only where PLANTED names one, and only once SIGUSR1 comes: by then everything that a fault changes is imported.
+"""
+
+import os
+import signal
+import sys
+import time
+
+_kept = []
+
+
+def _loop() -> None:
+    """The event loop stands still: the signal's handler runs on its thread."""
+    time.sleep(120)
+
+
+def _network() -> None:
+    """The network's next call does not come back."""
+
+    def answer(*_: object) -> None:
+        time.sleep(120)
+
+    sys.modules["service.inference.classifier"].Classifier.answer = answer
+
+
+def _leak() -> None:
+    """Each request leaves so many bytes behind."""
+    gate = sys.modules["service.gate"].Gate
+    call, size = gate.__call__, int(os.environ["PLANTED_BYTES"])
+
+    async def leak(self: object, *given: object) -> None:
+        _kept.append(b"x" * size)
+        await call(self, *given)
+
+    gate.__call__ = leak
+
+
+if "PLANTED" in os.environ:
+    _fault = {"loop": _loop, "network": _network, "leak": _leak}[os.environ["PLANTED"]]
+    signal.signal(signal.SIGUSR1, lambda *_: _fault())

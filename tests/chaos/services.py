@@ -1,0 +1,89 @@
+"""A service whose log is read all the while, so that it never waits for its reader, and whose workers are known."""
+
+import asyncio
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+
+from tests.processes import Service, running_service
+from tests.samples import ROOT
+
+STARTED = "Application startup complete"
+PLANTED = Path(__file__).parent / "planted"
+
+
+class Watched(Service):
+    """A running service, with the time of each line that it logged since it was ready."""
+
+    def __init__(self, service: Service, workers: int) -> None:
+        super().__init__(service.url, service.log, service.process)
+        self.lines: list[tuple[float, str]] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        self._seen = service.log.count(STARTED)
+        self.wait_for_start(workers - self._seen)
+
+    def count(self, text: str) -> int:
+        return sum(text in line for _, line in self.lines)
+
+    def wait_for_start(self, so_many: int, timeout_s: float = 60) -> float:
+        """Until so many workers in all have started since the service was ready; when the last of them did."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            started = [when for when, line in self.lines if STARTED in line]
+            if len(started) >= so_many:
+                return started[so_many - 1] if so_many > 0 else time.time()
+            assert self.process.poll() is None, self.rest()
+            time.sleep(0.02)
+        raise TimeoutError(f"{so_many} workers did not start: {self.rest()}")
+
+    async def another_start(self, so_many: int, timeout_s: float = 60) -> float:
+        return await asyncio.to_thread(self.wait_for_start, so_many, timeout_s)
+
+    def rest(self) -> str:
+        return "".join(line for _, line in self.lines)
+
+    def workers(self) -> list[psutil.Process]:
+        """Those who answer: all children of a supervisor but Python's resource tracker, or the one process itself."""
+        parent = psutil.Process(self.process.pid)
+        children = [child for child in parent.children() if "spawn_main" in " ".join(child.cmdline())]
+        return children or [parent]
+
+    def end(self, signalled: int = signal.SIGTERM) -> int:
+        """Stop it, and read its log to the end."""
+        if self.process.poll() is None:
+            self.process.send_signal(signalled)
+        try:
+            status = self.process.wait(40)
+        except subprocess.TimeoutExpired:
+            # A worker that is stuck would outlive its supervisor.
+            for process in [*self.workers(), psutil.Process(self.process.pid)]:
+                process.kill()
+            status = self.process.wait()
+        self._reader.join(10)
+        return status
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.lines.append((time.time(), line))
+
+
+@contextmanager
+def watched_service(*options: object, plant: str = "", **environment: str) -> Iterator[Watched]:
+    """With a `plant`, SIGUSR1 makes that fault in the process that gets it."""
+    workers = next((int(str(value)) for name, value in pairwise(options) if name == "--workers"), 1)
+    if plant:
+        environment |= {"PLANTED": plant, "PYTHONPATH": f"{PLANTED}:{ROOT}"}
+    with running_service(*options, **environment) as service:
+        watched = Watched(service, workers)
+        try:
+            yield watched
+        finally:
+            watched.end()
