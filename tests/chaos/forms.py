@@ -22,6 +22,7 @@ class Form:
     soak_growth_mb: float
     leak_requests: int
     leak_bytes: int
+    made_up_cases: int
 
     @property
     def is_long(self) -> bool:
@@ -45,6 +46,7 @@ SHORT = Form(
     soak_growth_mb=60,
     leak_requests=1_000,
     leak_bytes=200_000,
+    made_up_cases=400,
 )
 LONG = Form(
     name="long",
@@ -63,5 +65,6 @@ LONG = Form(
     soak_growth_mb=20,
     leak_requests=10_000,
     leak_bytes=20_000,
+    made_up_cases=10_000,
 )
 FORM = LONG if os.environ.get("CHAOS") == "long" else SHORT
