@@ -18,7 +18,7 @@ RETRY_S = 10.0
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, but for two things that keep a running service running.
+    """uvicorn's, but for what keeps a running service running.
 
     SIGHUP is passed on, so that each worker takes over a new model while it answers. And a worker that cannot start
     ends the service only while none has ever answered: later on the others go on, and it is tried again.
@@ -49,6 +49,12 @@ class Supervisor(Multiprocess):
             elif time.monotonic() > self._again_at:
                 self._again_at = 0.0
                 self._replace(place)
+
+    def terminate_all(self) -> None:
+        """Tell all workers to end. Nobody listens from then on: who comes is refused, instead of waiting in vain."""
+        super().terminate_all()
+        for listening in self.sockets:
+            listening.close()
 
     def handle_hup(self) -> None:
         """Tell each worker that there may be a new model."""
