@@ -40,6 +40,8 @@ _KEY_SCHEMES = {
 }
 
 _BINARY = {"type": "string", "format": "binary"}
+# An empty file is answered with 400, so the document says that a picture has bytes.
+_PICTURE = _BINARY | {"minLength": 1}
 
 PICTURE_BODY = {
     "requestBody": {
@@ -49,10 +51,10 @@ PICTURE_BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": _BINARY | {"description": "the picture"}},
+                    "properties": {"file": _PICTURE | {"description": "the picture"}},
                 }
             },
-            "image/*": {"schema": _BINARY},
+            "image/*": {"schema": _PICTURE},
         },
     }
 }
@@ -65,7 +67,9 @@ FILES_BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["files"],
-                    "properties": {"files": {"type": "array", "items": _BINARY, "description": "the pictures"}},
+                    "properties": {
+                        "files": {"type": "array", "items": _BINARY, "minItems": 1, "description": "the pictures"}
+                    },
                 }
             }
         },

@@ -23,6 +23,7 @@ class Form:
     leak_requests: int
     leak_bytes: int
     made_up_cases: int
+    made_up_factor: int
 
     @property
     def is_long(self) -> bool:
@@ -47,6 +48,7 @@ SHORT = Form(
     leak_requests=1_000,
     leak_bytes=200_000,
     made_up_cases=400,
+    made_up_factor=1,
 )
 LONG = Form(
     name="long",
@@ -66,5 +68,6 @@ LONG = Form(
     leak_requests=10_000,
     leak_bytes=20_000,
     made_up_cases=10_000,
+    made_up_factor=20,
 )
 FORM = LONG if os.environ.get("CHAOS") == "long" else SHORT
