@@ -5,6 +5,7 @@
 
 import os
 import random
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -178,18 +179,23 @@ def _count(event: ScenarioFinished, outcome: Outcome) -> None:
                 outcome.failures.append(f"{where}: a sound picture was answered with {status}")
 
 
+def tell(text: str) -> None:
+    """Print what a run found; pytest shows it with -s, or where the test failed."""
+    sys.stdout.write(f"{text}\n")
+
+
 @pytest.mark.timeout(3600 if LONG else 120)
 def test_every_answer_is_one_that_the_document_describes(url: str) -> None:
     outcome = Outcome()
     if LONG:
         seed = random.SystemRandom().randrange(2**32)
-        print(f"schemathesis: the first seed is {seed}")
+        tell(f"schemathesis: the first seed is {seed}")
         while outcome.cases < LONG_CASES and not outcome.failures:
             ask(url, seed, 20, outcome)
             seed += 1
     else:
         ask(url, SHORT_SEED, 1, outcome)
-    print(outcome, dict(sorted(outcome.statuses.items())), f"{outcome.sound_pictures:,} sound pictures to /predict")
+    tell(f"{outcome}\n{dict(sorted(outcome.statuses.items()))}, {outcome.sound_pictures:,} sound pictures to /predict")
     assert not outcome.failures, "\n\n".join(outcome.failures[:20])
     assert outcome.sound_pictures > 10
     assert outcome.cases >= (LONG_CASES if LONG else 400)
