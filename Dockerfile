@@ -2,21 +2,22 @@
 FROM python:3.12-slim-bookworm AS build
 ARG DEVICE=cpu
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python3 -m venv /opt/venv
+# Nothing is installed once the service runs, so its environment has no pip; the one of this stage fills it.
+RUN python3 -m venv --without-pip /opt/venv
 COPY requirements/${DEVICE}.txt /src/requirements.txt
-RUN /opt/venv/bin/python -m pip install --no-deps --require-hashes -r /src/requirements.txt
+RUN python3 -m pip --python /opt/venv/bin/python install --no-deps --require-hashes -r /src/requirements.txt
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
 COPY models/*.py models/py.typed models/
 COPY training training
 COPY service service
-RUN /opt/venv/bin/python -m pip install --no-deps --no-build-isolation .
+RUN python3 -m pip --python /opt/venv/bin/python install --no-deps --no-build-isolation .
 
 FROM python:3.12-slim-bookworm
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends graphviz \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log \
     && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin service
 COPY --from=build /opt/venv /opt/venv
 COPY models/best-cnn-model.h5 /models/best-cnn-model.h5

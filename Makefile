@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train evaluate test fuzz chaos lint format bench lock
+.PHONY: help serve train evaluate test fuzz chaos lint audit format bench lock
 
 help: ## list what can be done
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,11 @@ lint: .venv/dev ## check style, types, layers and the Dockerfile
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	.venv/bin/hadolint Dockerfile
+
+audit: .venv/dev ## ask PyPI for known vulnerabilities of every locked package (needs its JSON API)
+	@for set in cpu gpu dev; do echo "requirements/$$set.txt:"; \
+		.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$set.txt $(ARGS) || failed=1; \
+	done; test -z "$$failed"
 
 format: .venv/dev ## put the code into the house style
 	.venv/bin/ruff check --fix

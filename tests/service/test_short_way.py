@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from fastapi import Request, Response
 from fastapi.testclient import TestClient
+from starlette.middleware.base import RequestResponseEndpoint
 
 from service.app import create_app
 from service.routes import predict
@@ -56,3 +58,19 @@ def test_a_fault_of_our_own_reaches_the_servers_log(
     for client in both:
         with pytest.raises(ZeroDivisionError):
             client.post("/predict", files={"file": OWL})
+
+
+@pytest.mark.parametrize("flag", [True, False])
+def test_it_steps_aside_where_opentelemetry_watches_fastapi(classifier: FakeClassifier, flag: bool) -> None:
+    app = create_app(ServiceSettings(), classifier)
+    app._is_instrumented_by_opentelemetry = flag  # type: ignore[attr-defined]
+    seen = []
+
+    @app.middleware("http")
+    async def span(request: Request, call_next: RequestResponseEndpoint) -> Response:
+        seen.append(request.url.path)
+        return await call_next(request)
+
+    with TestClient(ShortWay(app, predict.ENDPOINTS)) as client:
+        assert client.post("/predict", files={"file": OWL}).status_code == 200
+    assert seen == ["/predict"] * flag

@@ -140,6 +140,14 @@ def test_a_picture_can_be_chosen_from_the_page(document: Document) -> None:
         assert picture.get("items", picture)["format"] == "binary"
 
 
+def test_the_document_says_that_no_picture_is_empty_and_no_batch_without_files(document: Document) -> None:
+    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert content["image/*"]["schema"]["minLength"] == 1
+    assert content["multipart/form-data"]["schema"]["properties"]["file"]["minLength"] == 1
+    content = document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]
+    assert content["multipart/form-data"]["schema"]["properties"]["files"]["minItems"] == 1
+
+
 def test_nothing_of_fastapis_own_errors_is_left(document: Document) -> None:
     assert "HTTPValidationError" not in str(document)
 
