@@ -1,8 +1,10 @@
 """Draws pictures one at a time, off the event loop. Knows neither Keras nor HTTP."""
 
+import asyncio
 from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
 
-from anyio import Lock, to_thread
+from anyio import Lock
 
 from service.errors import Overloaded
 
@@ -14,8 +16,10 @@ class Renderer:
 
     def __init__(self) -> None:
         self._drawn: dict[Hashable, bytes] = {}
-        # matplotlib is not safe to call from two threads at once.
+        # matplotlib is not safe to call from two threads at once. Always the same one draws: the system's memory
+        # allocator keeps what a thread has used for that thread, here some 60 MB.
         self._one_at_a_time = Lock()
+        self._thread = ThreadPoolExecutor(1, "renderer")
 
     async def draw(self, draw: Callable[[], bytes], key: Hashable = None) -> bytes:
         """What `draw` draws on a thread. With a `key`, only the first time: from then on it is remembered.
@@ -29,7 +33,7 @@ class Renderer:
         async with self._one_at_a_time:
             if key in self._drawn:
                 return self._drawn[key]
-            drawn = await to_thread.run_sync(draw)
+            drawn = await asyncio.get_running_loop().run_in_executor(self._thread, draw)
             if key is not None:
                 self._drawn[key] = drawn
             return drawn
