@@ -29,7 +29,7 @@ CASES_A_CALL = {"/predict": 50, "/predict/batch": 25}
 CASES_OF_OTHERS = 4
 
 # Maps are slow to draw, up to a second each, so that a short run names the one layer that has few values.
-LAYERS = ["conv2d", "conv2d_1", "max_pooling2d", "max_pooling2d_1", "dense", "dense_1"] if LONG else ["dense_1"]
+LAYERS = ["conv2d", "conv2d_1", "max_pooling2d", "max_pooling2d_1", "dense", "dense_1"] if FORM.is_long else ["dense_1"]
 
 _BOOT = Image.fromarray(pixels_of(ANKLE_BOOT))
 SOUND = [
