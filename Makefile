@@ -31,7 +31,7 @@ test: .venv/dev ## run the tests and measure what they cover
 fuzz: .venv/dev ## damage pictures in 100,000 ways; FUZZ_EXAMPLES says how many
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/models/test_picture_fuzz.py $(ARGS)
 
-chaos: .venv/dev ## break the service in every way for an hour and a half, and count what is lost
+chaos: .venv/dev ## break the service in every way for an hour, and count what is lost
 	CHAOS=long .venv/bin/python -m pytest --timeout 0 -s -v tests/chaos $(ARGS)
 
 lint: .venv/dev ## check style, types, layers and the Dockerfile
