@@ -85,7 +85,7 @@ def friendly(chance: random.Random, right: Right) -> Question:
 def hostile(chance: random.Random) -> Question:
     """Something that nobody should send."""
     picture = chance.choice(PICTURES)
-    cut = chance.randrange(40, len(picture) - 20)
+    cut = chance.randrange(40, len(picture) * 3 // 4)
     whole = as_request(picture)
     json_type = "application/json"
     kinds = (

@@ -60,7 +60,7 @@ def test_a_folder_without_room(tmp_path: Path, temporary: Path) -> None:
     """The system's limit for the size of files stands for a full disk: writing fails half-way."""
     path = changed_model(tmp_path)
     with running_service("--model-path", path, TMPDIR=str(temporary)) as service:
-        subprocess.run(["prlimit", f"--pid={service.process.pid}", "--fsize=100000:"], check=True)
+        subprocess.run(["prlimit", f"--pid={service.process.pid}", "--fsize=1000000:"], check=True)
         path.write_bytes(path.read_bytes() + b" ")
         refused = httpx.post(service.url + LOAD, timeout=60)
         assert refused.status_code == 507
@@ -73,7 +73,7 @@ def test_a_folder_without_room(tmp_path: Path, temporary: Path) -> None:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_service_that_cannot_start_for_want_of_room_says_so(tmp_path: Path, temporary: Path, workers: int) -> None:
-    ended = run_to_end("service", "--workers", workers, before=["prlimit", "--fsize=100000"], TMPDIR=str(temporary))
+    ended = run_to_end("service", "--workers", workers, before=["prlimit", "--fsize=1000000"], TMPDIR=str(temporary))
     assert ended.returncode == 3
     assert "cannot write to its folder for temporary files (File too large)" in ended.stderr
     assert "Traceback" not in ended.stderr
