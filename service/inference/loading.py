@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from models.card import ModelFileError, PictureInput, assumed_card, read_card
 from service.inference.classifier import Classifier
-from service.inference.vetting import vetted_copy
+from service.inference.private_copy import vetted_copy
 from service.settings import Device
 
 DEFAULT_MOST_BYTES = 1 << 30
@@ -50,8 +50,8 @@ def load_classifier(
 ) -> tuple[Classifier, str]:
     """A classifier from the `.h5` at `path`, and in words where its card comes from.
 
-    The file is copied and looked into first, see `service.inference.vetting`. The classifier is warmed for batches of 1
-    to `max_batch_size`. `class_names` are used where the file has no card. Raises ModelFileError or DeviceError.
+    The file is copied and looked into first, see `service.inference.private_copy`. The classifier is warmed for batches
+    of 1 to `max_batch_size`. `class_names` are used where the file has no card. Raises ModelFileError or DeviceError.
     """
     device_name = _choose_device(device)
     with vetted_copy(path, max_bytes, sha256) as (copy, version):

@@ -4,26 +4,20 @@ Run as a program it does so in a process of its own, whose memory and time are b
 nothing unbounded.
 """
 
-import hashlib
 import json
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
 import numpy as np
 
-from models.card import VERSION_DIGITS, ModelFileError
-from service.errors import StorageFailed
+from models.card import ModelFileError
 
 MEMORY_BYTES = 1 << 30  # of addresses; half of it are the libraries themselves
 CPU_SECONDS = 20
-WALL_SECONDS = 60
-_PIECE = 1 << 24
+PIECE_BYTES = 1 << 24  # of a file, that are looked at together
 _MOST_CONFIG_BYTES = 8 << 20
 _MOST_OBJECTS = 20_000
 _DEEPEST = 40
@@ -43,65 +37,6 @@ _PART_MODULES = {"keras.initializers", "keras.regularizers", "keras.constraints"
 _PART_KEYS = ("initializer", "regularizer", "constraint")
 _PLAIN = {"DTypePolicy", "__keras_tensor__"}
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-
-
-@contextmanager
-def vetted_copy(path: Path, max_bytes: int, sha256: str | None) -> Iterator[tuple[Path, str]]:
-    """A copy of the model file that nobody else can change, and its version, once it has been looked into.
-
-    Raises ModelFileError for a file that is missing, larger than `max_bytes`, of another digest than `sha256`, or that
-    holds what a network for pictures has no need of.
-    """
-    try:
-        folder = TemporaryDirectory(prefix="model-")
-    except OSError as error:
-        raise StorageFailed(error) from error
-    with folder:
-        copy = Path(folder.name) / "model.h5"
-        digest = _copy(path, copy, max_bytes)
-        if sha256 is not None and digest != sha256.lower():
-            raise ModelFileError(f"{path} has the SHA-256 {digest}, expected {sha256}; see where it came from")
-        _look_into(path, copy, max_bytes)
-        yield copy, digest[:VERSION_DIGITS]
-
-
-def _copy(path: Path, copy: Path, max_bytes: int) -> str:
-    digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("rb") as source:
-            while piece := source.read(_PIECE):
-                size += len(piece)
-                if size > max_bytes:
-                    raise ModelFileError(f"{path} has more than the {max_bytes:,} bytes of --max-model-bytes")
-                digest.update(piece)
-                _append(copy, piece)
-    except FileNotFoundError:
-        raise ModelFileError(
-            f"there is no model file at {path}; train one with `make train`, or name another file"
-        ) from None
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be copied to be looked into: {error.strerror or error}") from error
-    return digest.hexdigest()
-
-
-def _append(copy: Path, piece: bytes) -> None:
-    try:
-        with copy.open("ab") as file:
-            file.write(piece)
-    except OSError as error:
-        raise StorageFailed(error) from error
-
-
-def _look_into(path: Path, copy: Path, max_bytes: int) -> None:
-    command = [sys.executable, "-m", __spec__.name if __spec__ else __name__, str(copy), str(max_bytes)]
-    try:
-        finished = subprocess.run(command, capture_output=True, text=True, timeout=WALL_SECONDS, check=False)  # noqa: S603 - our own module
-    except subprocess.TimeoutExpired:
-        raise ModelFileError(f"{path} is refused: to look into it took more than {WALL_SECONDS} s") from None
-    if finished.returncode == 0:
-        return
-    reason = finished.stdout.strip() or f"to look into it took more than {MEMORY_BYTES >> 20} MiB or {CPU_SECONDS} s"
-    raise ModelFileError(f"{path} is refused: {reason}")
 
 
 def check_file(path: Path, max_bytes: int) -> None:
@@ -190,7 +125,7 @@ def _check_array(array: h5py.Dataset) -> None:
         return
     if array.dtype.kind == "f":
         rows = array if array.ndim else [array[()]]
-        step = max(1, _PIECE // max(1, array.dtype.itemsize * array.size // max(1, len(rows))))
+        step = max(1, PIECE_BYTES // max(1, array.dtype.itemsize * array.size // max(1, len(rows))))
         for start in range(0, len(rows), step):
             if not np.isfinite(rows[start : start + step]).all():
                 raise ModelFileError(f"the array {array.name} holds values that are no numbers; train the network anew")

@@ -1,6 +1,8 @@
 """Model files that would harm whoever loads them are refused, each with its reason, before Keras sees them."""
 
 import json
+import subprocess
+import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,8 +16,8 @@ from keras import layers
 
 from models.card import ModelFileError, file_version
 from service.inference.loading import load_classifier
-from service.inference.vetting import vetted_copy
-from tests.samples import SHIPPED_MODEL
+from service.inference.private_copy import vetted_copy
+from tests.samples import ROOT, SHIPPED_MODEL
 
 PLENTY = 1 << 30
 
@@ -188,3 +190,9 @@ def test_ordinary_networks_of_many_layers_are_loaded(tmp_path: Path) -> None:
     classifier, _ = load_classifier(tmp_path / "many.h5", "cpu", (), 2)
     pictures = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
     assert classifier.predict(pictures) == pytest.approx(network.predict(pictures, verbose=0), abs=1e-5)
+
+
+def test_the_process_that_looks_imports_nothing_of_the_service_but_itself() -> None:
+    program = "import sys; import service.inference.vetting; print([name for name in sys.modules if 'service' in name])"
+    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert found.stdout == "['service', 'service.inference', 'service.inference.vetting']\n"
