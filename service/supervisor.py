@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from multiprocessing.connection import wait
 
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
@@ -37,8 +38,9 @@ class Supervisor(Multiprocess):
         for place, process in enumerate(self.processes):
             if self.should_exit.is_set():
                 return
-            if process.exitcode is None and process.is_alive(self.config.timeout_worker_healthcheck):
-                self._answered = self._answered or process.is_ready(self.config.timeout_worker_healthcheck)
+            started = self._started(process)
+            if started is not None:
+                self._answered = self._answered or started
             elif process.exitcode != STARTUP_FAILURE:
                 self._replace(place)
             elif not self._answered:
@@ -61,6 +63,16 @@ class Supervisor(Multiprocess):
         for process in self.processes:
             if process.pid is not None and process.exitcode is None:
                 os.kill(process.pid, signal.SIGHUP)
+
+    def _started(self, process: Process) -> bool | None:
+        """Whether a worker takes requests yet; None where it died, or does not say so in time."""
+        try:
+            process.parent_conn.send(b"ping")
+            # uvicorn waits for the pipe alone, which stays open here though the other side is gone.
+            ready = wait([process.parent_conn, process.process.sentinel], self.config.timeout_worker_healthcheck)
+            return bool(process.parent_conn.recv()) if process.parent_conn in ready else None
+        except (OSError, EOFError):
+            return None
 
     def _replace(self, place: int) -> None:
         process = self.processes[place]
