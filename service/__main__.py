@@ -14,7 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError, read_card
 from service.connection import Connection
-from service.errors import StorageFailed
+from service.errors import StorageFailed, writing_temporary_files
 from service.inference.repository import model_files
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
@@ -49,13 +49,11 @@ def main() -> None:
         read_card(default)
         if settings.workers > 1:
             # Where the workers put their metrics; each reads the name as it starts.
-            shared = TemporaryDirectory(prefix="metrics-")
+            with writing_temporary_files():
+                shared = TemporaryDirectory(prefix="metrics-")
             os.environ[SHARED_FOLDER] = shared.name
-    except ModelFileError as error:
+    except (ModelFileError, StorageFailed) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
-        sys.exit(STARTUP_FAILURE)
-    except OSError as error:
-        log.error("%s", StorageFailed(error))  # noqa: TRY400 - as above
         sys.exit(STARTUP_FAILURE)
     settings.export()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

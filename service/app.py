@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError
-from service.errors import StorageFailed, install_error_handler
+from service.errors import StorageFailed, install_error_handler, writing_temporary_files
 from service.gate import Gate
 from service.inference.batcher import BatchLimits
 from service.inference.classifier import Classifier
@@ -119,6 +119,7 @@ def load(settings: ServiceSettings, path: Path) -> tuple[Classifier, str]:
 
     Raises ModelFileError, DeviceError or StorageFailed.
     """
+    started = time.monotonic()
     classifier, source = load_classifier(
         path,
         settings.device,
@@ -129,6 +130,7 @@ def load(settings: ServiceSettings, path: Path) -> tuple[Classifier, str]:
     )
     if settings.model_path.is_dir():
         classifier.card = classifier.card.model_copy(update={"name": path.stem})
+    LOADED.set(time.monotonic() - started)
     return classifier, source
 
 
@@ -153,13 +155,11 @@ def from_environment() -> ASGIApp:
     limit_threads(settings.inference_threads)
     try:
         classifiers = _load_first(settings)
-        reserve_storage()
+        with writing_temporary_files():
+            reserve_storage()
     except (ModelFileError, DeviceError, StorageFailed) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
         # The supervisor takes this status as: another worker in this one's place could not start either.
-        sys.exit(STARTUP_FAILURE)
-    except OSError as error:
-        log.error("%s", StorageFailed(error))  # noqa: TRY400 - as above
         sys.exit(STARTUP_FAILURE)
     DEVICE_MEMORY.set_function(device_memory)
     app = create_app(settings, *classifiers)
@@ -178,7 +178,6 @@ def _load_first(settings: ServiceSettings) -> list[Classifier]:
     """
     classifiers: list[Classifier] = []
     for path in model_files(settings.model_path, settings.default_model):
-        started = time.monotonic()
         try:
             classifier, source = load(settings, path)
         except ModelFileError as error:
@@ -186,7 +185,6 @@ def _load_first(settings: ServiceSettings) -> list[Classifier]:
                 raise
             log.error("%s; the others are served", error)  # noqa: TRY400 - for a person
             continue
-        LOADED.set(time.monotonic() - started)
         names = classifier.card.class_names
         log.info("serving %s, version %s, on %s; %s", path, classifier.version, classifier.device, source)
         log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http import HTTPStatus
 from types import MappingProxyType
 
@@ -126,6 +127,15 @@ class StorageFailed(ServiceError):
             f"the service cannot write to its folder for temporary files ({cause.strerror or cause}); make room or "
             "mend its rights there (TMPDIR names it), and send the request again"
         )
+
+
+@contextmanager
+def writing_temporary_files() -> Iterator[None]:
+    """Raises StorageFailed for whatever the system says to what is done meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(error) from error
 
 
 class BatchFailed(ServiceError):

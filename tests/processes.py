@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from tests.samples import ROOT
 
+STARTED = "Application startup complete"
 RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 
 
@@ -48,6 +51,25 @@ class Service:
         return self.process.wait()
 
 
+def read_until(service: Service, text: str, times: int = 1) -> None:
+    """Read the log until so many lines more have `text`."""
+    while times:
+        line = service.process.stderr.readline()
+        assert line, f"the service ended before it said {text!r}"
+        times -= text in line
+
+
+def wait_for_all(service: Service, workers: int) -> None:
+    """Read the log until so many workers in all have started."""
+    read_until(service, STARTED, workers - service.log.count(STARTED))
+
+
+def workers_of(service: Service) -> list[psutil.Process]:
+    """The workers: children of the parent that answer (Python's resource tracker is a child, too)."""
+    children = psutil.Process(service.process.pid).children()
+    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+
+
 @contextmanager
 def running_service(*options: object, before: Sequence[str] = (), **environment: str) -> Iterator[Service]:
     process = subprocess.Popen(
@@ -62,7 +84,7 @@ def running_service(*options: object, before: Sequence[str] = (), **environment:
         for line in process.stderr:
             log += line
             # One process says first that it is ready and then where; a parent of several workers the other way round.
-            if (found := RUNNING.search(log)) and "Application startup complete" in log:
+            if (found := RUNNING.search(log)) and STARTED in log:
                 yield Service(found[1], log, process)
                 break
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from models.card import VERSION_DIGITS, ModelFileError
-from service.errors import StorageFailed
+from service.errors import writing_temporary_files
 from service.inference import vetting
 from service.inference.vetting import CPU_SECONDS, MEMORY_BYTES, PIECE_BYTES
 
@@ -26,10 +26,8 @@ def vetted_copy(path: Path, max_bytes: int, sha256: str | None) -> Iterator[tupl
     Raises ModelFileError for a file that is missing, larger than `max_bytes`, of another digest than `sha256`, or that
     holds what a network for pictures has no need of.
     """
-    try:
+    with writing_temporary_files():
         folder = TemporaryDirectory(prefix="model-")
-    except OSError as error:
-        raise StorageFailed(error) from error
     with folder:
         copy = Path(folder.name) / "model.h5"
         digest = _copy(path, copy, max_bytes)
@@ -59,11 +57,8 @@ def _copy(path: Path, copy: Path, max_bytes: int) -> str:
 
 
 def _append(copy: Path, piece: bytes) -> None:
-    try:
-        with copy.open("ab") as file:
-            file.write(piece)
-    except OSError as error:
-        raise StorageFailed(error) from error
+    with writing_temporary_files(), copy.open("ab") as file:
+        file.write(piece)
 
 
 def _look_into(path: Path, copy: Path, max_bytes: int) -> None:

@@ -5,7 +5,6 @@ Knows neither Keras nor HTTP.
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from models.card import ModelFileError, file_version
 from service.errors import NotHere, ServiceError
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.logs import LOGGER
-from service.metrics import LOADED, MODEL, TAKEOVERS
+from service.metrics import MODEL, TAKEOVERS
 
 log = logging.getLogger(LOGGER)
 
@@ -71,10 +70,8 @@ class ServedModel:
         async with self._one_at_a_time:
             if await to_thread.run_sync(self._is_the_same):
                 return self.live
-            started = time.monotonic()
             old_goes_on = f"{self.live.version} goes on answering"
             classifier = await to_thread.run_sync(lambda: load_or_tell(self._load, self.path, old_goes_on))
-            LOADED.set(time.monotonic() - started)
             self._replace(self._start(classifier))
             return self.live
 

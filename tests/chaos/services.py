@@ -12,10 +12,9 @@ from pathlib import Path
 
 import psutil
 
-from tests.processes import Service, running_service
+from tests.processes import STARTED, Service, running_service, workers_of
 from tests.samples import ROOT
 
-STARTED = "Application startup complete"
 PLANTED = Path(__file__).parent / "planted"
 
 
@@ -52,9 +51,7 @@ class Watched(Service):
 
     def workers(self) -> list[psutil.Process]:
         """Those who answer: all children of a supervisor but Python's resource tracker, or the one process itself."""
-        parent = psutil.Process(self.process.pid)
-        children = [child for child in parent.children() if "spawn_main" in " ".join(child.cmdline())]
-        return children or [parent]
+        return workers_of(self) or [psutil.Process(self.process.pid)]
 
     def end(self, signalled: int = signal.SIGTERM) -> int:
         """Stop it, and read its log to the end."""

@@ -10,7 +10,8 @@ from tests.chaos.answers import Right
 from tests.chaos.figures import Row, progress
 from tests.chaos.forms import FORM
 from tests.chaos.ledger import ERROR, NO_CONNECTION, Ledger, load
-from tests.chaos.services import STARTED, Watched, watched_service
+from tests.chaos.services import Watched, watched_service
+from tests.processes import STARTED
 
 CONNECTIONS = 16
 

@@ -12,7 +12,8 @@ from tests.chaos.answers import Right
 from tests.chaos.figures import Row
 from tests.chaos.forms import FORM
 from tests.chaos.ledger import ERROR, Ledger, load
-from tests.chaos.services import STARTED, Watched, watched_service
+from tests.chaos.services import Watched, watched_service
+from tests.processes import STARTED
 
 CONNECTIONS = 16
 # Beyond --stuck-after-s: to be noticed, and for another one to start.

@@ -1,36 +1,21 @@
 """Workers that die while a broken file lies in the model's place: the others go on, and it is tried again."""
 
-import os
-import signal
+from pathlib import Path
 
 import httpx
-import psutil
-import pytest
 
 from service.supervisor import RETRY_S
-from tests.processes import Service, running_service
+from tests.processes import STARTED, read_until, running_service, wait_for_all, workers_of
 from tests.samples import ANKLE_BOOT, SHIPPED_MODEL
 
 
-def workers_of(service: Service) -> list[int]:
-    children = psutil.Process(service.process.pid).children()
-    return [child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline())]
-
-
-def read_until(service: Service, text: str, times: int = 1) -> None:
-    while times:
-        line = service.process.stderr.readline()
-        assert line, f"the service ended before it said {text!r}"
-        times -= text in line
-
-
-def test_a_worker_that_cannot_start_again_does_not_end_the_others(tmp_path: pytest.TempPathFactory) -> None:
+def test_a_worker_that_cannot_start_again_does_not_end_the_others(tmp_path: Path) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(SHIPPED_MODEL.read_bytes())
     with running_service("--model-path", path, "--workers", 2) as service:
-        read_until(service, "Application startup complete", 2 - service.log.count("Application startup complete"))
+        wait_for_all(service, 2)
         path.write_bytes(b"broken")
-        os.kill(workers_of(service)[0], signal.SIGKILL)
+        workers_of(service)[0].kill()
         read_until(service, f"the others go on, and it is tried again in {RETRY_S:g} s")
         for _ in range(5):
             answer = httpx.post(
@@ -38,6 +23,6 @@ def test_a_worker_that_cannot_start_again_does_not_end_the_others(tmp_path: pyte
             )
             assert answer.json()["label"] == "Ankle boot"
         path.write_bytes(SHIPPED_MODEL.read_bytes())
-        read_until(service, "Application startup complete")
+        read_until(service, STARTED)
         assert len(workers_of(service)) == 2
         assert service.stop() == 0

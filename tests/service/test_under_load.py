@@ -1,20 +1,17 @@
 """Many callers at once, callers who leave, and workers that die, against real uvicorn and the shipped network."""
 
 import asyncio
-import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
 
 import httpx
-import psutil
 import pytest
 
 from tests.connections import Answer, as_request, ask, by_class, connect
-from tests.processes import Service, running_service
+from tests.processes import STARTED, Service, read_until, running_service, wait_for_all, workers_of
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES
 
-STARTED = "Application startup complete"
 PICTURES = [file.read_bytes() for file in SAMPLE_FILES]
 
 
@@ -114,12 +111,12 @@ def test_what_was_accepted_is_answered_after_the_service_was_told_to_stop(expect
 
 def test_a_worker_that_dies_is_replaced() -> None:
     with running_service("--workers", 2) as service:
-        wait_for_workers(service, 2 - service.log.count(STARTED))
-        workers = serving_processes(service)
+        wait_for_all(service, 2)
+        workers = workers_of(service)
         assert len(workers) == 2
-        os.kill(workers[0], signal.SIGKILL)
-        wait_for_workers(service, 1)
-        replaced = serving_processes(service)
+        workers[0].kill()
+        read_until(service, STARTED)
+        replaced = workers_of(service)
         assert len(replaced) == 2
         assert workers[0] not in replaced
         for _ in range(8):
@@ -127,15 +124,3 @@ def test_a_worker_that_dies_is_replaced() -> None:
                 f"{service.url}/predict", content=ANKLE_BOOT.read_bytes(), headers={"Content-Type": "image/png"}
             )
             assert answer.json()["label"] == "Ankle boot"
-
-
-def wait_for_workers(service: Service, more: int) -> None:
-    """Read the log until so many more have started."""
-    while more:
-        more -= STARTED in service.process.stderr.readline()
-
-
-def serving_processes(service: Service) -> list[int]:
-    """The workers: children of the parent that listen (Python's resource tracker is a child, too)."""
-    children = psutil.Process(service.process.pid).children()
-    return [child.pid for child in children if "resource_tracker" not in " ".join(child.cmdline())]

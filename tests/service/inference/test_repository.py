@@ -11,6 +11,7 @@ from service.inference.batcher import BatchLimits
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.inference.repository import Repository, model_files
 from tests.fakes import FakeClassifier
+from tests.takeovers import put
 
 
 class Read(FakeClassifier):
@@ -33,12 +34,6 @@ def repository_of(folder: Path, *names: str) -> Repository:
         (folder / f"{name}.h5").write_text(f"{name} 1")
     first = [(folder / f"{name}.h5", Read(folder / f"{name}.h5")) for name in names]
     return Repository(first, start, Read, folder, 1, 60)
-
-
-def put(path: Path, content: str) -> None:
-    beside = path.with_suffix(".new")
-    beside.write_text(content)
-    beside.replace(path)
 
 
 def test_each_h5_is_a_model_and_one_of_them_the_default(tmp_path: Path) -> None:
@@ -87,8 +82,8 @@ def test_what_comes_into_the_folder_can_be_loaded(tmp_path: Path) -> None:
 def test_all_are_loaded_anew_and_a_broken_one_harms_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         repository = repository_of(tmp_path, "bags", "hats", "shoes")
-        put(tmp_path / "bags.h5", "broken")
-        put(tmp_path / "hats.h5", "hats 2")
+        put(b"broken", tmp_path / "bags.h5")
+        put(b"hats 2", tmp_path / "hats.h5")
         (tmp_path / "socks.h5").write_text("broken")
         (tmp_path / "ties.h5").write_text("ties 1")
         await repository.load_all()
@@ -109,11 +104,11 @@ def test_watched_files_are_taken_over_once_they_have_changed(tmp_path: Path, mon
         repository = repository_of(tmp_path, "hats", "shoes")
         watching = asyncio.create_task(repository.watch())
         await asyncio.sleep(0)
-        put(tmp_path / "hats.h5", "broken")
-        put(tmp_path / "shoes.h5", "shoes 22")
+        put(b"broken", tmp_path / "hats.h5")
+        put(b"shoes 22", tmp_path / "shoes.h5")
         while repository.named("shoes").live.version != "shoes 22":  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
-        put(tmp_path / "hats.h5", "hats 333")
+        put(b"hats 333", tmp_path / "hats.h5")
         (tmp_path / "ties.h5").write_text("ties 1")
         while repository.default.live.version != "hats 333" or len(repository.models) < 3:  # noqa: ASYNC110 - nor here
             await asyncio.sleep(0)
