@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import run_to_end, running_service
+from tests.processes import run_to_end, running_service, wait_for_all
 from tests.samples import ANKLE_BOOT, SHIPPED_MODEL
 
 PNG = {"Content-Type": "image/png"}
@@ -46,6 +46,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, temporary: Path, wo
     path = changed_model(tmp_path)
     options = ("--model-path", path, "--workers", workers)
     with running_service(*options, before=MORTAL, TMPDIR=str(temporary)) as service:
+        wait_for_all(service, workers)
         temporary.chmod(0o555)
         path.write_bytes(path.read_bytes() + b" ")
         refused = httpx.post(service.url + LOAD, timeout=60)
