@@ -82,7 +82,7 @@ def main() -> None:
     supervisor = Supervisor(config, [config.bind_socket()])
     supervisor.run()
     # uvicorn's own command ends here with 0, as if the service had been told to stop.
-    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
+    if supervisor.could_not_start:
         sys.exit(STARTUP_FAILURE)
 
 

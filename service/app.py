@@ -43,6 +43,9 @@ DISTRIBUTION = "keras-image-service"
 # Python's own 5 ms the network stands still for a third of the time; below 0.5 ms the two threads hinder each other.
 SWITCH_INTERVAL_S = 0.0005
 
+# How old the figure of the GPU's memory may be.
+DEVICE_MEMORY_EVERY_S = 5.0
+
 _DESCRIPTION = """
 POST a picture to `/predict` and read what is in it. The other calls show how the network is built and how good it is.
 
@@ -87,6 +90,7 @@ def create_app(settings: ServiceSettings, *classifiers: LoadedClassifier) -> Fas
         app.state.decoder = Decoder(settings.max_image_pixels)
         app.state.renderer = Renderer()
         background = {asyncio.create_task(end_when_stuck(settings.stuck_after_s, lambda: repository.busy_s))}
+        background.add(asyncio.create_task(_tell_device_memory()))
         if settings.watch:
             background.add(asyncio.create_task(repository.watch()))
         _load_all_on_sighup(repository, background)
@@ -159,9 +163,7 @@ def from_environment() -> ASGIApp:
             reserve_storage()
     except (ModelFileError, DeviceError, StorageFailed) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
-        # The supervisor takes this status as: another worker in this one's place could not start either.
         sys.exit(STARTUP_FAILURE)
-    DEVICE_MEMORY.set_function(device_memory)
     app = create_app(settings, *classifiers)
     # TensorFlow's half a million objects live as long as the process. Each full collection that looks at them again
     # stops everything for 100 ms.
@@ -190,6 +192,13 @@ def _load_first(settings: ServiceSettings) -> list[Classifier]:
         log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
         classifiers.append(classifier)
     return classifiers
+
+
+async def _tell_device_memory() -> None:
+    # Asked again and again: what is only asked when it is read, of several workers nobody reads.
+    while True:
+        DEVICE_MEMORY.set(device_memory())
+        await asyncio.sleep(DEVICE_MEMORY_EVERY_S)
 
 
 def _load_all_on_sighup(repository: Repository, background: set[asyncio.Task[None]]) -> None:

@@ -52,6 +52,9 @@ class Gate:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
+        if scope["method"] == "HEAD":
+            # Answered as GET is; the server leaves the body away.
+            scope = {**scope, "method": "GET"}
         given = _header(scope["headers"], b"x-request-id")
         request_id = given if given and _ID.fullmatch(given) else b"%s%016x" % (self._prefix, next(self._numbers))
         REQUEST_ID.set(request_id.decode())

@@ -5,8 +5,9 @@ import os
 import signal
 import time
 from multiprocessing.connection import wait
+from socket import socket
 
-from uvicorn.config import STARTUP_FAILURE
+from uvicorn.config import Config
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from service.logs import LOGGER
@@ -14,7 +15,7 @@ from service.sighup import sighup_held
 
 log = logging.getLogger(LOGGER)
 
-# How long to wait before a worker is started again that could not start: a model file may have been mended meanwhile.
+# How long to wait before a worker is started again that could not start: what was in its way may be gone by then.
 RETRY_S = 10.0
 
 
@@ -25,8 +26,15 @@ class Supervisor(Multiprocess):
     ends the service only while none has ever answered: later on the others go on, and it is tried again.
     """
 
-    _answered = False
-    _again_at = 0.0
+    could_not_start = False
+    """Whether it ended because no worker could."""
+
+    def __init__(self, config: Config, sockets: list[socket]) -> None:
+        """Workers of `config` on `sockets`, which listen already."""
+        super().__init__(config, sockets)
+        self._any_answered = False
+        self._answered: set[Process] = set()
+        self._again_at: dict[Process, float] = {}
 
     def init_processes(self) -> None:
         """Start all workers."""
@@ -39,18 +47,11 @@ class Supervisor(Multiprocess):
             if self.should_exit.is_set():
                 return
             started = self._started(process)
-            if started is not None:
-                self._answered = self._answered or started
-            elif process.exitcode != STARTUP_FAILURE:
-                self._replace(place)
-            elif not self._answered:
-                self.should_exit.set()
-            elif not self._again_at:
-                log.error("a worker could not start; the others go on, and it is tried again in %g s", RETRY_S)
-                self._again_at = time.monotonic() + RETRY_S
-            elif time.monotonic() > self._again_at:
-                self._again_at = 0.0
-                self._replace(place)
+            if started is None:
+                self._mourn(place, process)
+            elif started:
+                self._any_answered = True
+                self._answered.add(process)
 
     def terminate_all(self) -> None:
         """Tell all workers to end. Nobody listens from then on: who comes is refused, instead of waiting in vain."""
@@ -74,14 +75,28 @@ class Supervisor(Multiprocess):
         except (OSError, EOFError):
             return None
 
-    def _replace(self, place: int) -> None:
-        process = self.processes[place]
-        process.kill()
-        process.join()
-        if process.exitcode == STARTUP_FAILURE:  # it was only just about to end
-            log.info("worker %s is started again", process.pid)
-        else:
+    def _mourn(self, place: int, process: Process) -> None:
+        process.kill()  # it may be one that hangs
+        process.process.join()
+        # Ended by itself and not by a signal, before it took any request.
+        could_not_start = (process.exitcode or 0) > 0 and process not in self._answered
+        if not could_not_start:
             log.warning("worker %s died (%s) and is replaced", process.pid, process.exitcode)
+            self._replace(place, process)
+        elif not self._any_answered:
+            log.error("worker %s could not start", process.pid)
+            self.could_not_start = True
+            self.should_exit.set()
+        elif process not in self._again_at:
+            log.error("a worker could not start; the others go on, and it is tried again in %g s", RETRY_S)
+            self._again_at[process] = time.monotonic() + RETRY_S
+        elif time.monotonic() > self._again_at[process]:
+            log.info("worker %s is started again", process.pid)
+            self._replace(place, process)
+
+    def _replace(self, place: int, process: Process) -> None:
+        self._answered.discard(process)
+        self._again_at.pop(process, None)
         self.processes[place] = Process(self.config, self.sockets)
         with sighup_held():
             self.processes[place].start()

@@ -1,14 +1,18 @@
 """The two programs as real processes: the service on a free port, and either command line run to its end."""
 
 import os
+import queue
 import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 
@@ -38,23 +42,54 @@ def run_to_end(
 
 @dataclass
 class Service:
-    """A running service: its address, what it logged until it was ready, and its process."""
+    """A running service: its address, what it logged until it was ready, and its process.
+
+    What it logs from then on is read all the while: a full pipe would make it wait.
+    """
 
     url: str
     log: str
     process: subprocess.Popen[str]
-    rest_of_log: str = field(default="")
+    lines: list[tuple[float, str]] = field(default_factory=list)
+    """Each line since it was ready, and when it came."""
 
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        self.rest_of_log = self.process.stderr.read()
+    def __post_init__(self) -> None:
+        self._unread: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    @property
+    def rest_of_log(self) -> str:
+        return "".join(line for _, line in self.lines)
+
+    def stop(self, signalled: int = signal.SIGTERM) -> int:
+        """Its status, once its log has been read to the end."""
+        self.process.send_signal(signalled)
+        self.read_to_the_end()
         return self.process.wait()
+
+    def read_to_the_end(self) -> None:
+        """Wait until its log ends, which it does with its last process."""
+        self._reader.join(60)
+
+    def next_line(self) -> str:
+        """The next line that nobody asked for yet, or nothing where there will be none."""
+        return self._unread.get()
+
+    def _read(self) -> None:
+        for line in self.process.stderr:
+            self.lines.append((time.time(), line))
+            self._unread.put(line)
+        self._unread.put("")
+
+
+Running = TypeVar("Running", bound=Service)
 
 
 def read_until(service: Service, text: str, times: int = 1) -> None:
     """Read the log until so many lines more have `text`."""
     while times:
-        line = service.process.stderr.readline()
+        line = service.next_line()
         assert line, f"the service ended before it said {text!r}"
         times -= text in line
 
@@ -71,7 +106,9 @@ def workers_of(service: Service) -> list[psutil.Process]:
 
 
 @contextmanager
-def running_service(*options: object, before: Sequence[str] = (), **environment: str) -> Iterator[Service]:
+def running_service(
+    *options: object, before: Sequence[str] = (), kind: type[Running] = Service, **environment: str
+) -> Iterator[Running]:
     process = subprocess.Popen(
         [*before, *command("service", "--port", 0, *options)],
         cwd=ROOT,
@@ -80,12 +117,13 @@ def running_service(*options: object, before: Sequence[str] = (), **environment:
         text=True,
     )
     try:
-        log = ""
-        for line in process.stderr:
+        log, service = "", None
+        while line := process.stderr.readline():
             log += line
             # One process says first that it is ready and then where; a parent of several workers the other way round.
             if (found := RUNNING.search(log)) and STARTED in log:
-                yield Service(found[1], log, process)
+                service = kind(found[1], log, process)
+                yield service
                 break
         else:
             raise RuntimeError(f"the service did not start: {log}")
@@ -98,6 +136,8 @@ def running_service(*options: object, before: Sequence[str] = (), **environment:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if service:
+            service.read_to_the_end()
         process.stderr.close()
 
 

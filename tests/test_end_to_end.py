@@ -103,9 +103,8 @@ def test_a_terminated_service_ends_in_order(model_file: Path) -> None:
 
 def test_ctrl_c_ends_the_service_in_order(model_file: Path) -> None:
     with running_service("--model-path", model_file) as service:
-        service.process.send_signal(signal.SIGINT)
-        assert "Traceback" not in service.process.stderr.read()
-        assert service.process.wait() == 0
+        assert service.stop(signal.SIGINT) == 0
+        assert "Traceback" not in service.rest_of_log
 
 
 def test_several_workers_answer_alike(model_file: Path) -> None:

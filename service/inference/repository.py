@@ -9,7 +9,7 @@ from pathlib import Path
 from anyio import to_thread
 
 from models.card import ModelFileError
-from service.errors import NotHere, ServiceError
+from service.errors import MalformedRequest, NotHere, ServiceError
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.inference.served_model import ServedModel, load_or_tell
 from service.logs import LOGGER
@@ -68,6 +68,8 @@ class Repository:
         self._make, self._load, self._folder = make, load, folder
         self._by_name = {classifier.card.name: make(path, classifier) for path, classifier in first}
         self._one_at_a_time = asyncio.Lock()
+        self._retiring: set[asyncio.Task[None]] = set()
+        self.unloaded: set[str] = set()
         self.default = next(iter(self._by_name.values()))
 
     @property
@@ -97,9 +99,25 @@ class Repository:
                 if path and name not in self._by_name:
                     classifier = await to_thread.run_sync(lambda: load_or_tell(self._load, path, "the others go on"))
                     self._by_name[name] = self._make(path, classifier)
+                    self.unloaded.discard(name)
                     log.info("%s answers from now on, version %s", name, classifier.version)
                     return self._by_name[name].live
         return await self.named(name).take_over()
+
+    def unload(self, name: str) -> None:
+        """Have no model of that name any longer, until it is asked for by `load`. What it accepted is answered.
+
+        Raises NotHere, or MalformedRequest for the default, without which there would be nothing to answer.
+        """
+        model = self.named(name)
+        if model is self.default:
+            raise MalformedRequest(f"{name} stays loaded: it is the default, which answers where no model is named")
+        del self._by_name[name]
+        self.unloaded.add(name)
+        task = asyncio.create_task(model.retire())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        log.info("%s is unloaded; it is loaded again when it is asked for by name", name)
 
     async def load_all(self) -> None:
         """Load all models whose files are others now, and those that are new. What is refused is in the log."""
@@ -123,11 +141,16 @@ class Repository:
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, and answer what was accepted within `timeout_s`."""
+        for task in self._retiring:
+            task.cancel()
         await asyncio.gather(*(model.close(timeout_s) for model in self.models))
 
     def _files(self) -> dict[str, Path]:
+        """Those that answer, and those in the folder that nobody unloaded."""
         files = {name: model.path for name, model in self._by_name.items()}
-        return files | {file.stem: file for file in self._folder.glob("*.h5")} if self._folder else files
+        if self._folder:
+            files |= {file.stem: file for file in self._folder.glob("*.h5") if file.stem not in self.unloaded}
+        return files
 
 
 def _signature(path: Path) -> _Signature:

@@ -84,6 +84,14 @@ class ServedModel:
                 self._replace(model)
             return self.live
 
+    async def retire(self) -> None:
+        """Close it, once those who have it in hand have had time to ask it; at once where this is cancelled."""
+        MODEL.labels(self.live.card.name, self.live.version, self.live.device).set(0)
+        try:
+            await asyncio.sleep(self._grace_s)
+        finally:
+            await self.close(self._grace_s)
+
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, and answer what was accepted within `timeout_s`."""
         for task in self._retiring:

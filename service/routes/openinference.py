@@ -149,8 +149,9 @@ async def config(request: Request, live: Named) -> dict[str, Any]:
 
 @router.post("/repository/index")
 async def repository_index(request: Request) -> list[dict[str, str]]:
-    """The models."""
+    """The models that answer, and those that were unloaded."""
     repository: Repository = request.app.state.repository
+    unloaded = [{"name": name, "state": "UNAVAILABLE", "reason": "unloaded"} for name in sorted(repository.unloaded)]
     return [
         {
             "name": model.live.card.name,
@@ -159,7 +160,7 @@ async def repository_index(request: Request) -> list[dict[str, str]]:
             "reason": "" if model.live.ready else STOPPING,
         }
         for model in repository.models
-    ]
+    ] + unloaded
 
 
 @router.post("/repository/models/{model}/load")
@@ -181,11 +182,16 @@ async def load(request: Request, model: str) -> dict[str, str]:
 
 
 @router.post("/repository/models/{model}/unload")
-async def unload(live: Named) -> None:
-    """Not offered: with several workers the others could not be told, and of one model nothing would be left."""
-    raise HTTPException(
-        HTTPStatus.NOT_IMPLEMENTED, f"{live.card.name} stays loaded; take its file away and start the service anew"
-    )
+async def unload(request: Request, served: Served) -> None:
+    """Let one of several models answer no longer, until it is loaded again. With several workers not offered."""
+    repository: Repository = request.app.state.repository
+    name = served.live.card.name
+    if request.app.state.settings.workers > 1:
+        raise HTTPException(
+            HTTPStatus.NOT_IMPLEMENTED,
+            f"{name} stays loaded: with several workers the others cannot be told; take its file away and start anew",
+        )
+    repository.unload(name)
 
 
 @router.post("/models/{model}/infer")

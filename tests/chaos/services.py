@@ -1,9 +1,8 @@
-"""A service whose log is read all the while, so that it never waits for its reader, and whose workers are known."""
+"""A service whose workers are known, with faults that can be planted in it."""
 
 import asyncio
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,15 +18,7 @@ PLANTED = Path(__file__).parent / "planted"
 
 
 class Watched(Service):
-    """A running service, with the time of each line that it logged since it was ready."""
-
-    def __init__(self, service: Service, workers: int) -> None:
-        super().__init__(service.url, service.log, service.process)
-        self.lines: list[tuple[float, str]] = []
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-        self._seen = service.log.count(STARTED)
-        self.wait_for_start(workers - self._seen)
+    """A running service whose workers are known."""
 
     def count(self, text: str) -> int:
         return sum(text in line for _, line in self.lines)
@@ -39,15 +30,12 @@ class Watched(Service):
             started = [when for when, line in self.lines if STARTED in line]
             if len(started) >= so_many:
                 return started[so_many - 1] if so_many > 0 else time.time()
-            assert self.process.poll() is None, self.rest()
+            assert self.process.poll() is None, self.rest_of_log
             time.sleep(0.02)
-        raise TimeoutError(f"{so_many} workers did not start: {self.rest()}")
+        raise TimeoutError(f"{so_many} workers did not start: {self.rest_of_log}")
 
     async def another_start(self, so_many: int, timeout_s: float = 60) -> float:
         return await asyncio.to_thread(self.wait_for_start, so_many, timeout_s)
-
-    def rest(self) -> str:
-        return "".join(line for _, line in self.lines)
 
     def workers(self) -> list[psutil.Process]:
         """Those who answer: all children of a supervisor but Python's resource tracker, or the one process itself."""
@@ -64,12 +52,8 @@ class Watched(Service):
             for process in [*self.workers(), psutil.Process(self.process.pid)]:
                 process.kill()
             status = self.process.wait()
-        self._reader.join(10)
+        self.read_to_the_end()
         return status
-
-    def _read(self) -> None:
-        for line in self.process.stderr:
-            self.lines.append((time.time(), line))
 
 
 @contextmanager
@@ -78,9 +62,9 @@ def watched_service(*options: object, plant: str = "", **environment: str) -> It
     workers = next((int(str(value)) for name, value in pairwise(options) if name == "--workers"), 1)
     if plant:
         environment |= {"PLANTED": plant, "PYTHONPATH": f"{PLANTED}:{ROOT}"}
-    with running_service(*options, **environment) as service:
-        watched = Watched(service, workers)
+    with running_service(*options, kind=Watched, **environment) as service:
         try:
-            yield watched
+            service.wait_for_start(workers - service.log.count(STARTED))
+            yield service
         finally:
-            watched.end()
+            service.end()

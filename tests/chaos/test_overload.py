@@ -69,6 +69,6 @@ def test_too_much_is_refused_and_costs_no_memory(
     row.should("there was too much", answers.counts.get(503, 0) > 0)
     row.must("nothing but 200 and 503", set(answers.counts) <= {200, 503})
     row.must("the ledger found nothing else", set(ledger.became) <= {"right", "503"} and ledger.became["right"] > 0)
-    row.must("no traceback in the log", "Traceback" not in service.rest())
+    row.must("no traceback in the log", "Traceback" not in service.rest_of_log)
     row.should("memory is flat", max(later) - later[0] <= MOST_GROWTH_MB)
     row.settle()

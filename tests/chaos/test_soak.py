@@ -37,7 +37,7 @@ async def soak(
     reported = time.monotonic()
     try:
         while not enough():
-            assert service.process.poll() is None, service.rest()
+            assert service.process.poll() is None, service.rest_of_log
             await asyncio.sleep(0.05)
             if time.monotonic() - reported > REPORT_EVERY_S:
                 reported = time.monotonic()
@@ -76,7 +76,7 @@ def test_nothing_grows(right: Right, figures: Callable[[str, str], Row]) -> None
     row.figures |= shown(samples, grown, ledger)
     documented = {"right", LEFT, *map(str, REFUSALS)}
     row.must(f"nothing undocumented and nothing late, but {ledger.late}", set(ledger.became) <= documented)
-    row.must("no traceback in the log", "Traceback" not in service.rest())
+    row.must("no traceback in the log", "Traceback" not in service.rest_of_log)
     row.should(f"nothing leaks, but {grown.leaks(FORM.soak_growth_mb)}", not grown.leaks(FORM.soak_growth_mb))
     row.settle()
 

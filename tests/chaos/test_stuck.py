@@ -64,6 +64,6 @@ def test_a_worker_that_is_stuck_is_replaced_and_the_other_one_answers(
     }
     row.must("the other worker answered", meanwhile > 0)
     row.must("nothing undocumented", set(ledger.became) <= {"right", ERROR, *map(str, REFUSALS)})
-    row.must("the log shows where it was stuck", "sitecustomize.py" in service.rest())
+    row.must("the log shows where it was stuck", "sitecustomize.py" in service.rest_of_log)
     row.should("noticed in time", times["noticed"] <= FORM.stuck_after_s + NOTICED_S)
     row.settle()

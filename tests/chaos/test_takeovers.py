@@ -66,7 +66,7 @@ def test_no_request_fails_and_no_broken_file_ever_answers(
         put(content, path)
         WAYS[ways[pair % len(ways)]](service)
         while outcomes(service.url)[outcome] == before[outcome]:
-            assert service.process.poll() is None, service.rest()
+            assert service.process.poll() is None, service.rest_of_log
 
     async def run(service: Watched) -> None:
         process = psutil.Process(service.process.pid)
@@ -92,6 +92,6 @@ def test_no_request_fails_and_no_broken_file_ever_answers(
     row.must("half is taken and half refused", found == {"taken": takeovers // 2, "refused": takeovers // 2})
     row.must("every request is answered rightly", set(ledger.became) == {"right"})
     row.must("there was load", ledger.sent > 100)
-    row.must("the log says what was refused", "is refused" in service.rest())
-    row.must("no traceback in the log", "Traceback" not in service.rest())
+    row.must("the log says what was refused", "is refused" in service.rest_of_log)
+    row.must("no traceback in the log", "Traceback" not in service.rest_of_log)
     row.settle()

@@ -148,6 +148,7 @@ def test_what_happened_is_counted(client: TestClient) -> None:
     client.post("/predict", content=b"GIF", headers=PNG)
     client.get("/nothing/here")
     client.get("/nothing/else")
+    client.get("/v1/models/fake")
     response = client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=")
     after = figures(response.text)
@@ -158,6 +159,7 @@ def test_what_happened_is_counted(client: TestClient) -> None:
     assert risen("service_requests_total,route=/predict,status=200") == 4
     assert risen("service_requests_total,route=/predict,status=415") == 1
     assert risen("service_requests_total,route=other,status=404") == 2
+    assert risen("service_requests_total,route=/v1/models{call:path},status=200") == 1
     assert risen("service_request_duration_seconds_count,route=/predict") == 5
     assert risen("service_rejected_total,reason=UnknownFormat") == 1
     assert risen("service_predictions_total,label=owl,model=fake") == 4
@@ -165,6 +167,12 @@ def test_what_happened_is_counted(client: TestClient) -> None:
     batches = risen("service_batch_pictures_count")
     assert risen("service_network_seconds_count") == risen("service_queue_seconds_count") == batches > 0
     assert after["service_waiting_pictures"] == 0
+
+
+def test_the_devices_memory_is_told(monkeypatch: pytest.MonkeyPatch, classifier: FakeClassifier) -> None:
+    monkeypatch.setattr("service.app.device_memory", lambda: 1234)
+    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+        assert figures(client.get("/metrics").text)["service_device_memory_bytes"] == 1234
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +192,17 @@ def test_several_workers_are_counted_together(logged: Service) -> None:
         assert counted["service_waiting_pictures"] == 0
         assert counted["service_model_load_seconds"] > 0
         assert [name for name in counted if name.startswith("service_model_info")]
+
+
+@pytest.mark.parametrize("path", ["/", "/health/ready", "/model-card", "/v2/health/live", "/v1/models/best-cnn-model"])
+def test_head_is_get_without_the_body(logged: Service, path: str) -> None:
+    head, get = (httpx.request(method, logged.url + path) for method in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+
+
+def test_head_is_not_post(logged: Service) -> None:
+    assert httpx.head(f"{logged.url}/predict").status_code == 405
 
 
 def test_each_line_of_the_log_is_an_object_with_the_requests_id(logged: Service) -> None:

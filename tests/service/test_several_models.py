@@ -99,6 +99,21 @@ def test_another_file_is_loaded_when_it_is_asked_for(service: Service, folder: P
     assert metrics.count("service_model_info{") == 3
 
 
+def test_one_can_be_unloaded_and_loaded_again(service: Service) -> None:
+    client = triton.InferenceServerClient(service.url.removeprefix("http://"))
+    with pytest.raises(triton.InferenceServerException, match="clothes stays loaded: it is the default"):
+        client.unload_model("clothes")
+    client.unload_model("animals")
+    assert not client.is_model_ready("animals")
+    assert client.is_model_ready("clothes")
+    assert {"name": "animals", "state": "UNAVAILABLE", "reason": "unloaded"} in client.get_model_repository_index()
+    assert httpx.post(f"{service.url}/predict?model=animals", content=PICTURE, headers=PNG).status_code == 404
+    client.load_model("animals")
+    assert client.is_model_ready("animals")
+    assert "UNAVAILABLE" not in {model["state"] for model in client.get_model_repository_index()}
+    client.close()
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -3,15 +3,18 @@
 import asyncio
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.card import ModelFileError
-from service.errors import NotHere
+from service.errors import MalformedRequest, NotHere
 from service.inference.batcher import BatchLimits
 from service.inference.live_model import LiveModel, LoadedClassifier
 from service.inference.repository import Repository, model_files
-from tests.fakes import FakeClassifier
+from tests.fakes import FakeClassifier, picture_for
 from tests.takeovers import put
+
+OWL = picture_for("owl")[..., np.newaxis]
 
 
 class Read(FakeClassifier):
@@ -29,11 +32,11 @@ def start(classifier: LoadedClassifier) -> LiveModel:
     return LiveModel(classifier, BatchLimits(8, 16), 30)
 
 
-def repository_of(folder: Path, *names: str) -> Repository:
+def repository_of(folder: Path, *names: str, grace_s: float = 60) -> Repository:
     for name in names:
         (folder / f"{name}.h5").write_text(f"{name} 1")
     first = [(folder / f"{name}.h5", Read(folder / f"{name}.h5")) for name in names]
-    return Repository(first, start, Read, folder, 1, 60)
+    return Repository(first, start, Read, folder, 1, grace_s)
 
 
 def test_each_h5_is_a_model_and_one_of_them_the_default(tmp_path: Path) -> None:
@@ -74,6 +77,40 @@ def test_what_comes_into_the_folder_can_be_loaded(tmp_path: Path) -> None:
         for elsewhere in ("nothing", "../hats", "bags.h5", ""):
             with pytest.raises(NotHere):
                 await repository.load(elsewhere)
+        await repository.close(1)
+
+    asyncio.run(scenario())
+
+
+def test_an_unloaded_one_answers_what_it_has_and_stays_away_until_it_is_asked_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        repository = repository_of(tmp_path, "hats", "shoes")
+        shoes = repository.named("shoes").live
+        asked = shoes.predict([OWL], shoes.deadline())
+        repository.unload("shoes")
+        with pytest.raises(NotHere):
+            repository.unload("shoes")
+        with pytest.raises(MalformedRequest, match="hats stays loaded: it is the default"):
+            repository.unload("hats")
+        assert len(await asked) == 1
+        put(b"shoes 2", tmp_path / "shoes.h5")
+        await repository.load_all()
+        assert [model.live.card.name for model in repository.models] == ["hats"]
+        assert repository.unloaded == {"shoes"}
+        assert (await repository.load("shoes")).version == "shoes 2"
+        assert repository.unloaded == set()
+        await repository.close(1)
+
+    asyncio.run(scenario())
+
+
+def test_what_was_unloaded_is_closed_after_its_grace(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        repository = repository_of(tmp_path, "hats", "shoes", grace_s=0)
+        shoes = repository.named("shoes").live
+        repository.unload("shoes")
+        while shoes.ready:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
         await repository.close(1)
 
     asyncio.run(scenario())

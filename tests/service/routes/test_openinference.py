@@ -127,10 +127,10 @@ def test_a_service_that_is_stopping_is_alive_but_not_ready(client: TestClient) -
     assert_error(client.post(f"{FAKE}/infer", json=pixels_question()), 503, "stopping")
 
 
-def test_the_repository_has_the_one_model_and_does_not_unload_it(client: TestClient) -> None:
+def test_the_repository_has_the_one_model_and_keeps_it(client: TestClient) -> None:
     index = client.post("/v2/repository/index", json={"ready": True}).json()
     assert index == [{"name": "fake", "version": "0123456789ab", "state": "READY", "reason": ""}]
-    assert_error(client.post("/v2/repository/models/fake/unload"), 501, "stays loaded")
+    assert_error(client.post("/v2/repository/models/fake/unload"), 400, "fake stays loaded: it is the default")
 
 
 def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
@@ -633,7 +633,7 @@ def test_tritons_client_reads_our_errors(server: triton.InferenceServerClient) -
     server.load_model(MODEL)  # the file that answers already
     for call, status, part in (
         (lambda: server.load_model("other"), "404", "'best-cnn-model'"),
-        (lambda: server.unload_model(MODEL), "501", "stays loaded"),
+        (lambda: server.unload_model(MODEL), "400", "stays loaded"),
         (lambda: server.get_model_metadata("other"), "404", "'best-cnn-model'"),
         (lambda: server.infer("other", [wrong_shape]), "404", "'best-cnn-model'"),
         (lambda: server.infer(MODEL, [wrong_shape]), "400", "expected [n, 28, 28, 1] or [n, 28, 28]"),
