@@ -38,8 +38,8 @@ def test_a_killed_worker_costs_what_it_had_in_hand_and_is_replaced(
 ) -> None:
     row = figures(
         "kill -9 of one worker of two",
-        "no more connection errors than the worker had requests in flight or connections just made for one, none wrong, "
-        "replaced within a start + 2 s",
+        "no more connection errors than the worker had requests in flight and connections just made for one, "
+        "none wrong, replaced within a start + 2 s",
     )
     ledger = Ledger(timeout_s=30)
     in_flight: list[int] = []
