@@ -92,12 +92,9 @@ async def _read_files(request: Request, field: str, max_files: int, bodies: Bodi
 
 async def _chunks(request: Request, bodies: Bodies) -> AsyncGenerator[bytes, None]:
     """The body as it comes in. Raises BodyTooLarge as soon as it is declared or seen to have too many bytes."""
-    too_large = BodyTooLarge(
-        f"the body is larger than the {bodies.max_bytes:,} bytes that are read; send fewer or smaller pictures"
-    )
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > bodies.max_bytes:
-        raise too_large
+    if declared.isdecimal():
+        _check_size(bodies, int(declared))
     started = time.monotonic()
     size = unfinished = 0
     missing = True
@@ -108,8 +105,7 @@ async def _chunks(request: Request, bodies: Bodies) -> AsyncGenerator[bytes, Non
                 raise MalformedRequest(f"the caller left after {size:,} bytes of the body")
             chunk, missing = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
-            if size > bodies.max_bytes:
-                raise too_large
+            _check_size(bodies, size)
             if missing:
                 unfinished += len(chunk)
                 bodies.unfinished_bytes += len(chunk)
@@ -118,6 +114,13 @@ async def _chunks(request: Request, bodies: Bodies) -> AsyncGenerator[bytes, Non
                 yield chunk
     finally:
         bodies.unfinished_bytes -= unfinished
+
+
+def _check_size(bodies: Bodies, size: int) -> None:
+    if size > bodies.max_bytes:
+        raise BodyTooLarge(
+            f"the body is larger than the {bodies.max_bytes:,} bytes that are read; send fewer or smaller pictures"
+        )
 
 
 def _check_pace(bodies: Bodies, size: int, seconds: float) -> None:
