@@ -108,13 +108,14 @@ def _shares(known: Familiarity, features: tf.Tensor, logits: tf.Tensor) -> tf.Te
     # The logarithm of the sum of all exponentials: in one step instead of ten.
     values = (logits - tf.nn.log_softmax(logits))[:, 0] / known.energy_spread
     if known.centres:
-        centres, scaled = np.float32(known.centres) / np.float32(known.spreads), features / np.float32(known.spreads)
+        spreads = np.array(known.spreads, np.float32)
+        centres, scaled = np.array(known.centres, np.float32) / spreads, features / spreads
         nearness = tf.matmul(scaled, centres.T) - (centres**2).sum(axis=1) / 2
         distances = tf.reduce_sum(scaled**2, axis=1) - 2 * tf.reduce_max(nearness, axis=1)
         values -= DISTANCE_WEIGHT * tf.nn.relu((distances - known.distance_mean) / known.distance_spread)
     # Of each step from one quantile to the next, the part that lies below.
-    low, high = np.float32(known.quantiles[:-1]), np.float32(known.quantiles[1:])
-    parts = (values[:, tf.newaxis] - low) / np.maximum(high - low, np.finfo(np.float32).tiny)
+    quantiles = np.array(known.quantiles, np.float32)
+    parts = (values[:, tf.newaxis] - quantiles[:-1]) / np.maximum(np.diff(quantiles), np.finfo(np.float32).tiny)
     return tf.reduce_mean(tf.clip_by_value(parts, 0.0, 1.0), axis=1)
 
 
