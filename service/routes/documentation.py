@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
+from models.picture import FORMATS
 from service.errors import PROBLEM_TYPE
 from service.schemas import Problem
 
@@ -19,7 +20,7 @@ _DETAILS = {
     404: "there is no model 'hats'; there are 'best-cnn-model'",
     408: "only 1,024 bytes of the body came in 10 s; send it at once, or a smaller picture",
     413: "the body is larger than the 10,485,760 bytes that are read; send fewer or smaller pictures",
-    415: "the content is not a picture in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
+    415: f"the content is not a picture in a format that is read here: {', '.join(FORMATS)}",
     422: "the PNG picture cannot be decoded: it is damaged or cut short",
     429: "this API key has 600 requests a minute, and they are spent; go on in 7 s",
     500: "the service failed at this request; its log says more",
@@ -126,6 +127,8 @@ def install_documentation(app: FastAPI) -> None:
             for path, operations in document["paths"].items():
                 for operation in operations.values():
                     _drop_validation_error(operation["responses"])
+                    for parameter in operation.get("parameters", ()):
+                        _drop_null(parameter["schema"])
                     if not path.startswith("/health"):
                         operation["responses"] |= {str(status): told for status, told in problems(401, 429).items()}
                         operation["security"] = [{}, *({name: []} for name in _KEY_SCHEMES)]
@@ -163,6 +166,15 @@ def _problem(status: int, detail: str) -> dict[str, Any]:
         "description": HTTPStatus(status).phrase,
         "content": {PROBLEM_TYPE: {"schema": schema, "example": example}},
     }
+
+
+def _drop_null(schema: dict[str, Any]) -> None:
+    """A parameter can be left out, but nothing that is written in an address is null."""
+    kinds = schema.get("anyOf", [])
+    if {"type": "null"} in kinds:
+        kinds.remove({"type": "null"})
+        (kind,) = schema.pop("anyOf")
+        schema.update(kind)
 
 
 def _drop_validation_error(responses: dict[str, Any]) -> None:

@@ -55,6 +55,17 @@ def test_every_call_has_a_summary_a_description_and_described_parameters(documen
         assert all(parameter.get("description") for parameter in operation.get("parameters", [])), path
 
 
+def test_no_parameter_is_said_to_be_null(document: Document) -> None:
+    described = [
+        parameter["schema"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for parameter in operation.get("parameters", ())
+    ]
+    assert len(described) > 20
+    assert all("type" in schema and "anyOf" not in schema for schema in described)
+
+
 def test_every_error_is_a_problem_with_an_example(document: Document) -> None:
     for path, operation in operations(document):
         errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
