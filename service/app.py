@@ -89,8 +89,10 @@ def create_app(settings: ServiceSettings, *classifiers: LoadedClassifier) -> Fas
         app.state.bodies = Bodies(settings.max_body_bytes, settings.receive_timeout_s)
         app.state.decoder = Decoder(settings.max_image_pixels)
         app.state.renderer = Renderer()
-        background = {asyncio.create_task(end_when_stuck(settings.stuck_after_s, lambda: repository.busy_s))}
-        background.add(asyncio.create_task(_tell_device_memory()))
+        background = {
+            asyncio.create_task(end_when_stuck(settings.stuck_after_s, lambda: repository.busy_s)),
+            asyncio.create_task(_tell_device_memory()),
+        }
         if settings.watch:
             background.add(asyncio.create_task(repository.watch()))
         _load_all_on_sighup(repository, background)
@@ -195,7 +197,7 @@ def _load_first(settings: ServiceSettings) -> list[Classifier]:
 
 
 async def _tell_device_memory() -> None:
-    # Asked again and again: what is only asked when it is read, of several workers nobody reads.
+    # Of several workers one reads what the others wrote down; a figure that is made when it is read is not among that.
     while True:
         DEVICE_MEMORY.set(device_memory())
         await asyncio.sleep(DEVICE_MEMORY_EVERY_S)

@@ -85,12 +85,9 @@ class ServedModel:
             return self.live
 
     async def retire(self) -> None:
-        """Close it, once those who have it in hand have had time to ask it; at once where this is cancelled."""
+        """Close all of it, once those who have it in hand have had time to ask it; at once where this is cancelled."""
         MODEL.labels(self.live.card.name, self.live.version, self.live.device).set(0)
-        try:
-            await asyncio.sleep(self._grace_s)
-        finally:
-            await self.close(self._grace_s)
+        await _close_later(self, self._grace_s)
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, and answer what was accepted within `timeout_s`."""
@@ -102,19 +99,12 @@ class ServedModel:
         before, self.live = self.live, model
         self.earlier.appendleft(before)
         while len(self.earlier) > self._keep:
-            task = asyncio.create_task(self._retire(self.earlier.pop()))
+            task = asyncio.create_task(_close_later(self.earlier.pop(), self._grace_s))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         self._announce(before)
         TAKEOVERS.labels("taken").inc()
         log.info("version %s answers from now on, in place of %s", model.version, before.version)
-
-    async def _retire(self, model: LiveModel) -> None:
-        # Who had it in hand when it was replaced may still ask it.
-        try:
-            await asyncio.sleep(self._grace_s)
-        finally:
-            await model.close(self._grace_s)
 
     def _announce(self, before: LiveModel | None = None) -> None:
         for model, answers in ((before, 0), (self.live, 1)):
@@ -126,6 +116,14 @@ class ServedModel:
             return file_version(self.path) == self.live.version
         except OSError:
             return False  # loading tells what is wrong
+
+
+async def _close_later(model: LiveModel | ServedModel, grace_s: float) -> None:
+    # Who had it in hand when it was replaced or unloaded may still ask it.
+    try:
+        await asyncio.sleep(grace_s)
+    finally:
+        await model.close(grace_s)
 
 
 def load_or_tell(load: Callable[[Path], LoadedClassifier], path: Path, what_goes_on: str) -> LoadedClassifier:
