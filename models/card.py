@@ -98,7 +98,7 @@ class Evaluation(_Part):
 
 
 class Familiarity(_Part):
-    """By what `models.familiarity` tells whether a picture is of the kind that the network was fitted to.
+    """By what `models.ood` tells whether a picture is of the kind that the network was fitted to.
 
     All of it was fitted to validation pictures; features are the input of the network's last layer.
     """

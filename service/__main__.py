@@ -13,14 +13,14 @@ from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError, read_card
-from service.connection import Connection
 from service.errors import StorageFailed, writing_temporary_files
 from service.inference.repository import model_files
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
+from service.server.connection import Connection
+from service.server.reload_signal import keep_sighup
+from service.server.supervisor import Supervisor
 from service.settings import LAST_CALL_S, ServiceSettings
-from service.sighup import keep_sighup
-from service.supervisor import Supervisor
 
 # uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
 WORKER_HEALTHCHECK_S = 20

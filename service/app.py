@@ -17,25 +17,28 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError
+from service.api import explain as inside
+from service.api import model, operations, pages, plots, predict
+from service.api.openapi import install_documentation
+from service.engines.tensorflow import Classifier
 from service.errors import StorageFailed, install_error_handler, writing_temporary_files
-from service.gate import Gate
+from service.explain.drawing.renderer import Renderer
+from service.http.auth import KeyRing
+from service.http.bodies import Bodies
+from service.http.fast_path import ShortWay
+from service.http.middleware import Gate
 from service.inference.batcher import BatchLimits
-from service.inference.classifier import Classifier
 from service.inference.decoder import Decoder
-from service.inference.live_model import LiveModel, LoadedClassifier
-from service.inference.loading import DeviceError, device_memory, limit_threads, load_classifier
+from service.inference.model_runner import LiveModel, LoadedClassifier
 from service.inference.repository import Repository, model_files
-from service.insight.render import Renderer
-from service.keys import KeyRing
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED, reserve_storage
-from service.routes import inside, model, openinference, operations, pages, plots, predict, tfserving
-from service.routes.documentation import install_documentation
-from service.routes.upload import Bodies
+from service.model_files.loading import DeviceError, device_memory, limit_threads, load_classifier
+from service.protocols.oip import routes as openinference
+from service.protocols.tfserving import routes as tfserving
+from service.server.reload_signal import on_sighup
+from service.server.watchdog import end_when_stuck
 from service.settings import LAST_CALL_S, ServiceSettings
-from service.short_way import ShortWay
-from service.sighup import on_sighup
-from service.watchdog import end_when_stuck
 
 DISTRIBUTION = "keras-image-service"
 

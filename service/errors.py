@@ -12,9 +12,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
-from models.picture import BrokenPicture, PictureError, TooManyPixels, UnknownFormat
+from models.preprocessing import BrokenPicture, PictureError, TooManyPixels, UnknownFormat
+from service.api.schemas import Problem
 from service.metrics import REJECTED
-from service.schemas import Problem
 
 PROBLEM_TYPE = "application/problem+json"
 

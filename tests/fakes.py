@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from models.card import ModelCard, PictureInput
-from models.picture import NetworkInput
+from models.preprocessing import NetworkInput
 
 
 class FakeClassifier:

@@ -15,9 +15,9 @@ from service.settings import ServiceSettings
 from tests.fakes import FakeClassifier
 from tests.processes import run_to_end, running_service
 from tests.samples import ROOT, SHIPPED_MODEL
+from training.ood_images import STRANGERS
 from training.robustness import KINDS
 from training.settings import TrainingSettings
-from training.strangers import STRANGERS
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = [

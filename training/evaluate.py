@@ -15,8 +15,8 @@ from rich.progress import track
 from rich.table import Table
 
 from models.card import ModelFileError, PictureInput, Share, read_card
-from models.familiarity import FamiliarityMeasure
-from models.picture import PictureError, open_picture, prepare, scaled
+from models.ood import FamiliarityMeasure
+from models.preprocessing import PictureError, open_picture, prepare, scaled
 from training.errors import DataError, TrainingError
 
 _PLENTY_OF_PIXELS = 25_000_000
@@ -93,8 +93,8 @@ def judge(settings: EvaluationSettings) -> Figures:
 
     from training.calibration import features_and_logits  # noqa: PLC0415
     from training.data import load_fashion_mnist  # noqa: PLC0415
+    from training.ood_images import STRANGERS, separation  # noqa: PLC0415
     from training.robustness import KINDS  # noqa: PLC0415
-    from training.strangers import STRANGERS, separation  # noqa: PLC0415
 
     network = keras.saving.load_model(settings.model, compile=False)
     familiarity = FamiliarityMeasure(card.familiarity) if card.familiarity else None

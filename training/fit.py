@@ -13,7 +13,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from models.card import Data, Epoch, ModelCard, PictureInput, Training
-from models.familiarity import fit_familiarity
+from models.ood import fit_familiarity
 from training import recipe
 from training.batches import Batches
 from training.calibration import divide_logits, features_and_logits, fit_temperature

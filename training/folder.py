@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from models.card import PictureInput
-from models.picture import FORMATS, PictureError, open_picture, prepare
+from models.preprocessing import FORMATS, PictureError, open_picture, prepare
 from training.data import Split
 from training.errors import DataError
 

@@ -6,7 +6,7 @@ import bentoml
 from PIL.Image import Image
 
 from benchmarks.apps.network import MAX_BATCH_SIZE, Network
-from models.picture import prepare
+from models.preprocessing import prepare
 
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})

@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI, File, Request, Response
 from starlette.routing import Route
 
-from service.routes.upload import Bodies, read_picture
+from service.http.bodies import Bodies, read_picture
 
 _CLASSES = [{"label": "Ankle boot", "index": 9, "probability": 0.9999924898147583}] * 10
 _ANSWER = json.dumps(

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from models.picture import open_picture, plain_pixels, prepare, scaled
-from service.inference.loading import limit_threads, load_classifier
+from models.preprocessing import open_picture, plain_pixels, prepare, scaled
+from service.model_files.loading import limit_threads, load_classifier
 
 MODEL = Path(__file__).parents[2] / "models" / "best-cnn-model.h5"
 MAX_BATCH_SIZE = 64

@@ -1,1 +1,1 @@
-"""From pixels to probabilities. Knows no HTTP."""
+"""From pixels to probabilities: batching, model runners, versions, repository. Knows neither HTTP nor an engine."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from models.card import PictureInput
-from models.picture import Pixels, PreparationChoice, Seen, look, open_picture, plain_pixels
+from models.preprocessing import Pixels, PreparationChoice, Seen, look, open_picture, plain_pixels
 from service.errors import DeadlineExceeded, MalformedRequest, Overloaded
 
 Value = TypeVar("Value")

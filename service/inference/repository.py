@@ -10,8 +10,8 @@ from anyio import to_thread
 
 from models.card import ModelFileError
 from service.errors import MalformedRequest, NotHere, ServiceError
-from service.inference.live_model import LiveModel, LoadedClassifier
-from service.inference.served_model import ServedModel, load_or_tell
+from service.inference.model_runner import LiveModel, LoadedClassifier
+from service.inference.model_versions import ServedModel, load_or_tell
 from service.logs import LOGGER
 
 log = logging.getLogger(LOGGER)

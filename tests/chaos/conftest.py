@@ -9,8 +9,8 @@ from tests.chaos import figures as results
 from tests.chaos.answers import Right, answers_of
 from tests.chaos.figures import Row
 from tests.chaos.forms import FORM
+from tests.reloads import other_model as other_model  # noqa: PLC0414 - a fixture
 from tests.samples import SHIPPED_MODEL
-from tests.takeovers import other_model as other_model  # noqa: PLC0414 - a fixture
 
 ROWS = pytest.StashKey[list[Row]]()
 

@@ -10,7 +10,7 @@ from PIL import Image
 from rich.console import Console
 
 from models.card import PictureInput, read_card
-from models.picture import open_picture, prepare
+from models.preprocessing import open_picture, prepare
 from tests.processes import run_to_end, running_service
 from tests.samples import encoded
 from training.data import load_mnist

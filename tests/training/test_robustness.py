@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from models.card import PictureInput
-from models.picture import open_picture, prepare
+from models.preprocessing import open_picture, prepare
 from tests.processes import run_to_end
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, pixels_of
 from training.robustness import KINDS

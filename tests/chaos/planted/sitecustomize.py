@@ -22,12 +22,12 @@ def _network() -> None:
     def answer(*_: object) -> None:
         time.sleep(120)
 
-    sys.modules["service.inference.classifier"].Classifier.answer = answer
+    sys.modules["service.engines.tensorflow"].Classifier.answer = answer
 
 
 def _leak() -> None:
     """Each request leaves so many bytes behind."""
-    gate = sys.modules["service.gate"].Gate
+    gate = sys.modules["service.http.middleware"].Gate
     call, size = gate.__call__, int(os.environ["PLANTED_BYTES"])
 
     async def leak(self: object, *given: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from models.card import PictureInput
-from models.picture import BrokenPicture, PreparationChoice, Seen, TooManyPixels
+from models.preprocessing import BrokenPicture, PreparationChoice, Seen, TooManyPixels
 from models.product_photo import WHOLE
 from service.errors import DeadlineExceeded, Overloaded
 from service.inference import decoder as decoder_module

@@ -9,10 +9,10 @@ import pytest
 from models.card import ModelFileError
 from service.errors import MalformedRequest, NotHere
 from service.inference.batcher import BatchLimits
-from service.inference.live_model import LiveModel, LoadedClassifier
+from service.inference.model_runner import LiveModel, LoadedClassifier
 from service.inference.repository import Repository, model_files
 from tests.fakes import FakeClassifier, picture_for
-from tests.takeovers import put
+from tests.reloads import put
 
 OWL = picture_for("owl")[..., np.newaxis]
 

@@ -1,0 +1,279 @@
+"""What the network saw and how it came to its answer: kernels, feature maps, attribution, arithmetic."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from anyio import to_thread
+from fastapi import APIRouter, Query, Request, Response
+from pydantic_core import to_json
+
+from models.charts import PictureFormat
+from models.preprocessing import NetworkInput, PreparationChoice, Seen, scaled
+from service.api.dependencies import Accept, HowPrepared, Live, PlotRenderer, WhichModel, live_model, model_name
+from service.api.examples import ATTRIBUTION, FEATURE_MAPS, KERNELS, TRACE
+from service.api.openapi import PICTURE_BODY, answers, problems
+from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
+from service.errors import NotInNetwork
+from service.explain.attribution import Method, attribute
+from service.explain.drawing.feature_maps import draw_feature_maps, strongest_first
+from service.explain.drawing.overlay import draw_attribution
+from service.explain.kernels import KernelScale, draw_kernels, kernels_of
+from service.explain.layers import layer_outputs
+from service.explain.trace import ConvolutionTrace, trace
+from service.http.bodies import read_picture
+from service.http.negotiation import choose_media_type
+from service.inference.model_runner import LiveModel
+
+router = APIRouter(tags=["inside"])
+
+Form = Literal["png", "svg", "json"]
+
+_FORMS: dict[str, Form] = {"image/png": "png", "image/svg+xml": "svg", "application/json": "json"}
+_MEDIA_TYPES = {form: media_type for media_type, form in _FORMS.items()}
+_PICTURES = ("image/png", "image/svg+xml")
+_DECIMALS = 6
+# Some 20 MB of text.
+MOST_VALUES = 2_000_000
+
+Format = Annotated[
+    Form | None, Query(alias="format", description="png, svg or json; without it, what the Accept header prefers")
+]
+Layer = Annotated[str | None, Query(description="the layer's name in `/model-summary`; without it the first that fits")]
+
+_NO_LAYER = "layer: 'conv9' has no kernels to show or is not in this network; it has conv2d, conv2d_1"
+_POST_PROBLEMS = problems(400, 404, 408, 413, 415, 503, 504, details={422: _NO_LAYER})
+
+
+@router.get(
+    "/plot/kernels",
+    summary="Draw a convolution's kernels",
+    response_model=KernelsAnswer,
+    responses={**answers(KERNELS, pictures=_PICTURES), **problems(400, 404, 503, 504, details={422: _NO_LAYER})},
+)
+async def plot_kernels(
+    live: Live,
+    renderer: PlotRenderer,
+    layer: Layer = None,
+    channel: Annotated[int | None, Query(ge=0, description="show one input channel only; 0 is the first")] = None,
+    scale: Annotated[
+        KernelScale, Query(description="`symmetric`: colours up to the largest weight; `fixed`: grey, -0.5 to 0.5")
+    ] = "symmetric",
+    form: Format = None,
+    accept: Accept = "*/*",
+) -> Response:
+    """The weights that the network looks at pictures with, their histogram, mean and standard deviation."""
+    form = form or _preferred(accept)
+    kernels = await live.inspect(lambda network: kernels_of(network, layer, channel))
+    if form == "json":
+        return _json(
+            live,
+            layer=kernels.layer,
+            channel=kernels.channel,
+            kernels=_numbers(kernels.weights),
+            biases=None if kernels.biases is None else _numbers(kernels.biases),
+            mean=kernels.mean,
+            standard_deviation=kernels.standard_deviation,
+            histogram={"edges": _numbers(kernels.edges), "counts": kernels.counts.tolist()},
+        )
+    return await _drawn(live, renderer, form, partial(draw_kernels, kernels, scale))
+
+
+@router.post(
+    "/plot/feature-maps",
+    summary="Draw what the layers make of a picture",
+    response_model=FeatureMaps,
+    responses={**answers(FEATURE_MAPS, pictures=_PICTURES), **_POST_PROBLEMS},
+    openapi_extra=PICTURE_BODY,
+)
+async def plot_feature_maps(
+    request: Request,
+    renderer: PlotRenderer,
+    layer: Annotated[
+        str | None,
+        Query(description="the layer's name in `/model-summary`; without it every layer that makes something"),
+    ] = None,
+    order: Annotated[
+        Literal["network", "strongest"],
+        Query(description="draw the maps in the network's order, or the strongest first"),
+    ] = "network",
+    preparation: HowPrepared = "auto",
+    model: WhichModel = None,
+    form: Format = None,
+    accept: Accept = "*/*",
+) -> Response:
+    """The maps of each convolution and pooling, and the values of each dense layer, for the picture that is sent.
+
+    As JSON the numbers are those that Keras itself has between its layers.
+    """
+    form = form or _preferred(accept)
+    live, _, picture = await _look(request, preparation, model)
+    outputs = await live.inspect(lambda network: layer_outputs(network, picture, layer))
+    if form == "json":
+        count = sum(values.size for values in outputs.values())
+        if count > MOST_VALUES:
+            raise NotInNetwork(
+                f"layer: the maps have {count:,} values together, and at most {MOST_VALUES:,} are sent as JSON; "
+                "name a smaller layer, or ask for a picture"
+            )
+        return await to_thread.run_sync(
+            lambda: _json(live, layers=[_layer_output(name, values) for name, values in outputs.items()])
+        )
+    return await _drawn(live, renderer, form, partial(draw_feature_maps, outputs, strongest=order == "strongest"))
+
+
+@router.post(
+    "/plot/attribution",
+    summary="Draw what an answer rests on",
+    response_model=AttributionAnswer,
+    responses={
+        **answers(ATTRIBUTION, pictures=_PICTURES),
+        **problems(
+            400,
+            404,
+            408,
+            413,
+            415,
+            503,
+            504,
+            details={422: "class: 'Hat' is none of the classes, which are T-shirt/top, Trouser"},
+        ),
+    },
+    openapi_extra=PICTURE_BODY,
+)
+async def plot_attribution(
+    request: Request,
+    renderer: PlotRenderer,
+    method: Annotated[
+        Method, Query(description="how it is found out; the papers are named in the README")
+    ] = "grad-cam",
+    wanted: Annotated[
+        str | None, Query(alias="class", description="the class to explain, by name or number; without it the answer")
+    ] = None,
+    preparation: HowPrepared = "auto",
+    model: WhichModel = None,
+    form: Format = None,
+    accept: Accept = "*/*",
+) -> Response:
+    """How much each pixel speaks for a class, over the picture that was sent and over what the network saw of it.
+
+    Red speaks for the class, blue against it. `grad-cam` and `grad-cam++` show where the last convolution found what
+    speaks for it; `saliency` and `smoothgrad` which pixels would change the score most; `integrated-gradients` shares
+    out the difference to a black picture among the pixels; `occlusion` covers a part at a time and looks what is lost.
+    """
+    form = form or _preferred(accept)
+    live, seen, picture = await _look(request, preparation, model)
+    names = live.card.class_names
+    index = _class_index(wanted, names)
+    found = await live.inspect(lambda network: attribute(network, picture, method, index))
+    if form == "json":
+        return _json(
+            live,
+            method=method,
+            label=names[found.class_index],
+            index=found.class_index,
+            probability=min(1.0, found.probability),
+            score=found.score,
+            baseline_score=found.baseline_score,
+            values=_numbers(found.values, 8),
+            frame=seen.frame._asdict(),
+        )
+    title = f"{names[found.class_index]}, {found.probability:.1%}: {method}"
+    return await _drawn(live, renderer, form, partial(draw_attribution, seen, found.values, title))
+
+
+@router.post(
+    "/trace",
+    summary="Show the arithmetic of one value",
+    response_model=Trace,
+    responses={**answers(TRACE), **_POST_PROBLEMS},
+    openapi_extra=PICTURE_BODY,
+)
+async def trace_value(
+    request: Request,
+    layer: Layer = None,
+    channel: Annotated[int, Query(alias="filter", ge=0, description="the map; 0 is the first")] = 0,
+    row: Annotated[int, Query(ge=0, description="0 is the top")] = 0,
+    column: Annotated[int, Query(ge=0, description="0 is the left")] = 0,
+    preparation: HowPrepared = "auto",
+    model: WhichModel = None,
+) -> Response:
+    """How one value of one feature map comes about: what was read, times the kernel, plus the bias; or what was chosen.
+
+    For a convolution or a pooling, by name; without one for the first.
+    """
+    live, _, picture = await _look(request, preparation, model)
+    traced = await live.inspect(lambda network: trace(network, picture, layer, channel, row, column))
+    window = {
+        "rows": traced.window.rows,
+        "columns": traced.window.columns,
+        "inside": traced.window.inside.tolist(),
+        "values": _numbers(traced.window.values),
+    }
+    place = {"layer": traced.layer, "filter": channel, "row": row, "column": column, "window": window}
+    if isinstance(traced, ConvolutionTrace):
+        return _json(
+            live,
+            **place,
+            kind="convolution",
+            kernel=_numbers(traced.kernel),
+            products=_numbers(traced.products),
+            bias=traced.bias,
+            total=traced.total,
+            activation=traced.activation,
+            value=traced.value,
+        )
+    return _json(live, **place, kind=traced.kind, chosen=traced.chosen, value=traced.value)
+
+
+async def _look(
+    request: Request, preparation: PreparationChoice, model: str | None
+) -> tuple[LiveModel, Seen, NetworkInput]:
+    """The model that answers, the picture in the request as seen, and as the network's input."""
+    state = request.app.state
+    live_model(request, model).check_room()
+    content = await read_picture(request, state.bodies)
+    live = live_model(request, model)
+    seen: Seen = await state.decoder.seen(content, live.card.input, live.deadline(), preparation)
+    return live, seen, scaled(seen.pixels, live.card.input)
+
+
+def _class_index(wanted: str | None, names: tuple[str, ...]) -> int | None:
+    if wanted is None:
+        return None
+    lowered = [name.lower() for name in names]
+    if wanted.lower() in lowered:
+        return lowered.index(wanted.lower())
+    if wanted.isdecimal() and int(wanted) < len(names):
+        return int(wanted)
+    listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    raise NotInNetwork(f"class: {wanted!r:.80} is none of the classes, which are {listed}, or 0 to {len(names) - 1}")
+
+
+def _layer_output(name: str, values: npt.NDArray[np.float32]) -> Mapping[str, Any]:
+    common = {"layer": name, "shape": values.shape, "strongest": strongest_first(values).tolist()}
+    if values.ndim == 3:
+        return {**common, "maps": _numbers(values.transpose(2, 0, 1)), "values": None}
+    return {**common, "maps": None, "values": _numbers(values)}
+
+
+def _numbers(values: npt.NDArray[Any], decimals: int = _DECIMALS) -> Any:
+    return np.round(values.astype(np.float64), decimals).tolist()
+
+
+def _preferred(accept: str) -> Form:
+    return _FORMS[choose_media_type(accept, tuple(_FORMS))]
+
+
+async def _drawn(
+    live: LiveModel, renderer: PlotRenderer, form: PictureFormat, draw: Callable[[PictureFormat], bytes]
+) -> Response:
+    content = await renderer.draw(partial(draw, form))
+    return Response(content, media_type=_MEDIA_TYPES[form], headers={"Vary": "Accept", "Model-Version": live.version})
+
+
+def _json(live: LiveModel, **content: Any) -> Response:
+    headers = {"Vary": "Accept", "Model-Version": live.version}
+    return Response(to_json({"model": model_name(live), **content}), media_type="application/json", headers=headers)

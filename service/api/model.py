@@ -1,0 +1,46 @@
+"""How the network is built, and what its file says of itself."""
+
+from functools import partial
+
+from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
+
+from models.card import ModelCard
+from service.api.dependencies import Accept, Live
+from service.api.examples import MODEL_CARD, MODEL_SUMMARY, SUMMARY_TABLE
+from service.api.openapi import answers, problems
+from service.explain.summary import ModelSummary, summarize, summary_table
+from service.http.negotiation import choose_media_type
+
+router = APIRouter(tags=["model"])
+
+
+@router.get(
+    "/model-summary",
+    summary="List the network's layers",
+    response_description="Layers, shapes and parameters; with `Accept: text/plain`, Keras's own table",
+    response_model=ModelSummary,
+    responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(404, 503, 504)},
+)
+async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Response:
+    """Each layer with its class, output shape, parameters, kernel, strides, padding and activation, and the totals.
+
+    Ask with `Accept: text/plain` for the table that `model.summary()` prints.
+    """
+    if choose_media_type(accept, ("application/json", "text/plain")) == "text/plain":
+        return PlainTextResponse(await live.inspect(summary_table))
+    return await live.inspect(partial(summarize, name=live.card.name, version=live.version))
+
+
+@router.get(
+    "/model-card",
+    summary="Show what the model file says of itself",
+    response_description="The card",
+    responses={**answers(MODEL_CARD), **problems(404)},
+)
+async def model_card(live: Live) -> ModelCard:
+    """Class names, the input that the network takes, the data and the recipe it was fitted with, and how good it is.
+
+    A file that Keras saved without a card has null for data, training and evaluation.
+    """
+    return live.card

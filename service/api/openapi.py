@@ -1,0 +1,183 @@
+"""How the calls appear in the OpenAPI document: bodies that FastAPI cannot derive, every answer with an example."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.openapi.docs import get_redoc_html
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
+
+from models.preprocessing import FORMATS
+from service.api.schemas import Problem
+from service.errors import PROBLEM_TYPE
+
+_DETAILS = {
+    400: "the form has no file in a field 'file'; its fields: 'picture'",
+    401: "this service needs an API key; send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`",
+    404: "there is no model 'hats'; there are 'best-cnn-model'",
+    408: "only 1,024 bytes of the body came in 10 s; send it at once, or a smaller picture",
+    413: "the body is larger than the 10,485,760 bytes that are read; send fewer or smaller pictures",
+    415: f"the content is not a picture in a format that is read here: {', '.join(FORMATS)}",
+    422: "the PNG picture cannot be decoded: it is damaged or cut short",
+    429: "this API key has 600 requests a minute, and they are spent; go on in 7 s",
+    500: "the service failed at this request; its log says more",
+    503: "256 pictures wait for the network and at most 256 may; send the request again later",
+    504: "the network did not come to this request in time; send it again later",
+}
+
+# What an encoded picture looks like to a person who reads the page.
+_PICTURE_EXAMPLES = {
+    "image/png": "(the bytes of a PNG file)",
+    "image/svg+xml": '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="320">…</svg>',
+}
+
+# Keys are only asked for where the service was given some.
+_KEY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
+_BINARY = {"type": "string", "format": "binary"}
+# An empty file is answered with 400, so the document says that a picture has bytes.
+_PICTURE = _BINARY | {"minLength": 1}
+
+PICTURE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": _PICTURE | {"description": "the picture"}},
+                }
+            },
+            "image/*": {"schema": _PICTURE},
+        },
+    }
+}
+
+FILES_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["files"],
+                    "properties": {
+                        "files": {"type": "array", "items": _BINARY, "minItems": 1, "description": "the pictures"}
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def problems(*statuses: int, details: Mapping[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that can fail with `statuses`, each with an example; 500 is always among them.
+
+    `details` are statuses more, with an example of this call's own.
+    """
+    texts = {status: _DETAILS[status] for status in (*statuses, 500)} | dict(details or {})
+    return {status: _problem(status, text) for status, text in sorted(texts.items())}
+
+
+def answers(
+    example: BaseModel, text: str | None = None, pictures: tuple[str, ...] = ()
+) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that answers as JSON like `example` does.
+
+    On demand also as plain text like `text`, or as a picture of one of these media types.
+    """
+    content: dict[str, Any] = {"application/json": {"example": example.model_dump(mode="json", exclude_none=True)}}
+    if text is not None:
+        content["text/plain"] = {"schema": {"type": "string"}, "example": text}
+    return {200: {"content": content | _pictures(pictures)}}
+
+
+def picture_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that answers with an encoded picture of one of these media types."""
+    return {200: {"content": _pictures(media_types), "description": "The picture"}}
+
+
+def install_documentation(app: FastAPI) -> None:
+    """Let `app` describe errors as it sends them: problem documents, and no validation errors of another shape.
+
+    Its page at /redoc takes nothing from another host.
+    """
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            schemas = document["components"]["schemas"]
+            for name in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(name, None)
+            for path, operations in document["paths"].items():
+                for operation in operations.values():
+                    _drop_validation_error(operation["responses"])
+                    for parameter in operation.get("parameters", ()):
+                        _drop_null(parameter["schema"])
+                    if not path.startswith("/health"):
+                        operation["responses"] |= {str(status): told for status, told in problems(401, 429).items()}
+                        operation["security"] = [{}, *({name: []} for name in _KEY_SCHEMES)]
+            document["components"]["securitySchemes"] = _KEY_SCHEMES
+            schemas["Problem"] = Problem.model_json_schema()
+            app.openapi_schema = document
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    app.get("/redoc", include_in_schema=False)(_redoc)
+
+
+async def _redoc(request: Request) -> HTMLResponse:
+    root = request.scope.get("root_path", "")
+    page = get_redoc_html(
+        openapi_url=f"{root}{request.app.openapi_url}",
+        title=f"{request.app.title} - ReDoc",
+        redoc_js_url=f"{root}/static-offline-docs/redoc.standalone.js",
+        redoc_favicon_url=f"{root}/static-offline-docs/favicon.png",
+        with_google_fonts=False,
+    )
+    # ReDoc asks its maker's host for a logo.
+    page.headers["Content-Security-Policy"] = "img-src 'self' data:"
+    return page
+
+
+def _pictures(media_types: tuple[str, ...]) -> dict[str, Any]:
+    return {name: {"schema": _BINARY, "example": _PICTURE_EXAMPLES[name]} for name in media_types}
+
+
+def _problem(status: int, detail: str) -> dict[str, Any]:
+    example = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail).model_dump()
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": HTTPStatus(status).phrase,
+        "content": {PROBLEM_TYPE: {"schema": schema, "example": example}},
+    }
+
+
+def _drop_null(schema: dict[str, Any]) -> None:
+    """A parameter can be left out, but nothing that is written in an address is null."""
+    kinds = schema.get("anyOf", [])
+    if {"type": "null"} in kinds:
+        kinds.remove({"type": "null"})
+        (kind,) = schema.pop("anyOf")
+        schema.update(kind)
+
+
+def _drop_validation_error(responses: dict[str, Any]) -> None:
+    """Remove the answer that FastAPI adds on its own to calls with parameters: ours is 400, as a problem."""
+    if "application/json" in responses.get("422", {}).get("content", {}):
+        del responses["422"]

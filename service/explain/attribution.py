@@ -1,0 +1,209 @@
+"""What an answer rests on: how much each pixel of the network's input speaks for a class. Knows no HTTP.
+
+What is explained is the class's logit, the value before the softmax, as the papers do; where a network does not end in
+a dense layer with a softmax, the logarithm of the probability. Occlusion looks at the probability itself.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+import cv2
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from models.preprocessing import NetworkInput
+from service.errors import NotInNetwork
+from service.explain.layers import as_batch, is_convolution
+
+Floats = npt.NDArray[np.float32]
+Scorer = Callable[[tf.Tensor], tf.Tensor]
+
+Method = Literal["grad-cam", "grad-cam++", "saliency", "smoothgrad", "occlusion", "integrated-gradients"]
+
+_STEPS = 256
+_NOISY_COPIES = 32
+_NOISE_SHARE = 0.15
+# An occluding patch covers this share of the longer edge, and moves on by a third of itself.
+_PATCH_SHARE = 0.22
+_ROWS_AT_ONCE = 32
+_TINY = 1e-12
+
+
+class Attribution(NamedTuple):
+    """How much each pixel speaks for class `class_index`: `values`, float32 (height, width).
+
+    Those of occlusion and integrated gradients may be negative, for pixels that speak against it; of the others they
+    are 0 or more. `score` is what was explained, `baseline_score` the same of a black picture, and `probability` the
+    network's own for the class.
+    """
+
+    values: Floats
+    class_index: int
+    probability: float
+    score: float
+    baseline_score: float
+
+
+def attribute(network: keras.Model, picture: NetworkInput, method: Method, index: int | None) -> Attribution:
+    """The attribution to class `index`, or to the network's answer. Must be called on the network's thread.
+
+    `picture` is float32 (height, width, channels), scaled. Raises NotInNetwork where the method needs feature maps and
+    the network has none.
+    """
+    batch = as_batch(network, picture)
+    probabilities = np.asarray(network(batch, training=False))[0]
+    chosen = int(probabilities.argmax()) if index is None else index
+    scored = _scored(network)
+
+    def score(rows: tf.Tensor) -> tf.Tensor:
+        return scored(rows, training=False)[:, chosen]
+
+    match method:
+        case "saliency":
+            values = saliency(score, batch)
+        case "smoothgrad":
+            values = smoothgrad(score, batch)
+        case "integrated-gradients":
+            values = integrated_gradients(score, batch)
+        case "occlusion":
+            values = occlusion(lambda rows: network(rows, training=False)[:, chosen], batch, picture.shape[:2])
+        case "grad-cam" | "grad-cam++":
+            values = class_activation(network, score, batch, picture.shape[:2], plus_plus=method == "grad-cam++")
+    by_channel = values.reshape(*picture.shape[:2], -1)
+    gradient_alone = method in ("saliency", "smoothgrad")
+    values = np.abs(by_channel).max(axis=-1) if gradient_alone else by_channel.sum(axis=-1)
+    base = float(score(tf.zeros_like(batch))[0])
+    return Attribution(
+        values.astype(np.float32),
+        chosen,
+        float(probabilities[chosen]),
+        float(score(tf.constant(batch))[0]),
+        base,
+    )
+
+
+def saliency(score: Scorer, batch: Floats) -> Floats:
+    """The gradient of the score by the pixels, of `batch`'s own shape without the first axis.
+
+    Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks", 2013 (arXiv:1312.6034), section 3.
+    """
+    return np.asarray(_gradients(score, batch)[0], np.float32)
+
+
+def smoothgrad(score: Scorer, batch: Floats) -> Floats:
+    """The mean of that gradient over copies of the picture with noise; the noise is the same for each call.
+
+    Smilkov and others, "SmoothGrad: removing noise by adding noise", 2017 (arXiv:1706.03825).
+    """
+    spread = _NOISE_SHARE * float(batch.max() - batch.min())
+    noise = np.random.default_rng(0).normal(0, spread, (_NOISY_COPIES, *batch.shape[1:])).astype(np.float32)
+    return np.asarray(_gradients(score, batch + noise).mean(axis=0), np.float32)
+
+
+def integrated_gradients(score: Scorer, batch: Floats) -> Floats:
+    """The gradient along the way from black to the picture, times the pixels: they sum to the score's difference.
+
+    Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", 2017 (arXiv:1703.01365), section 3. The steps
+    are closest where the picture is darkest: there a network of ReLUs changes its gradient most often.
+    """
+    middles = ((np.arange(_STEPS) + 0.5) / _STEPS).reshape(-1, *[1] * (batch.ndim - 1)).astype(np.float32)
+    along = _gradients(score, batch * middles**2) * (2 * middles)
+    return np.asarray(along.mean(axis=0) * batch[0], np.float32)
+
+
+def occlusion(probability: Scorer, batch: Floats, size: tuple[int, int]) -> Floats:
+    """How much lower the probability is with a black patch over a pixel, on average over the patches that cover it.
+
+    Zeiler and Fergus, "Visualizing and understanding convolutional networks", 2013 (arXiv:1311.2901), section 4.2.
+    """
+    height, width = size
+    edge = max(2, round(_PATCH_SHARE * max(size)))
+    step = max(1, edge // 3)
+    boxes = [
+        (slice(max(0, top), top + edge), slice(max(0, left), left + edge))
+        for top in range(1 - step, height, step)
+        for left in range(1 - step, width, step)
+    ]
+    whole = float(probability(tf.constant(batch))[0])
+    lost, covered = np.zeros(size, np.float32), np.zeros(size, np.float32)
+    for some in _portions(boxes):
+        hidden = np.repeat(batch, len(some), axis=0)
+        for row, (rows, columns) in zip(hidden, some, strict=True):
+            row[rows, columns] = 0
+        for (rows, columns), left in zip(some, np.asarray(probability(tf.constant(hidden))), strict=True):
+            lost[rows, columns] += whole - left
+            covered[rows, columns] += 1
+    return np.asarray(lost / np.maximum(covered, 1), np.float32)
+
+
+def class_activation(
+    network: keras.Model, score: Scorer, batch: Floats, size: tuple[int, int], *, plus_plus: bool
+) -> Floats:
+    """Where the last convolution's maps speak for the class, made as large as the picture; (height, width), 0 or more.
+
+    Grad-CAM: Selvaraju and others, 2016 (arXiv:1610.02391), section 3. Grad-CAM++: Chattopadhay and others, 2017
+    (arXiv:1710.11063), section 3, with the exponential of the score as the smooth function.
+    """
+    layer = _last_with_maps(network)
+    call, made = layer.call, []
+
+    # What Keras hands out of a model is a copy of what passes between its layers, and has no gradient.
+    def call_and_watch(*given: Any, **named: Any) -> tf.Tensor:
+        made.append(call(*given, **named))
+        tape.watch(made[-1])
+        return made[-1]
+
+    layer.call = call_and_watch
+    try:
+        with tf.GradientTape() as tape:
+            value = score(tf.constant(batch))
+    finally:
+        layer.call = call
+    maps, gradients = np.asarray(made[-1])[0], np.asarray(tape.gradient(value, made[-1]))[0]
+    weights = gradients.mean(axis=(0, 1))
+    if plus_plus:
+        squares, cubes = gradients**2, gradients**3
+        shares = squares / (2 * squares + maps.sum(axis=(0, 1)) * cubes + _TINY)
+        weights = (np.where(gradients != 0, shares, 0) * np.maximum(gradients, 0)).sum(axis=(0, 1))
+    spoken = np.maximum(maps @ weights, 0)
+    return np.asarray(cv2.resize(spoken, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _last_with_maps(network: keras.Model) -> keras.layers.Layer:
+    """The last convolution; where none is in sight, as in a network inside the network, the last layer with maps."""
+    with_maps = [layer for layer in network.layers if len(getattr(layer.output, "shape", ())) == 4]
+    with_maps = [layer for layer in with_maps if not isinstance(layer, keras.layers.InputLayer)]
+    if not with_maps:
+        raise NotInNetwork("this network has no feature maps, which Grad-CAM needs; try saliency, occlusion or another")
+    return next((layer for layer in reversed(with_maps) if is_convolution(layer)), with_maps[-1])
+
+
+# Made once for each network: its layers remember everything that was ever put behind them.
+@lru_cache(maxsize=4)
+def _scored(network: keras.Model) -> keras.Model:
+    """The network with what is explained as its output: logits, or the logarithms of the probabilities."""
+    last = network.layers[-1]
+    if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.softmax:
+        logits = keras.ops.matmul(last.input, last.kernel)
+        return keras.Model(network.inputs[0], keras.ops.add(logits, last.bias) if last.use_bias else logits)
+    return keras.Model(network.inputs[0], keras.ops.log(keras.ops.maximum(network.outputs[0], _TINY)))
+
+
+def _gradients(score: Scorer, batch: Floats) -> Floats:
+    """Of the score of each row by its own values, of `batch`'s shape."""
+    parts = []
+    for some in _portions(batch):
+        rows = tf.constant(some)
+        with tf.GradientTape() as tape:
+            tape.watch(rows)
+            scores = score(rows)
+        parts.append(np.asarray(tape.gradient(scores, rows)))
+    return np.concatenate(parts)
+
+
+def _portions(items: Any) -> Iterator[Any]:
+    for start in range(0, len(items), _ROWS_AT_ONCE):
+        yield items[start : start + _ROWS_AT_ONCE]

@@ -1,0 +1,1 @@
+"""Images of what is explained. Knows neither Keras nor HTTP."""

@@ -1,0 +1,138 @@
+"""Reads a request: pictures from a multipart form or the raw body, or any body, within limits of bytes and time."""
+
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from service.errors import BodyTooLarge, MalformedRequest, Overloaded, RequestTimeout, UnsupportedMediaType
+from service.http.multipart import read_form
+from service.settings import seconds_for
+
+_FORM = "multipart/form-data"
+# So many bodies of the largest size may be on their way at once.
+_LARGEST_BODIES = 32
+# Pages and programs send a few fields of their own beside the pictures; they are read and left alone.
+_MOST_OTHER_FIELDS = 16
+_ADVICE = "send the picture as multipart field 'file', or as the body with a Content-Type such as image/png"
+
+
+class Bodies:
+    """What may be read of the bodies of all requests, and how many bytes of unfinished ones are held."""
+
+    def __init__(self, max_bytes: int, timeout_s: float) -> None:
+        """Each has `max_bytes` at most, and comes within `timeout_s` or not much slower than a bad line lets it."""
+        self.max_bytes = max_bytes
+        self.timeout_s = timeout_s
+        self.most_unfinished_bytes = _LARGEST_BODIES * max_bytes
+        self.unfinished_bytes = 0
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """One file of a form: the name it was sent under, and its bytes."""
+
+    name: str
+    content: bytes
+
+
+async def read_picture(request: Request, bodies: Bodies) -> bytes:
+    """The one encoded picture in the request.
+
+    Raises MalformedRequest where there is none, UnsupportedMediaType for a body that is declared to be no picture,
+    and as `read_body` does.
+    """
+    media_type = _media_type(request)
+    if media_type == _FORM:
+        (file,) = await _read_files(request, "file", 1, bodies)
+        return file.content
+    if media_type.startswith("image/"):
+        return await read_body(request, bodies)
+    if not media_type and request.headers.get("content-length", "0") == "0":
+        raise MalformedRequest(f"the request has no picture; {_ADVICE}")
+    raise UnsupportedMediaType(f"the body is declared as {media_type or 'nothing'}; {_ADVICE}")
+
+
+async def read_body(request: Request, bodies: Bodies) -> bytes:
+    """The whole body, whatever it is.
+
+    Raises BodyTooLarge, RequestTimeout where it comes too slowly, MalformedRequest where it breaks off, and Overloaded
+    where too much of others is on its way.
+    """
+    return b"".join([chunk async for chunk in _chunks(request, bodies)])
+
+
+async def read_files(request: Request, max_files: int, bodies: Bodies) -> list[UploadedFile]:
+    """The form's `files`, at least one, in the order in which they were sent.
+
+    Raises MalformedRequest, UnsupportedMediaType, and as `read_body` does.
+    """
+    if _media_type(request) != _FORM:
+        raise UnsupportedMediaType(f"the body is not {_FORM}; send the pictures as multipart fields 'files'")
+    return await _read_files(request, "files", max_files, bodies)
+
+
+async def _read_files(request: Request, field: str, max_files: int, bodies: Bodies) -> list[UploadedFile]:
+    chunks = _chunks(request, bodies)
+    parts = await read_form(request.headers["content-type"], chunks, max_files + _MOST_OTHER_FIELDS)
+    fitting = [part for part in parts if part.name == field]
+    if not fitting:
+        found = ", ".join(repr(part.name) for part in parts) or "none"
+        raise MalformedRequest(f"the form has no file in a field {field!r}; its fields: {found}")
+    if len(fitting) > max_files:
+        raise MalformedRequest(f"the form has {len(fitting)} fields {field!r}, expected at most {max_files}")
+    files = []
+    for part in fitting:
+        if part.filename is None:
+            raise MalformedRequest(f"the field {field!r} is text; send it as a file, with a filename")
+        files.append(UploadedFile(part.filename, part.content))
+    return files
+
+
+async def _chunks(request: Request, bodies: Bodies) -> AsyncGenerator[bytes, None]:
+    """The body as it comes in. Raises BodyTooLarge as soon as it is declared or seen to have too many bytes."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal():
+        _check_size(bodies, int(declared))
+    started = time.monotonic()
+    size = unfinished = 0
+    missing = True
+    try:
+        while missing:
+            message = await request.receive()
+            if message["type"] == "http.disconnect":
+                raise MalformedRequest(f"the caller left after {size:,} bytes of the body")
+            chunk, missing = message.get("body", b""), message.get("more_body", False)
+            size += len(chunk)
+            _check_size(bodies, size)
+            if missing:
+                unfinished += len(chunk)
+                bodies.unfinished_bytes += len(chunk)
+                _check_pace(bodies, size, time.monotonic() - started)
+            if chunk:
+                yield chunk
+    finally:
+        bodies.unfinished_bytes -= unfinished
+
+
+def _check_size(bodies: Bodies, size: int) -> None:
+    if size > bodies.max_bytes:
+        raise BodyTooLarge(
+            f"the body is larger than the {bodies.max_bytes:,} bytes that are read; send fewer or smaller pictures"
+        )
+
+
+def _check_pace(bodies: Bodies, size: int, seconds: float) -> None:
+    if seconds > seconds_for(bodies.timeout_s, size):
+        raise RequestTimeout(
+            f"only {size:,} bytes of the body came in {seconds:.0f} s; send it at once, or a smaller picture"
+        )
+    if bodies.unfinished_bytes > bodies.most_unfinished_bytes:
+        raise Overloaded(
+            f"bodies of {bodies.most_unfinished_bytes:,} bytes are on their way already; send the request again later"
+        )
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,1 +1,0 @@
-"""Pictures and descriptions of the network. Knows no HTTP."""

@@ -1,0 +1,1 @@
+"""From an untrusted model file to a loaded model: snapshot, validation, loading."""

@@ -1,0 +1,1 @@
+"""Protocols of other serving systems: each decodes a request into images and encodes answers."""

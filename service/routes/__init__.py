@@ -1,1 +1,0 @@
-"""HTTP only: read the request, call one thing, shape the answer."""

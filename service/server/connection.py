@@ -1,0 +1,104 @@
+"""One caller's connection: answers leave in one piece, and nobody keeps it for nothing. Knows no call.
+
+uvicorn waits without end for a head that does not come, for a body, and for an answer to be read.
+"""
+
+import socket
+from asyncio import BaseTransport, Transport
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service.server.write_coalescing import OneWrite
+from service.settings import seconds_for
+
+# How often a connection is looked at, as a share of what is allowed: it closes by an eighth too late at most.
+_LOOKS = 8
+# What the system holds of answers that are not read yet; left alone it holds 4 MB for each connection.
+_SEND_BUFFER_BYTES = 1 << 18
+
+
+class Connection(HttpToolsProtocol):
+    """uvicorn's protocol, with `receive_timeout_s` for each request to come and each answer to be read.
+
+    Whoever sends or reads many bytes has longer: see `seconds_for`. A body that takes too long is refused by the one
+    who reads it, who is woken for that; all other slow callers lose their connection.
+    """
+
+    def __init__(self, *given: Any, receive_timeout_s: float, **named: Any) -> None:
+        """What else is given is uvicorn's."""
+        super().__init__(*given, **named)
+        self._timeout_s = receive_timeout_s
+        self._request_since: float | None = None  # None while nothing of a request is missing
+        self._request_bytes = 0
+        self._in_head = True
+        self._unread_since: float | None = None
+        self._most_unread = 0
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """Begin a connection."""
+        super().connection_made(cast("Transport", OneWrite(cast("Transport", transport), self.loop)))
+        own_socket = transport.get_extra_info("socket")
+        own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        self._request_since = self.loop.time()
+        self._look_again()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End it."""
+        self._timer.cancel()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """Begin a request's head."""
+        super().on_message_begin()
+        self._request_since = self.loop.time()
+        self._request_bytes = 0
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        """End it."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of its body."""
+        if not self.cycle.response_complete:
+            self._request_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+        self._request_since = None
+        super().on_message_complete()
+
+    def _look_again(self) -> None:
+        self._timer = self.loop.call_later(self._timeout_s / _LOOKS, self._look)
+
+    def _look(self) -> None:
+        now = self.loop.time()
+        if self._answer_is_unread(now):
+            self.transport.abort()
+        elif self._request_is_late(now):
+            # What an earlier request on this connection is to be answered comes first.
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.abort()
+            elif not self._in_head:
+                self.cycle.message_event.set()
+        self._look_again()
+
+    def _request_is_late(self, now: float) -> bool:
+        return (
+            self._request_since is not None
+            and not self.pipeline  # we do not read, then
+            and now > self._request_since + seconds_for(self._timeout_s, self._request_bytes)
+        )
+
+    def _answer_is_unread(self, now: float) -> bool:
+        unread = self.transport.get_write_buffer_size()
+        if not unread:
+            self._unread_since, self._most_unread = None, 0
+            return False
+        if self._unread_since is None:
+            self._unread_since = now
+        self._most_unread = max(self._most_unread, unread)
+        return now > self._unread_since + seconds_for(self._timeout_s, self._most_unread - unread)

@@ -1,0 +1,102 @@
+"""The parent of several workers: replaces those that die. Knows what a worker is told, and not what it does."""
+
+import logging
+import os
+import signal
+import time
+from multiprocessing.connection import wait
+from socket import socket
+
+from uvicorn.config import Config
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from service.logs import LOGGER
+from service.server.reload_signal import sighup_held
+
+log = logging.getLogger(LOGGER)
+
+# How long to wait before a worker is started again that could not start: what was in its way may be gone by then.
+RETRY_S = 10.0
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's, but for what keeps a running service running.
+
+    SIGHUP is passed on, so that each worker takes over a new model while it answers. And a worker that cannot start
+    ends the service only while none has ever answered: later on the others go on, and it is tried again.
+    """
+
+    could_not_start = False
+    """Whether it ended because no worker could."""
+
+    def __init__(self, config: Config, sockets: list[socket]) -> None:
+        """Workers of `config` on `sockets`, which listen already."""
+        super().__init__(config, sockets)
+        self._any_answered = False
+        self._answered: set[Process] = set()
+        self._again_at: dict[Process, float] = {}
+
+    def init_processes(self) -> None:
+        """Start all workers."""
+        with sighup_held():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace the workers that died, or that do not answer."""
+        for place, process in enumerate(self.processes):
+            if self.should_exit.is_set():
+                return
+            started = self._started(process)
+            if started is None:
+                self._mourn(place, process)
+            elif started:
+                self._any_answered = True
+                self._answered.add(process)
+
+    def terminate_all(self) -> None:
+        """Tell all workers to end. Nobody listens from then on: who comes is refused, instead of waiting in vain."""
+        super().terminate_all()
+        for listening in self.sockets:
+            listening.close()
+
+    def handle_hup(self) -> None:
+        """Tell each worker that there may be a new model."""
+        for process in self.processes:
+            if process.pid is not None and process.exitcode is None:
+                os.kill(process.pid, signal.SIGHUP)
+
+    def _started(self, process: Process) -> bool | None:
+        """Whether a worker takes requests yet; None where it died, or does not say so in time."""
+        try:
+            process.parent_conn.send(b"ping")
+            # uvicorn waits for the pipe alone, which stays open here though the other side is gone.
+            ready = wait([process.parent_conn, process.process.sentinel], self.config.timeout_worker_healthcheck)
+            return bool(process.parent_conn.recv()) if process.parent_conn in ready else None
+        except (OSError, EOFError):
+            return None
+
+    def _mourn(self, place: int, process: Process) -> None:
+        process.kill()  # it may be one that hangs
+        process.process.join()
+        # Ended by itself and not by a signal, before it took any request.
+        could_not_start = (process.exitcode or 0) > 0 and process not in self._answered
+        if not could_not_start:
+            log.warning("worker %s died (%s) and is replaced", process.pid, process.exitcode)
+            self._replace(place, process)
+        elif not self._any_answered:
+            log.error("worker %s could not start", process.pid)
+            self.could_not_start = True
+            self.should_exit.set()
+        elif process not in self._again_at:
+            log.error("a worker could not start; the others go on, and it is tried again in %g s", RETRY_S)
+            self._again_at[process] = time.monotonic() + RETRY_S
+        elif time.monotonic() > self._again_at[process]:
+            log.info("worker %s is started again", process.pid)
+            self._replace(place, process)
+
+    def _replace(self, place: int, process: Process) -> None:
+        self._answered.discard(process)
+        self._again_at.pop(process, None)
+        self.processes[place] = Process(self.config, self.sockets)
+        with sighup_held():
+            self.processes[place].start()

@@ -1,0 +1,159 @@
+"""The calls that show the network's inside, over HTTP, on the shipped model and on a bare one without a card."""
+
+import io
+from collections.abc import Iterator
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from models.card import file_version
+from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
+from service.app import create_app
+from service.model_files.loading import load_classifier
+from service.settings import ServiceSettings
+from tests.samples import ANKLE_BOOT, DRAWINGS, SHIPPED_MODEL, encoded
+from tests.service.api.test_predict import assert_problem
+
+JSON = {"Accept": "application/json"}
+BOOT = {"file": ANKLE_BOOT.read_bytes()}
+CALLS = ["/plot/feature-maps", "/plot/attribution", "/trace"]
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    classifier, _ = load_classifier(SHIPPED_MODEL, "cpu", (), 64)
+    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+        yield client
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/plot/kernels"),
+        ("GET", "/plot/kernels?layer=conv2d_1"),
+        ("GET", "/plot/kernels?layer=conv2d_1&channel=3&scale=fixed"),
+        ("POST", "/plot/feature-maps"),
+        ("POST", "/plot/feature-maps?layer=conv2d_1&order=strongest"),
+        ("POST", "/plot/attribution"),
+        ("POST", "/plot/attribution?method=integrated-gradients&class=Bag"),
+    ],
+)
+def test_each_is_a_picture_that_names_the_model(client: TestClient, method: str, path: str) -> None:
+    files = BOOT if method == "POST" else None
+    png = client.request(method, path, files=files)
+    assert png.headers["content-type"] == "image/png"
+    assert png.headers["model-version"] == file_version(SHIPPED_MODEL)
+    assert min(Image.open(io.BytesIO(png.content)).size) > 400
+    svg = client.request(method, path, files=files, headers={"Accept": "image/svg+xml"})
+    assert svg.headers["content-type"] == "image/svg+xml"
+    assert ElementTree.fromstring(svg.content).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_the_numbers_are_there_as_json(client: TestClient) -> None:
+    maps = FeatureMaps.model_validate(client.post("/plot/feature-maps", files=BOOT, headers=JSON).json())
+    assert maps.model.version == file_version(SHIPPED_MODEL)
+    assert [layer.shape for layer in maps.layers] == [
+        (28, 28, 32),
+        (14, 14, 32),
+        (14, 14, 64),
+        (7, 7, 64),
+        (100,),
+        (10,),
+    ]
+    first, last = maps.layers[0], maps.layers[-1]
+    assert first.maps is not None
+    assert np.shape(first.maps) == (32, 28, 28)
+    means = np.mean(first.maps, axis=(1, 2))
+    assert first.strongest[0] == means.argmax()
+    answer = client.post("/predict", files=BOOT).json()
+    assert last.values is not None
+    assert last.values[answer["index"]] == pytest.approx(answer["probability"], abs=2e-6)
+
+    kernels = KernelsAnswer.model_validate(client.get("/plot/kernels?format=json").json())
+    traced = Trace.model_validate(
+        client.post("/trace?layer=conv2d&filter=3&row=20&column=5", files=BOOT, headers=JSON).json()
+    )
+    assert traced.kernel == pytest.approx(np.array(kernels.kernels[3]), abs=2e-6)
+    assert kernels.biases is not None
+    assert traced.bias == pytest.approx(kernels.biases[3], abs=2e-6)
+    assert traced.value == pytest.approx(first.maps[3][20][5], abs=2e-6)
+
+    pooled = Trace.model_validate(client.post("/trace?layer=max_pooling2d&row=3&column=3", files=BOOT).json())
+    assert pooled.kind == "maximum"
+    assert pooled.value == pytest.approx(np.max(pooled.window.values), abs=2e-6)
+
+
+def test_more_numbers_than_a_caller_can_want_are_not_sent(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.api.explain.MOST_VALUES", 5000)
+    refused = client.post("/plot/feature-maps", files=BOOT, headers=JSON)
+    assert_problem(refused, 422, "47,150 values", "at most 5,000", "name a smaller layer")
+    assert client.post("/plot/feature-maps?layer=max_pooling2d_1", files=BOOT, headers=JSON).status_code == 200
+    assert client.post("/plot/feature-maps", files=BOOT).headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize(("wanted", "index"), [("ankle boot", 9), ("Bag", 8), ("0", 0), (None, 9)])
+def test_a_class_is_named_or_numbered_or_the_answer(client: TestClient, wanted: str | None, index: int) -> None:
+    query = {"class": wanted} if wanted else {}
+    found = client.post("/plot/attribution", params=query, files=BOOT, headers=JSON).json()
+    assert AttributionAnswer.model_validate(found).index == index
+    assert np.shape(found["values"]) == (28, 28)
+    assert found["frame"] == {"left": 0, "top": 0, "width": 1, "height": 1}
+
+
+def test_where_the_network_looked_in_a_photograph_is_told(client: TestClient) -> None:
+    trouser = next(file for file in DRAWINGS if "trouser" in file.name)
+    small = Image.open(trouser)
+    page = Image.new("RGB", (200, 100), "white")
+    page.paste(small, (120, 20), small)
+    frame = client.post("/plot/attribution", files={"file": encoded(page)}, headers=JSON).json()["frame"]
+    # The drawing fills its 64 pixels from top to bottom, and stands with its middle at 152, 52.
+    assert frame["width"] * 200 == pytest.approx(frame["height"] * 100, rel=0.05)
+    assert (frame["left"] + frame["width"] / 2) * 200 == pytest.approx(152, abs=3)
+    assert (frame["top"] + frame["height"] / 2) * 100 == pytest.approx(52, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "part"),
+    [
+        ("GET", "/plot/kernels?layer=dense", "it has conv2d, conv2d_1"),
+        ("GET", "/plot/kernels?channel=1", "channel: 1"),
+        ("POST", "/plot/feature-maps?layer=flatten", "layer: 'flatten'"),
+        ("POST", "/plot/attribution?class=Hat", "class: 'Hat' is none of the classes"),
+        ("POST", "/plot/attribution?class=10", "or 0 to 9"),
+        ("POST", "/trace?row=28", "row: 28 is past the 28"),
+    ],
+)
+def test_what_the_network_does_not_have_is_422(client: TestClient, method: str, path: str, part: str) -> None:
+    assert_problem(client.request(method, path, files=BOOT if method == "POST" else None), 422, part)
+
+
+@pytest.mark.parametrize("path", CALLS)
+def test_pictures_are_read_as_by_predict(client: TestClient, path: str) -> None:
+    raw = client.post(path, content=BOOT["file"], headers={"Content-Type": "image/png", **JSON})
+    assert raw.json() == client.post(path, files=BOOT, headers=JSON).json()
+    assert_problem(client.post(path, files={"file": b"%PDF-1.7"}), 415, "not a picture")
+    assert_problem(client.post(path, files={"file": b""}), 400, "0 bytes")
+    assert_problem(client.post(path), 400, "no picture")
+    assert_problem(client.post(path, files={"file": BOOT["file"][:60]}), 422, "damaged or cut short")
+
+
+@pytest.mark.parametrize("query", ["method=tea-leaves", "format=gif"])
+def test_unknown_choices_are_malformed(client: TestClient, query: str) -> None:
+    assert_problem(client.post(f"/plot/attribution?{query}", files=BOOT), 400, query.partition("=")[2])
+
+
+def test_a_bare_network_in_colour_is_shown_too(bare_model_file) -> None:
+    classifier, _ = load_classifier(bare_model_file, "cpu", (), 64)
+    with TestClient(create_app(ServiceSettings(), classifier)) as bare:
+        colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+        picture = {"file": encoded(colours)}
+        kernels = bare.get("/plot/kernels?format=json").json()["kernels"]
+        assert np.shape(kernels) == (4, 3, 3, 3)
+        for path in CALLS:
+            assert bare.post(path, files=picture).status_code == 200, path
+        for method in ("grad-cam", "saliency", "occlusion"):
+            found = bare.post("/plot/attribution", params={"method": method}, files=picture, headers=JSON).json()
+            assert np.shape(found["values"]) == (8, 8)

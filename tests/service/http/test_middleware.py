@@ -1,0 +1,216 @@
+"""What every request passes: an id, a key, an allowance, careful headers; and what is counted and logged of it."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi.testclient import TestClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.app import create_app, guarded
+from service.errors import TooManyRequests, Unauthorized
+from service.http.auth import KeyRing
+from service.settings import ServiceSettings
+from tests.fakes import FakeClassifier, picture_for
+from tests.processes import Service, running_service
+from tests.samples import ANKLE_BOOT, encoded
+from tests.service.api.test_predict import assert_problem
+
+OWL = encoded(picture_for("owl"))
+PNG = {"Content-Type": "image/png"}
+KEY, OTHER = "correct horse battery staple", "another one"
+DIGESTS = [hashlib.sha256(key.encode()).hexdigest() for key in (KEY, OTHER)]
+
+
+def behind_keys(**given: object) -> TestClient:
+    settings = ServiceSettings(api_keys=DIGESTS, **given)
+    return TestClient(guarded(create_app(settings, FakeClassifier()), settings), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def closed() -> Iterator[TestClient]:
+    with behind_keys(max_body_bytes=100) as client:
+        yield client
+
+
+def figures(text: str) -> dict[str, float]:
+    """Every sample of an exposition, by its name and labels."""
+    return {
+        sample.name + "".join(f",{key}={value}" for key, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize(
+    "headers", [{"X-API-Key": KEY}, {"Authorization": f"Bearer {OTHER}"}, {"Authorization": f"bearer {KEY}"}]
+)
+def test_a_key_opens_by_either_header(closed: TestClient, headers: dict[str, str]) -> None:
+    assert closed.post("/predict", content=OWL, headers=PNG | headers).status_code == 200
+    assert closed.get("/model-card", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "part"),
+    [
+        ({}, "needs an API key"),
+        ({"X-API-Key": "wrong"}, "not one that this service knows"),
+        ({"X-API-Key": DIGESTS[0]}, "not one that this service knows"),
+        ({"Authorization": f"Basic {KEY}"}, "needs an API key"),
+        ({"X-API-Key": b"\xff\xfe"}, "API key"),
+    ],
+)
+def test_without_a_key_that_is_known_nothing_is_read(closed: TestClient, headers: dict, part: str) -> None:
+    # A body that is too large would be told so, if it were looked at.
+    response = closed.post("/predict", content=bytes(200), headers=PNG | headers)
+    assert_problem(response, 401, part)
+    assert response.headers["www-authenticate"] == "Bearer"
+    for path in ("/metrics", "/model-card", "/plot", "/predict?top_k=1"):
+        assert closed.get(path, headers=headers).status_code == 401, path
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/", "/web/app.js", "/docs", "/openapi.json"])
+def test_health_and_the_pages_stay_open(closed: TestClient, path: str) -> None:
+    assert closed.get(path).status_code == 200
+
+
+def test_a_key_has_its_allowance_and_another_its_own() -> None:
+    now = [0.0]
+    keys = KeyRing(DIGESTS, 2, lambda: now[0])
+    keys.admit(KEY)
+    keys.admit(KEY)
+    with pytest.raises(TooManyRequests, match="has 2 requests a minute") as refused:
+        keys.admit(KEY)
+    assert refused.value.headers["Retry-After"] == "30"
+    keys.admit(OTHER)
+    now[0] = 30
+    keys.admit(KEY)
+    with pytest.raises(TooManyRequests):
+        keys.admit(KEY)
+    now[0] = 3000  # no more is saved than a minute's
+    keys.admit(KEY)
+    keys.admit(KEY)
+    with pytest.raises(TooManyRequests):
+        keys.admit(KEY)
+    with pytest.raises(Unauthorized):
+        keys.admit("wrong")
+
+
+def test_too_many_requests_are_told_when_to_come_back() -> None:
+    with behind_keys(requests_per_minute=1) as client:
+        assert client.get("/model-card", headers={"X-API-Key": KEY}).status_code == 200
+        refused = client.get("/model-card", headers={"X-API-Key": KEY})
+        assert_problem(refused, 429, "1 requests a minute")
+        assert 1 <= int(refused.headers["retry-after"]) <= 60
+
+
+@pytest.mark.parametrize("path", ["/predict", "/model-card", "/nothing", "/web/app.js"])
+def test_each_answer_has_the_id_that_was_given_or_a_new_one(client: TestClient, path: str) -> None:
+    assert client.post(path, headers={"X-Request-ID": "from-outside:1"}).headers["x-request-id"] == "from-outside:1"
+    made = [client.post(path).headers["x-request-id"] for _ in range(2)]
+    assert made[0] != made[1]
+    assert all(re.fullmatch("[0-9a-f]{32}", request_id) for request_id in made)
+    for bad in ("a b", "x" * 129, "<script>"):
+        assert client.post(path, headers={"X-Request-ID": bad}).headers["x-request-id"] != bad
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/model-card", "/nothing", "/health/live"])
+def test_browsers_are_told_to_be_careful(client: TestClient, path: str) -> None:
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    if headers["content-type"].startswith("text/html"):
+        assert headers["x-frame-options"] == "DENY"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers.get_list("content-security-policy") == [headers["content-security-policy"]]
+
+
+def test_pages_of_other_hosts_may_call_only_if_they_are_named(client: TestClient) -> None:
+    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
+    assert "access-control-allow-origin" not in client.post("/predict", headers=asked).headers
+    with behind_keys(cors_origins=["https://shop.example"]) as open_to_shop:
+        preflight = open_to_shop.options("/predict", headers=asked)
+        assert preflight.status_code == 200
+        assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
+        answer = open_to_shop.post("/predict", content=OWL, headers=PNG | asked | {"X-API-Key": KEY})
+        assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+        other = open_to_shop.options("/predict", headers=asked | {"Origin": "https://elsewhere.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_what_happened_is_counted(client: TestClient) -> None:
+    before = figures(client.get("/metrics").text)
+    for _ in range(3):
+        client.post("/predict", content=OWL, headers=PNG)
+    client.post("/predict?top_k=1", content=OWL, headers=PNG)
+    client.post("/predict", content=b"GIF", headers=PNG)
+    client.get("/nothing/here")
+    client.get("/nothing/else")
+    client.get("/v1/models/fake")
+    response = client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    after = figures(response.text)
+
+    def risen(name: str) -> float:
+        return after[name] - before.get(name, 0)
+
+    assert risen("service_requests_total,route=/predict,status=200") == 4
+    assert risen("service_requests_total,route=/predict,status=415") == 1
+    assert risen("service_requests_total,route=other,status=404") == 2
+    assert risen("service_requests_total,route=/v1/models{call:path},status=200") == 1
+    assert risen("service_request_duration_seconds_count,route=/predict") == 5
+    assert risen("service_rejected_total,reason=UnknownFormat") == 1
+    assert risen("service_predictions_total,label=owl,model=fake") == 4
+    assert risen("service_batch_pictures_sum") == 4
+    batches = risen("service_batch_pictures_count")
+    assert risen("service_network_seconds_count") == risen("service_queue_seconds_count") == batches > 0
+    assert after["service_waiting_pictures"] == 0
+
+
+def test_the_devices_memory_is_told(monkeypatch: pytest.MonkeyPatch, classifier: FakeClassifier) -> None:
+    monkeypatch.setattr("service.app.device_memory", lambda: 1234)
+    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+        assert figures(client.get("/metrics").text)["service_device_memory_bytes"] == 1234
+
+
+@pytest.fixture(scope="module")
+def logged() -> Iterator[Service]:
+    with running_service("--workers", 2, "--access-log", "--log-format", "json") as service:
+        yield service
+
+
+def test_several_workers_are_counted_together(logged: Service) -> None:
+    for _ in range(20):
+        httpx.post(f"{logged.url}/predict", content=ANKLE_BOOT.read_bytes(), headers=PNG).raise_for_status()
+    for _ in range(4):  # whichever of them is asked
+        counted = figures(httpx.get(f"{logged.url}/metrics").text)
+        assert counted["service_requests_total,route=/predict,status=200"] == 20
+        assert counted["service_predictions_total,label=Ankle boot,model=best-cnn-model"] == 20
+        assert counted["service_unfamiliar_total,model=best-cnn-model"] == 0
+        assert counted["service_waiting_pictures"] == 0
+        assert counted["service_model_load_seconds"] > 0
+        assert [name for name in counted if name.startswith("service_model_info")]
+
+
+@pytest.mark.parametrize("path", ["/", "/health/ready", "/model-card", "/v2/health/live", "/v1/models/best-cnn-model"])
+def test_head_is_get_without_the_body(logged: Service, path: str) -> None:
+    head, get = (httpx.request(method, logged.url + path) for method in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
+
+
+def test_head_is_not_post(logged: Service) -> None:
+    assert httpx.head(f"{logged.url}/predict").status_code == 405
+
+
+def test_each_line_of_the_log_is_an_object_with_the_requests_id(logged: Service) -> None:
+    httpx.get(f"{logged.url}/model-card", headers={"X-Request-ID": "find-me"})
+    logged.stop()
+    lines = [json.loads(line) for line in (logged.log + logged.rest_of_log).splitlines() if line.startswith("{")]
+    (line,) = [line for line in lines if line["request_id"] == "find-me"]
+    assert line["message"].startswith("GET /model-card 200 in ")
+    assert (line["level"], line["logger"], line["route"], line["status"]) == ("INFO", "service", "/model-card", 200)
+    assert line["seconds"] > 0
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)

@@ -1,0 +1,55 @@
+"""Workers that cannot start: where others answer they go on, and it is tried again; else the service ends."""
+
+from pathlib import Path
+
+import httpx
+from uvicorn.config import STARTUP_FAILURE
+
+from service.server.supervisor import RETRY_S
+from tests.processes import STARTED, read_until, run_to_end, running_service, wait_for_all, workers_of
+from tests.samples import ANKLE_BOOT, ROOT, SHIPPED_MODEL
+
+
+def test_a_worker_that_cannot_start_again_does_not_end_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "model.h5"
+    path.write_bytes(SHIPPED_MODEL.read_bytes())
+    with running_service("--model-path", path, "--workers", 2) as service:
+        wait_for_all(service, 2)
+        path.write_bytes(b"broken")
+        workers_of(service)[0].kill()
+        read_until(service, f"the others go on, and it is tried again in {RETRY_S:g} s")
+        for _ in range(5):
+            answer = httpx.post(
+                f"{service.url}/predict", content=ANKLE_BOOT.read_bytes(), headers={"Content-Type": "image/png"}
+            )
+            assert answer.json()["label"] == "Ankle boot"
+        path.write_bytes(SHIPPED_MODEL.read_bytes())
+        read_until(service, STARTED)
+        assert len(workers_of(service)) == 2
+        assert service.stop() == 0
+
+
+def test_nor_does_one_that_dies_of_an_exception_as_it_starts(tmp_path: Path) -> None:
+    """Each worker opens its metrics' files as it imports them; where it may not, Python ends it."""
+    with running_service("--workers", 2, TMPDIR=str(tmp_path)) as service:
+        wait_for_all(service, 2)
+        (metrics,) = tmp_path.glob("metrics-*")
+        aside = metrics.rename(tmp_path / "aside")
+        metrics.touch()
+        workers_of(service)[0].kill()
+        read_until(service, f"the others go on, and it is tried again in {RETRY_S:g} s")
+        answer = httpx.get(f"{service.url}/health/ready")
+        assert answer.status_code == 200
+        metrics.unlink()
+        aside.rename(metrics)
+        read_until(service, STARTED)
+        assert service.rest_of_log.count("NotADirectoryError") == 1
+        assert service.stop() == 0
+
+
+def test_a_service_none_of_whose_workers_can_start_ends(tmp_path: Path) -> None:
+    """Here for want of a module, which uvicorn alone would start again and again."""
+    (tmp_path / "tensorflow.py").write_text("raise ImportError('not for this machine')")
+    ended = run_to_end("service", "--workers", 2, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    assert ended.returncode == STARTUP_FAILURE
+    assert "could not start" in ended.stderr
