@@ -14,6 +14,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError, read_card
 from service.errors import StorageFailed, writing_temporary_files
+from service.inference.desired_state import STATE_FOLDER
 from service.inference.repository import model_files
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
@@ -47,18 +48,20 @@ def main() -> None:
         # Most files that cannot be served are told here, before TensorFlow's seconds and before any worker.
         default, *_ = model_files(settings.model_path, settings.default_model)
         read_card(default)
-        if settings.workers > 1:
-            # Where the workers put their metrics; each reads the name as it starts.
-            with writing_temporary_files():
-                shared = TemporaryDirectory(prefix="metrics-")
-            os.environ[SHARED_FOLDER] = shared.name
+        with writing_temporary_files():
+            # What workers share; each reads the names as it starts.
+            state = TemporaryDirectory(prefix="state-")
+            os.environ[STATE_FOLDER] = state.name
+            if settings.workers > 1:
+                metrics = TemporaryDirectory(prefix="metrics-")
+                os.environ[SHARED_FOLDER] = metrics.name
     except (ModelFileError, StorageFailed) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
         sys.exit(STARTUP_FAILURE)
     settings.export()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     config = uvicorn.Config(
-        "service.app:from_environment",
+        "service.worker:from_environment",
         factory=True,
         host=settings.host,
         port=settings.port,

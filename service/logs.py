@@ -1,11 +1,8 @@
-"""How log lines look: uvicorn's configuration, with our own logger beside its loggers."""
+"""How log lines look: uvicorn's loggers, with our own beside them. Knows no HTTP."""
 
 import logging
 from contextvars import ContextVar
-from copy import deepcopy
 from typing import Any, Literal
-
-from uvicorn.config import LOGGING_CONFIG
 
 LOGGER = "service"
 
@@ -29,15 +26,25 @@ def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any
 
     As `json` each line is an object with time, level, logger, message and request_id.
     """
-    configuration = deepcopy(LOGGING_CONFIG)
-    configuration["loggers"][LOGGER] = {"handlers": ["default"], "level": level.upper(), "propagate": False}
-    configuration["filters"] = {"request_id": {"()": "service.logs.WithRequestId"}}
-    for handler in configuration["handlers"].values():
-        handler["filters"] = ["request_id"]
-    if form == "json":
-        configuration["formatters"]["default"] = {
-            "()": "pythonjsonlogger.json.JsonFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
-            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
-        }
-    return configuration
+    text = {"()": "uvicorn.logging.DefaultFormatter", "fmt": "%(levelprefix)s %(message)s", "use_colors": None}
+    as_json = {
+        "()": "pythonjsonlogger.json.JsonFormatter",
+        "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
+        "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+    }
+    logger = {"handlers": ["default"], "level": level.upper(), "propagate": False}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"request_id": {"()": "service.logs.WithRequestId"}},
+        "formatters": {"default": as_json if form == "json" else text},
+        "handlers": {
+            "default": {
+                "class": "logging.StreamHandler",
+                "stream": "ext://sys.stderr",
+                "formatter": "default",
+                "filters": ["request_id"],
+            }
+        },
+        "loggers": {LOGGER: logger, "uvicorn": logger},
+    }

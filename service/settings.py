@@ -1,4 +1,4 @@
-"""Every knob of the service: its option, environment name, default and meaning."""
+"""Every setting of the service: its option, environment name, default and meaning."""
 
 import os
 from pathlib import Path
@@ -18,6 +18,7 @@ LAST_CALL_S = 0.5
 _LEAST_BYTES_PER_S = 50_000
 
 Device = Literal["auto", "cpu", "gpu"]
+EngineName = Literal["tensorflow", "fake"]
 
 
 class ServiceSettings(BaseSettings):
@@ -43,23 +44,32 @@ class ServiceSettings(BaseSettings):
         "models/best-cnn-model.h5"
     )
     default_model: Annotated[
-        str | None, Field(description="of a folder of models, the one that answers where none is named; else the first")
+        str | None, Field(description="which model of a folder answers where none is named; else the first by name")
     ] = None
     model_sha256: Annotated[
         str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="the only SHA-256 that the model file may have")
     ] = None
-    watch: Annotated[bool, Field(description="take over another model file once it stands in place of this one")] = (
-        False
-    )
-    keep_versions: Annotated[int, Field(ge=0, description="earlier models that stay loaded, to go back to")] = 1
+    watch: Annotated[bool, Field(description="load the model file again when it changes")] = False
+    keep_versions: Annotated[int, Field(ge=0, description="previous versions that stay loaded, to roll back to")] = 1
     watchdog_timeout_s: Annotated[
         float,
-        Field(gt=0, description="a process whose event loop or model stands still for so long ends, to be replaced"),
+        Field(
+            gt=0,
+            description="end a process whose event loop or inference thread makes no progress for so long; another "
+            "one takes its place",
+        ),
     ] = 30.0
     max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30
     class_names: Annotated[
         tuple[str, ...], NoDecode, Field(description="names of the classes, by commas, for a file that has no card")
     ] = ()
+    engine: Annotated[
+        EngineName,
+        Field(
+            description="what runs the model; fake needs no TensorFlow and answers from an image's first pixels: for "
+            "tests of programs that call the service"
+        ),
+    ] = "tensorflow"
     device: Annotated[
         Device,
         Field(description="where the model runs; gpu refuses to start without one, auto takes one if there is"),
@@ -70,7 +80,7 @@ class ServiceSettings(BaseSettings):
     ] = 1
     max_batch_size: Annotated[int, Field(ge=1, le=1024, description="most images that share one forward pass")] = 64
     batch_wait_ms: Annotated[
-        float, Field(ge=0, le=1000, description="how long an image may wait for company when the model is idle")
+        float, Field(ge=0, le=1000, description="how long an image may wait for others to share its forward pass")
     ] = 0.0
     max_queue_size: Annotated[
         int, Field(ge=1, description="most images that may wait for the model; past it the answer is 503")
@@ -83,7 +93,7 @@ class ServiceSettings(BaseSettings):
         Field(gt=0, description="how long a request may take to come and an answer to be read; more for many bytes"),
     ] = 10.0
     drain_timeout_s: Annotated[
-        float, Field(ge=1, description="how long a service that is told to stop may go on with what it accepted")
+        float, Field(ge=1, description="how long a graceful shutdown may take to answer what was accepted")
     ] = 30.0
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000

@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.card import write_card
-from service.app import create_app, guarded
 from service.settings import ServiceSettings
+from tests.applications import application
 from tests.fakes import FakeEngine
 from tests.samples import SHIPPED_MODEL
 from training.network import build_network
@@ -64,5 +64,5 @@ def client(classifier: FakeEngine) -> Iterator[TestClient]:
     settings = ServiceSettings(
         max_body_bytes=20_000, max_image_pixels=250_000, max_images_per_request=5, max_queue_size=6
     )
-    with TestClient(guarded(create_app(settings, classifier), settings), raise_server_exceptions=False) as client:
+    with TestClient(application(settings, classifier), raise_server_exceptions=False) as client:
         yield client

@@ -1,4 +1,4 @@
-"""A classifier that needs no Keras: its answer is written in the image's first pixels."""
+"""The service's fake engine, for tests that look at what reached it."""
 
 from typing import Any
 
@@ -6,30 +6,27 @@ import numpy as np
 
 from models.card import ImageInput, ModelCard
 from models.preprocessing import ModelInput
+from service.engines import fake
+from service.engines.base import EngineOutput
 
 
-class FakeEngine:
+class FakeEngine(fake.FakeEngine):
     """Three classes, told from the first three values of a 4×4 grey image: the brightest one is the answer."""
 
-    version = "0123456789ab"
-    device = "nowhere"
-    model: Any = None
-
-    def __init__(self) -> None:
-        self.card = self.card_for(4, 4, 1)
-        self.familiarity: float | None = None
+    def __init__(self, version: str = "0123456789ab") -> None:
+        super().__init__(self.card_for(4, 4, 1), version)
+        self.ood_score: float | None = None
         self.batches: list[ModelInput] = []
 
     @staticmethod
     def card_for(height: int, width: int, channels: int) -> ModelCard:
-        image = ImageInput(height=height, width=width, channels=channels, scale=1 / 255)
-        return ModelCard(name="fake", class_names=("cat", "dog", "owl"), input=image)
+        wanted = ImageInput(height=height, width=width, channels=channels, scale=1 / 255)
+        return ModelCard(name="fake", class_names=("cat", "dog", "owl"), input=wanted)
 
-    def answer(self, batch: ModelInput) -> tuple[Any, Any]:
+    def infer(self, batch: ModelInput) -> EngineOutput:
         self.batches.append(batch)
-        scores = batch.reshape(len(batch), -1)[:, :3] + 1e-6
-        familiarity = None if self.familiarity is None else np.full(len(batch), self.familiarity)
-        return (scores / scores.sum(axis=1, keepdims=True)).astype(np.float32), familiarity
+        scores, _ = super().infer(batch)
+        return EngineOutput(scores, None if self.ood_score is None else np.full(len(batch), self.ood_score, np.float32))
 
 
 def image_for(label: str) -> Any:

@@ -10,8 +10,8 @@ import pytest
 from pydantic_settings import BaseSettings
 
 from models.card import ModelCard, read_card
-from service.app import create_app
 from service.settings import ServiceSettings
+from tests.applications import application
 from tests.fakes import FakeEngine
 from tests.processes import run_to_end, running_service
 from tests.samples import ROOT, SHIPPED_MODEL
@@ -54,7 +54,7 @@ def test_every_setting_is_in_its_table(settings: type[BaseSettings], prefix: str
 
 
 def test_every_call_is_in_the_table() -> None:
-    documented = create_app(ServiceSettings(), FakeEngine()).openapi()["paths"]
+    documented = application(ServiceSettings(), FakeEngine()).openapi()["paths"]
     for path, methods in documented.items():
         for method in methods:
             assert f"| `{method.upper()} {path}` |" in README

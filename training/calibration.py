@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from models.head import head_of
+
 Images = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
@@ -23,17 +25,17 @@ def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
 
 
 def divide_logits(network: keras.Model, temperature: float) -> None:
-    """Divide the logits by `temperature`, in the weights of the last layer, which must be dense with a softmax."""
-    last = network.layers[-1]
+    """Divide the logits by `temperature`, in the weights of the last layer. Raises ValueError: see `_softmax_layer`."""
+    last = _softmax_layer(network)
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
 
 
 def features_and_logits(network: keras.Model, images: keras.utils.PyDataset | Images) -> tuple[Images, Images]:
-    """The input of the last layer (images, units), which must be dense with a softmax, and its logits.
+    """The input of the last layer (images, units), and its logits (images, classes).
 
-    Images that are given as an array are scaled already.
+    Images that are given as an array are scaled already. Raises ValueError: see `_softmax_layer`.
     """
-    last = network.layers[-1]
+    last = _softmax_layer(network)
     features = keras.Model(network.inputs, last.input).predict(images, verbose=0)
     kernel, *bias = last.get_weights()
     return features, features @ kernel + sum(bias)
@@ -49,6 +51,14 @@ def expected_calibration_error(probabilities: Probabilities, labels: Labels) -> 
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     gaps = (abs(float(np.sum(right[bins == number] - confidence[bins == number]))) for number in range(_BINS))
     return sum(gaps) / len(labels)
+
+
+def _softmax_layer(network: keras.Model) -> keras.layers.Layer:
+    """The last layer. Raises ValueError where it is not dense with a softmax."""
+    last = network.layers[-1]
+    if head_of(last) != "softmax":
+        raise ValueError(f"{last.name} is a {type(last).__name__}, expected a Dense with a softmax")
+    return last
 
 
 def _cross_entropy(logits: npt.NDArray[np.float64], labels: Labels) -> float:

@@ -15,8 +15,9 @@ from rich.progress import track
 from rich.table import Table
 
 from models.card import ImageInput, ModelFileError, Share, read_card
+from models.decoding import ImageError, open_image
 from models.ood import OodScorer
-from models.preprocessing import ImageError, open_image, prepare, scaled
+from models.preprocessing import prepared_pixels, scaled
 from training.errors import DataError, TrainingError
 
 _PLENTY_OF_PIXELS = 25_000_000
@@ -155,7 +156,7 @@ def ood_table(ood_images: dict[str, OodFigures]) -> Table:
 def _inputs(contents: Iterable[bytes], name: str, wanted: ImageInput) -> npt.NDArray[np.float32]:
     """The network's input for each of the encoded images, prepared as the service does it."""
     opened = (open_image(content, _PLENTY_OF_PIXELS) for content in track(contents, f"{name:20}"))
-    return scaled(np.stack([prepare(image, wanted) for image in opened]), wanted)
+    return scaled(np.stack([prepared_pixels(image, wanted) for image in opened]), wanted)
 
 
 def _files(folder: Path, most: int) -> list[bytes]:

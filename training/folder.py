@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from models.card import ImageInput
-from models.preprocessing import FORMATS, ImageError, open_image, prepare
+from models.decoding import FORMATS, ImageError, open_image
+from models.preprocessing import prepared_pixels
 from training.data import Split
 from training.errors import DataError
 
@@ -46,7 +47,7 @@ def load_folder(folder: Path, wanted: ImageInput, validation_share: float, seed:
         path, label = files[number]
         try:
             content = path.read_bytes()
-            images[len(labels)] = prepare(open_image(content, _MAX_PIXELS), wanted)
+            images[len(labels)] = prepared_pixels(open_image(content, _MAX_PIXELS), wanted)
         except (ImageError, OSError) as error:
             left_out.append(LeftOut(path, str(error)))
         else:

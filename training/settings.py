@@ -1,4 +1,4 @@
-"""Every knob of a training run: its option, environment name, default and meaning."""
+"""Every setting of a training run: its option, environment name, default and meaning."""
 
 from pathlib import Path
 from typing import Annotated, Literal

@@ -15,7 +15,7 @@ def main() -> None:
     calls = 0
     start = time.monotonic()
     while (passed := time.monotonic() - start) < _SECONDS:
-        network.classifier.predict(batch)
+        network.engine.predict(batch)
         calls += 1
     print(calls * MAX_BATCH_SIZE / passed)
 

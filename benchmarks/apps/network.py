@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from models.preprocessing import open_image, plain_pixels, prepare, scaled
-from service.model_files.loading import limit_threads, load_classifier
+from models.decoding import open_image
+from models.preprocessing import plain_pixels, prepared_pixels, scaled
+from service.engines.tensorflow import TensorFlowLoader
 
 MODEL = Path(__file__).parents[2] / "models" / "best-cnn-model.h5"
 MAX_BATCH_SIZE = 64
@@ -18,23 +19,22 @@ class Network:
     """The shipped network, loaded and warm, with one TensorFlow thread, as the service runs it."""
 
     def __init__(self) -> None:
-        limit_threads(1)
-        self.classifier, _ = load_classifier(MODEL, "cpu", (), MAX_BATCH_SIZE)
+        self.engine = TensorFlowLoader("cpu", 1, (), MAX_BATCH_SIZE).load(MODEL)
 
     def pixels(self, content: bytes) -> Any:
         """One encoded image as the network is to see it."""
-        wanted = self.classifier.card.input
+        wanted = self.engine.card.input
         pixels = plain_pixels(content, wanted)
-        return prepare(open_image(content, _MAX_PIXELS), wanted) if pixels is None else pixels
+        return prepared_pixels(open_image(content, _MAX_PIXELS), wanted) if pixels is None else pixels
 
     def answers(self, images: Sequence[Any]) -> list[dict[str, Any]]:
         """For each of 1 to 64 images what `POST /predict` would say."""
-        batch = scaled(np.stack(list(images)), self.classifier.card.input)
-        return [self._answer(row) for row in self.classifier.predict(batch).tolist()]
+        batch = scaled(np.stack(list(images)), self.engine.card.input)
+        return [self._answer(row) for row in self.engine.predict(batch).tolist()]
 
     def _answer(self, row: list[float]) -> dict[str, Any]:
-        names = self.classifier.card.class_names
+        names = self.engine.card.class_names
         order = sorted(range(len(row)), key=row.__getitem__, reverse=True)
         classes = [{"label": names[index], "index": index, "probability": row[index]} for index in order]
-        model = {"name": self.classifier.card.name, "version": self.classifier.version}
+        model = {"name": self.engine.card.name, "version": self.engine.version}
         return {**classes[0], "probabilities": classes, "model": model}

@@ -1,36 +1,31 @@
-"""What several routes are given, by short names: the live model, the renderer, what callers choose."""
+"""What several calls are given, by short names: the model, its explanations, what clients choose."""
 
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
 
 from models.preprocessing import PreparationChoice
-from service.explain.drawing.renderer import Renderer
+from service.context import context_of
+from service.explain.explained_models import ExplainedModel
 from service.inference.model_runner import ModelRunner
-from service.inference.repository import ModelRepository
 
 WhichModel = Annotated[
     str | None, Query(description="which model, where several are served; the default one if left out")
 ]
 
 
-async def _live_model(request: Request, model: WhichModel = None) -> ModelRunner:
-    return live_model(request, model)
+async def _runner(request: Request, model: WhichModel = None) -> ModelRunner:
+    return context_of(request).prediction.repository.named(model).current
 
 
-async def _renderer(request: Request) -> Renderer:
-    renderer: Renderer = request.app.state.renderer
-    return renderer
+Runner = Annotated[ModelRunner, Depends(_runner)]
 
 
-def live_model(request: Request, name: str | None) -> ModelRunner:
-    """What answers now for the model of that name, or for the default one. Raises NotFound."""
-    repository: ModelRepository = request.app.state.repository
-    return repository.named(name).live
+async def _explained(request: Request, runner: Runner) -> ExplainedModel:
+    return context_of(request).explained.of(runner)
 
 
-Live = Annotated[ModelRunner, Depends(_live_model)]
-PlotRenderer = Annotated[Renderer, Depends(_renderer)]
+Explained = Annotated[ExplainedModel, Depends(_explained)]
 Accept = Annotated[str, Header(include_in_schema=False)]
 HowPrepared = Annotated[
     PreparationChoice,
@@ -38,6 +33,6 @@ HowPrepared = Annotated[
 ]
 
 
-def model_name(live: ModelRunner) -> dict[str, str]:
+def model_name(runner: ModelRunner) -> dict[str, str]:
     """The shape of `ModelName`, without the cost of making one."""
-    return {"name": live.card.name, "version": live.version}
+    return {"name": runner.card.name, "version": runner.version}

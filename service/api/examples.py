@@ -26,11 +26,11 @@ from service.api.schemas import (
     LayerOutput,
     ModelName,
     Prediction,
-    Problem,
     Trace,
     TracedWindow,
 )
-from service.explain.summary import LayerSummary, ModelSummary
+from service.explain.results import LayerSummary, ModelSummary
+from service.http.problems import Problem
 
 _MODEL = ModelName(name="best-cnn-model", version="49b21144198a")
 _CLASSES = (

@@ -11,23 +11,23 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
 from models.charts import PlotFormat
-from models.preprocessing import ModelInput, PreparationChoice, Seen, scaled
-from service.api.dependencies import Accept, HowPrepared, Live, PlotRenderer, WhichModel, live_model, model_name
+from models.preprocessing import ModelInput, PreparationChoice, PreparedImage, scaled
+from service.api.dependencies import Accept, Explained, HowPrepared, Runner, WhichModel, model_name
 from service.api.examples import ATTRIBUTION, FEATURE_MAPS, KERNELS, TRACE
 from service.api.openapi import IMAGE_BODY, answers, problems
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
+from service.context import context_of
 from service.errors import NotInModel
-from service.explain.attribution import Method, attribute
 from service.explain.drawing.feature_maps import draw_feature_maps, strongest_first
+from service.explain.drawing.kernel_plot import KernelScale, draw_kernels
 from service.explain.drawing.overlay import draw_attribution
-from service.explain.kernels import KernelScale, draw_kernels, kernels_of
-from service.explain.layers import layer_outputs
-from service.explain.trace import ConvolutionTrace, trace
+from service.explain.explained_models import ExplainedModel
+from service.explain.results import ConvolutionTrace, Method
 from service.http.bodies import read_image
 from service.http.negotiation import choose_media_type
 from service.inference.model_runner import ModelRunner
 
-router = APIRouter(tags=["inside"])
+router = APIRouter(tags=["explain"])
 
 Form = Literal["png", "svg", "json"]
 
@@ -54,8 +54,8 @@ _POST_PROBLEMS = problems(400, 404, 408, 413, 415, 503, 504, details={422: _NO_L
     responses={**answers(KERNELS, images=_IMAGES), **problems(400, 404, 503, 504, details={422: _NO_LAYER})},
 )
 async def plot_kernels(
-    live: Live,
-    renderer: PlotRenderer,
+    runner: Runner,
+    explained: Explained,
     layer: Layer = None,
     channel: Annotated[int | None, Query(ge=0, description="show one input channel only; 0 is the first")] = None,
     scale: Annotated[
@@ -66,10 +66,10 @@ async def plot_kernels(
 ) -> Response:
     """The weights that the model looks at images with, their histogram, mean and standard deviation."""
     form = form or _preferred(accept)
-    kernels = await live.inspect(lambda model: kernels_of(model, layer, channel))
+    kernels = await explained.explainer.kernels(layer, channel)
     if form == "json":
         return _json(
-            live,
+            runner,
             layer=kernels.layer,
             channel=kernels.channel,
             kernels=_numbers(kernels.weights),
@@ -78,7 +78,7 @@ async def plot_kernels(
             standard_deviation=kernels.standard_deviation,
             histogram={"edges": _numbers(kernels.edges), "counts": kernels.counts.tolist()},
         )
-    return await _drawn(live, renderer, form, partial(draw_kernels, kernels, scale))
+    return await _drawn(runner, explained, form, partial(draw_kernels, kernels, scale))
 
 
 @router.post(
@@ -90,7 +90,6 @@ async def plot_kernels(
 )
 async def plot_feature_maps(
     request: Request,
-    renderer: PlotRenderer,
     layer: Annotated[
         str | None,
         Query(description="the layer's name in `/model-summary`; without it every layer that makes something"),
@@ -109,8 +108,8 @@ async def plot_feature_maps(
     As JSON the numbers are those that Keras itself has between its layers.
     """
     form = form or _preferred(accept)
-    live, _, image = await _look(request, preparation, model)
-    outputs = await live.inspect(lambda model: layer_outputs(model, image, layer))
+    runner, explained, _, image = await _prepared(request, preparation, model)
+    outputs = await explained.explainer.feature_maps(image, layer)
     if form == "json":
         count = sum(values.size for values in outputs.values())
         if count > MOST_VALUES:
@@ -119,9 +118,9 @@ async def plot_feature_maps(
                 "name a smaller layer, or ask for an image"
             )
         return await to_thread.run_sync(
-            lambda: _json(live, layers=[_layer_output(name, values) for name, values in outputs.items()])
+            lambda: _json(runner, layers=[_layer_output(name, values) for name, values in outputs.items()])
         )
-    return await _drawn(live, renderer, form, partial(draw_feature_maps, outputs, strongest=order == "strongest"))
+    return await _drawn(runner, explained, form, partial(draw_feature_maps, outputs, strongest=order == "strongest"))
 
 
 @router.post(
@@ -145,9 +144,8 @@ async def plot_feature_maps(
 )
 async def plot_attribution(
     request: Request,
-    renderer: PlotRenderer,
     method: Annotated[
-        Method, Query(description="how it is found out; the papers are named in the README")
+        Method, Query(description="how it is found out; the papers are named in docs/explain.md")
     ] = "grad-cam",
     wanted: Annotated[
         str | None, Query(alias="class", description="the class to explain, by name or number; without it the answer")
@@ -164,13 +162,13 @@ async def plot_attribution(
     out the difference to a black image among the pixels; `occlusion` covers a part at a time and looks what is lost.
     """
     form = form or _preferred(accept)
-    live, seen, image = await _look(request, preparation, model)
-    names = live.card.class_names
+    runner, explained, prepared, image = await _prepared(request, preparation, model)
+    names = runner.card.class_names
     index = _class_index(wanted, names)
-    found = await live.inspect(lambda model: attribute(model, image, method, index))
+    found = await explained.explainer.attribution(image, method, index)
     if form == "json":
         return _json(
-            live,
+            runner,
             method=method,
             label=names[found.class_index],
             index=found.class_index,
@@ -178,10 +176,10 @@ async def plot_attribution(
             score=found.score,
             baseline_score=found.baseline_score,
             values=_numbers(found.values, 8),
-            frame=seen.frame._asdict(),
+            frame=prepared.frame._asdict(),
         )
     title = f"{names[found.class_index]}, {found.probability:.1%}: {method}"
-    return await _drawn(live, renderer, form, partial(draw_attribution, seen, found.values, title))
+    return await _drawn(runner, explained, form, partial(draw_attribution, prepared, found.values, title))
 
 
 @router.post(
@@ -204,8 +202,8 @@ async def trace_value(
 
     For a convolution or a pooling, by name; without one for the first.
     """
-    live, _, image = await _look(request, preparation, model)
-    traced = await live.inspect(lambda model: trace(model, image, layer, channel, row, column))
+    runner, explained, _, image = await _prepared(request, preparation, model)
+    traced = await explained.explainer.trace(image, layer, channel, row, column)
     window = {
         "rows": traced.window.rows,
         "columns": traced.window.columns,
@@ -215,7 +213,7 @@ async def trace_value(
     place = {"layer": traced.layer, "filter": channel, "row": row, "column": column, "window": window}
     if isinstance(traced, ConvolutionTrace):
         return _json(
-            live,
+            runner,
             **place,
             kind="convolution",
             kernel=_numbers(traced.kernel),
@@ -225,19 +223,19 @@ async def trace_value(
             activation=traced.activation,
             value=traced.value,
         )
-    return _json(live, **place, kind=traced.kind, chosen=traced.chosen, value=traced.value)
+    return _json(runner, **place, kind=traced.kind, chosen=traced.chosen, value=traced.value)
 
 
-async def _look(
+async def _prepared(
     request: Request, preparation: PreparationChoice, model: str | None
-) -> tuple[ModelRunner, Seen, ModelInput]:
-    """The model that answers, the image in the request as seen, and as the model's input."""
-    state = request.app.state
-    live_model(request, model).ensure_capacity()
-    content = await read_image(request, state.bodies)
-    live = live_model(request, model)
-    seen: Seen = await state.decoder.seen(content, live.card.input, live.deadline(), preparation)
-    return live, seen, scaled(seen.pixels, live.card.input)
+) -> tuple[ModelRunner, ExplainedModel, PreparedImage, ModelInput]:
+    """The model that answers, what explains it, the image in the request as a person sees it, and as the model does."""
+    context = context_of(request)
+    context.prediction.find(model)
+    content = await read_image(request, context.bodies)
+    runner = context.prediction.find(model)
+    prepared = await context.prediction.prepare(runner, content, preparation)
+    return runner, context.explained.of(runner), prepared, scaled(prepared.pixels, runner.card.input)
 
 
 def _class_index(wanted: str | None, names: tuple[str, ...]) -> int | None:
@@ -268,12 +266,12 @@ def _preferred(accept: str) -> Form:
 
 
 async def _drawn(
-    live: ModelRunner, renderer: PlotRenderer, form: PlotFormat, draw: Callable[[PlotFormat], bytes]
+    runner: ModelRunner, explained: ExplainedModel, form: PlotFormat, draw: Callable[[PlotFormat], bytes]
 ) -> Response:
-    content = await renderer.draw(partial(draw, form))
-    return Response(content, media_type=_MEDIA_TYPES[form], headers={"Vary": "Accept", "Model-Version": live.version})
+    content = await explained.draw(partial(draw, form))
+    return Response(content, media_type=_MEDIA_TYPES[form], headers={"Vary": "Accept", "Model-Version": runner.version})
 
 
-def _json(live: ModelRunner, **content: Any) -> Response:
-    headers = {"Vary": "Accept", "Model-Version": live.version}
-    return Response(to_json({"model": model_name(live), **content}), media_type="application/json", headers=headers)
+def _json(runner: ModelRunner, **content: Any) -> Response:
+    headers = {"Vary": "Accept", "Model-Version": runner.version}
+    return Response(to_json({"model": model_name(runner), **content}), media_type="application/json", headers=headers)

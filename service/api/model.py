@@ -1,15 +1,13 @@
 """How the model is built, and what its file says of itself."""
 
-from functools import partial
-
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
 from models.card import ModelCard
-from service.api.dependencies import Accept, Live
+from service.api.dependencies import Accept, Explained, Runner
 from service.api.examples import MODEL_CARD, MODEL_SUMMARY, SUMMARY_TABLE
 from service.api.openapi import answers, problems
-from service.explain.summary import ModelSummary, summarize, summary_table
+from service.explain.results import ModelSummary
 from service.http.negotiation import choose_media_type
 
 router = APIRouter(tags=["model"])
@@ -22,14 +20,14 @@ router = APIRouter(tags=["model"])
     response_model=ModelSummary,
     responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(404, 503, 504)},
 )
-async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Response:
+async def model_summary(explained: Explained, accept: Accept = "*/*") -> ModelSummary | Response:
     """Each layer with its class, output shape, parameters, kernel, strides, padding and activation, and the totals.
 
     Ask with `Accept: text/plain` for the table that `model.summary()` prints.
     """
     if choose_media_type(accept, ("application/json", "text/plain")) == "text/plain":
-        return PlainTextResponse(await live.inspect(summary_table))
-    return await live.inspect(partial(summarize, name=live.card.name, version=live.version))
+        return PlainTextResponse(await explained.explainer.summary_table())
+    return await explained.explainer.summary()
 
 
 @router.get(
@@ -38,9 +36,9 @@ async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Re
     response_description="The card",
     responses={**answers(MODEL_CARD), **problems(404)},
 )
-async def model_card(live: Live) -> ModelCard:
+async def model_card(runner: Runner) -> ModelCard:
     """Class names, the input that the model takes, the data and the recipe it was fitted with, and how good it is.
 
     A file that Keras saved without a card has null for data, training and evaluation.
     """
-    return live.card
+    return runner.card

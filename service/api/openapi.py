@@ -10,9 +10,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
-from models.preprocessing import FORMATS
-from service.api.schemas import Problem
-from service.errors import PROBLEM_TYPE
+from models.decoding import FORMATS
+from service.http.problems import PROBLEM_TYPE, Problem
 
 _DETAILS = {
     400: "the form has no file in a field 'file'; its fields: 'image'",

@@ -4,7 +4,7 @@ from anyio import to_thread
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.api.dependencies import Live
+from service.api.dependencies import Runner
 from service.api.openapi import answers, problems
 from service.api.schemas import Health
 from service.errors import STOPPING, NotReady
@@ -30,9 +30,9 @@ async def live() -> Health:
     summary="Can it answer about images?",
     responses={**answers(Health(status="ready")), **problems(404, details={503: STOPPING})},
 )
-async def ready(live: Live) -> Health:
+async def ready(runner: Runner) -> Health:
     """200 once the model is loaded and warm, 503 while the service is stopping; send no images then."""
-    if not live.ready:
+    if not runner.ready:
         raise NotReady(STOPPING)
     return Health(status="ready")
 

@@ -7,12 +7,11 @@ from fastapi import APIRouter, Query, Response
 
 from models.card import Evaluation, Training
 from models.charts import PlotFormat, confusion_matrix, learning_curves
-from service.api.dependencies import Accept, Live, PlotRenderer
+from service.api.dependencies import Accept, Explained, Runner
 from service.api.openapi import plot_answers, problems
 from service.errors import NotInCard
 from service.explain.drawing.blocks import draw_blocks
-from service.explain.drawing.diagram import NO_GRAPHVIZ, diagram_source, draw_diagram
-from service.explain.summary import summarize
+from service.explain.drawing.diagram import NO_GRAPHVIZ, draw_diagram
 from service.http.negotiation import choose_media_type
 
 router = APIRouter(tags=["plots"])
@@ -47,20 +46,17 @@ _NO_SUCH_FORMAT = "format: Input should be 'png' or 'svg', got 'gif'"
         ),
     },
 )
-async def plot(
-    live: Live, renderer: PlotRenderer, style: Style = "graph", form: Format = None, accept: Accept = "*/*"
-) -> Response:
+async def plot(explained: Explained, style: Style = "graph", form: Format = None, accept: Accept = "*/*") -> Response:
     """The architecture: as `keras.utils.plot_model(show_shapes=True)` draws it, or as textbooks do.
 
     `style=graph` needs Graphviz on the server; without it the answer is 503 and says so. `style=blocks` always works.
     """
     form = form or _preferred(accept)
     if style == "blocks":
-        summary = await live.inspect(partial(summarize, name=live.card.name, version=live.version))
-        draw = partial(draw_blocks, summary, form)
+        draw = partial(draw_blocks, await explained.explainer.summary(), form)
     else:
-        draw = partial(draw_diagram, await live.inspect(diagram_source), form)
-    return _image(await renderer.draw(draw, (live.version, style, form)), form)
+        draw = partial(draw_diagram, await explained.explainer.diagram(), form)
+    return _image(await explained.draw(draw, (style, form)), form)
 
 
 @router.get(
@@ -69,14 +65,14 @@ async def plot(
     response_class=Response,
     responses={**_ANSWER, **problems(details={400: _NO_SUCH_FORMAT, 404: _NO_TRAINING})},
 )
-async def plot_history(live: Live, renderer: PlotRenderer, form: Format = None, accept: Accept = "*/*") -> Response:
+async def plot_history(runner: Runner, explained: Explained, form: Format = None, accept: Accept = "*/*") -> Response:
     """Loss and accuracy of training and validation over the epochs, with the epoch whose weights are served."""
     form = form or _preferred(accept)
-    training = live.card.training
+    training = runner.card.training
     if training is None:
         raise NotInCard(_NO_TRAINING)
     draw = partial(learning_curves, training, form)
-    return _image(await renderer.draw(draw, (live.version, Training, form)), form)
+    return _image(await explained.draw(draw, (Training, form)), form)
 
 
 @router.get(
@@ -86,15 +82,15 @@ async def plot_history(live: Live, renderer: PlotRenderer, form: Format = None, 
     responses={**_ANSWER, **problems(details={400: _NO_SUCH_FORMAT, 404: _NO_EVALUATION})},
 )
 async def plot_confusion_matrix(
-    live: Live, renderer: PlotRenderer, form: Format = None, accept: Accept = "*/*"
+    runner: Runner, explained: Explained, form: Format = None, accept: Accept = "*/*"
 ) -> Response:
     """Test images by true class and answer: what the model takes for what."""
     form = form or _preferred(accept)
-    evaluation = live.card.evaluation
+    evaluation = runner.card.evaluation
     if evaluation is None:
         raise NotInCard(_NO_EVALUATION)
-    draw = partial(confusion_matrix, live.card.class_names, evaluation, form)
-    return _image(await renderer.draw(draw, (live.version, Evaluation, form)), form)
+    draw = partial(confusion_matrix, runner.card.class_names, evaluation, form)
+    return _image(await explained.draw(draw, (Evaluation, form)), form)
 
 
 def _preferred(accept: str) -> PlotFormat:

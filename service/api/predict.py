@@ -1,22 +1,22 @@
 """What is in an image: one at a time, or many in one request."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from models.preprocessing import ImageError, Pixels, png_data_url
-from service.api.dependencies import HowPrepared, WhichModel, live_model, model_name
+from models.decoding import ImageError
+from models.preprocessing import png_data_url
+from service.api.dependencies import HowPrepared, WhichModel, model_name
 from service.api.examples import ANSWER, BATCH_ANSWER
 from service.api.openapi import FILES_BODY, IMAGE_BODY, answers, problems
 from service.api.schemas import Answer, BatchAnswer
-from service.errors import MalformedRequest, problem_of
-from service.http.bodies import read_files, read_image
-from service.inference.model_runner import ImageScores, ModelRunner
-
-CLIENT_CLOSED_REQUEST = 499  # nobody reads it; nginx's number for the same
+from service.context import context_of
+from service.http.bodies import read_files, read_image, until_disconnected
+from service.http.problems import problem_of
+from service.inference.model_runner import ImageScores
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many of the most probable classes to list")]
 ReturnInput = Annotated[
@@ -24,6 +24,7 @@ ReturnInput = Annotated[
 ]
 
 
+# Asked so often that these have a way around FastAPI: see `service.http.fast_path`.
 router = APIRouter(tags=["predict"])
 
 
@@ -48,19 +49,15 @@ async def predict(
     prepared as the model's card says. `product-photo` finds the product in front of its background, be it light or
     dark, and makes of it what the model was trained on. An image that already is of that kind goes through as it is.
     """
-    state = request.app.state
-    live_model(request, model).ensure_capacity()
-    content = await read_image(request, state.bodies)
-    # Only now: while a slow caller sent the image, another version may have taken over.
-    live = live_model(request, model)
-    deadline = live.deadline()
-    image = await state.decoder.pixels(content, live.card.input, deadline, preparation)
-    rows = await unless_gone(request, live, live.predict([image], deadline))
-    if not rows:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
-    answer = {**_prediction(rows[0], live.card.class_names, top_k), "model": model_name(live)}
+    context = context_of(request)
+    context.prediction.find(model)
+    content = await read_image(request, context.bodies)
+    runner = context.prediction.find(model)
+    left = partial(until_disconnected, request)
+    (predicted,) = await context.prediction.predict(runner, [content], left, preparation=preparation)
+    answer = {**_prediction(predicted.scores, runner.card.class_names, top_k), "model": model_name(runner)}
     if return_input:
-        answer["input"] = png_data_url(image)
+        answer["input"] = png_data_url(np.asarray(predicted.image, np.uint8))
     return _json(answer)
 
 
@@ -93,66 +90,30 @@ async def predict_batch(
     A file that cannot be read gets a problem in its place, with the status that `/predict` would have answered; the
     others are answered all the same.
     """
-    state = request.app.state
-    live_model(request, model).ensure_capacity()
-    files = await read_files(request, state.settings.max_images_per_request, state.bodies)
-    live = live_model(request, model)
-    live.ensure_capacity(len(files))
-    deadline = live.deadline()
-    images: list[Pixels] = []
-    results: list[dict[str, Any]] = []
-    for file in files:
-        result: dict[str, Any] = {"file": file.name}
-        try:
-            images.append(await state.decoder.pixels(file.content, live.card.input, deadline, preparation))
-        except (ImageError, MalformedRequest) as error:
-            result["problem"] = problem_of(error)
-        results.append(result)
-    if images:
-        rows = await unless_gone(request, live, live.predict(images, deadline))
-        if not rows:
-            return Response(status_code=CLIENT_CLOSED_REQUEST)
-        answered = (result for result in results if "problem" not in result)
-        for result, row in zip(answered, rows, strict=True):
-            result["prediction"] = _prediction(row, live.card.class_names, top_k)
-    return _json({"model": model_name(live), "results": results})
+    context = context_of(request)
+    context.prediction.find(model)
+    files = await read_files(request, context.settings.max_images_per_request, context.bodies)
+    runner = context.prediction.find(model)
+    left = partial(until_disconnected, request)
+    images = [file.content for file in files]
+    results = []
+    for file, found in zip(
+        files, await context.prediction.predict_each(runner, images, left, preparation=preparation), strict=True
+    ):
+        if isinstance(found, ImageError):
+            results.append({"file": file.name, "problem": problem_of(found)})
+        else:
+            prediction = _prediction(found.scores, runner.card.class_names, top_k)
+            results.append({"file": file.name, "prediction": prediction})
+    return _json({"model": model_name(runner), "results": results})
 
 
-ENDPOINTS: dict[str, Callable[[Request], Awaitable[Response]]] = {"/predict": predict, "/predict/batch": predict_batch}
-
-
-async def unless_gone(
-    request: Request, live: ModelRunner, answer: asyncio.Future[list[ImageScores]]
-) -> list[ImageScores]:
-    """The answer, or nothing where the caller left before the model came to its images.
-
-    To watch for that takes a task for each request; it pays only where many wait.
-    """
-    if not live.backed_up:
-        return await answer
-    watch = asyncio.create_task(_cancel_when_gone(request, answer))
-    try:
-        return await answer
-    except asyncio.CancelledError:
-        if watch.done():
-            return []
-        raise
-    finally:
-        watch.cancel()
-
-
-async def _cancel_when_gone(request: Request, answer: asyncio.Future[Any]) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-    answer.cancel()
-
-
-def _prediction(answer: ImageScores, class_names: tuple[str, ...], top_k: int) -> dict[str, Any]:
+def _prediction(scores: ImageScores, class_names: tuple[str, ...], top_k: int) -> dict[str, Any]:
     """The shape of `Prediction`, without the cost of making one."""
-    row = answer.probabilities
+    row = scores.probabilities
     order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top_k]
     classes = [{"label": class_names[index], "index": index, "probability": min(1.0, row[index])} for index in order]
-    return {**classes[0], "familiarity": answer.familiarity, "probabilities": classes}
+    return {**classes[0], "familiarity": scores.ood_score, "probabilities": classes}
 
 
 def _json(content: dict[str, Any]) -> Response:

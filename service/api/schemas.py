@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.card import Share
+from service.http.problems import Problem
 
 
 class _Shape(BaseModel):
@@ -51,15 +52,6 @@ class Answer(Prediction):
             examples=["data:image/png;base64,iVBORw0KGgo="],
         ),
     ] = None
-
-
-class Problem(_Shape):
-    """What went wrong, after RFC 9457."""
-
-    type: str = "about:blank"
-    title: Annotated[str, Field(description="the status in words", examples=["Bad Request"])]
-    status: Annotated[int, Field(ge=400, le=599, examples=[400])]
-    detail: Annotated[str, Field(description="what arrived, what was expected, what to do")]
 
 
 class BatchPrediction(_Shape):

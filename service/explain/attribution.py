@@ -5,8 +5,7 @@ a dense layer with a softmax, the logarithm of the probability. Occlusion looks 
 """
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import cv2
 import keras
@@ -14,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from models.head import head_of
 from models.preprocessing import ModelInput
 from service.errors import NotInModel
 from service.explain.layers import as_batch, is_convolution
+from service.explain.results import Attribution, Method
 
 Floats = npt.NDArray[np.float32]
 Scorer = Callable[[tf.Tensor], tf.Tensor]
-
-Method = Literal["grad-cam", "grad-cam++", "saliency", "smoothgrad", "occlusion", "integrated-gradients"]
 
 _STEPS = 256
 _NOISY_COPIES = 32
@@ -32,31 +31,17 @@ _ROWS_AT_ONCE = 32
 _TINY = 1e-12
 
 
-class Attribution(NamedTuple):
-    """How much each pixel speaks for class `class_index`: `values`, float32 (height, width).
-
-    Those of occlusion and integrated gradients may be negative, for pixels that speak against it; of the others they
-    are 0 or more. `score` is what was explained, `baseline_score` the same of a black image, and `probability` the
-    model's own for the class.
-    """
-
-    values: Floats
-    class_index: int
-    probability: float
-    score: float
-    baseline_score: float
-
-
-def attribute(model: keras.Model, image: ModelInput, method: Method, index: int | None) -> Attribution:
+def attribute(
+    model: keras.Model, scored: keras.Model, image: ModelInput, method: Method, index: int | None
+) -> Attribution:
     """The attribution to class `index`, or to the model's answer. Must be called on the inference thread.
 
-    `image` is float32 (height, width, channels), scaled. Raises NotInModel where the method needs feature maps and
-    the model has none.
+    `scored` is what `scored_model` makes of the model, `image` float32 (height, width, channels), scaled. Raises
+    NotInModel where the method needs feature maps and the model has none.
     """
     batch = as_batch(model, image)
     probabilities = np.asarray(model(batch, training=False))[0]
     chosen = int(probabilities.argmax()) if index is None else index
-    scored = _scored(model)
 
     def score(rows: tf.Tensor) -> tf.Tensor:
         return scored(rows, training=False)[:, chosen]
@@ -181,12 +166,13 @@ def _last_with_maps(model: keras.Model) -> keras.layers.Layer:
     return next((layer for layer in reversed(with_maps) if is_convolution(layer)), with_maps[-1])
 
 
-# Made once for each model: its layers remember everything that was ever put behind them.
-@lru_cache(maxsize=4)
-def _scored(model: keras.Model) -> keras.Model:
-    """The model with what is explained as its output: logits, or the logarithms of the probabilities."""
+def scored_model(model: keras.Model) -> keras.Model:
+    """The model with what is explained as its output: logits, or the logarithms of the probabilities.
+
+    To be made once for each model: its layers remember everything that was ever put behind them.
+    """
     last = model.layers[-1]
-    if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.softmax:
+    if head_of(last) == "softmax":
         logits = keras.ops.matmul(last.input, last.kernel)
         return keras.Model(model.inputs[0], keras.ops.add(logits, last.bias) if last.use_bias else logits)
     return keras.Model(model.inputs[0], keras.ops.log(keras.ops.maximum(model.outputs[0], _TINY)))

@@ -1,48 +1,13 @@
-"""What a Keras model is made of: layers, shapes and parameters, as data and as a table. Knows no HTTP."""
+"""What a Keras model is made of: layers, shapes and parameters, as data, as a table and as a graph. Knows no HTTP."""
 
 import os
-from typing import Annotated
 
 import keras
-from pydantic import BaseModel, ConfigDict, Field
 
-Shape = tuple[int | None, ...]
+from service.explain.results import LayerSummary, ModelSummary
 
 _TABLE_WIDTH = 80
-
-
-class LayerSummary(BaseModel):
-    """One layer. What a layer does not have is null."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    type: Annotated[str, Field(description="Keras's class", examples=["Conv2D"])]
-    output_shape: Annotated[
-        Shape, Field(description="without the batch; null where it varies", examples=[[28, 28, 32]])
-    ]
-    parameters: Annotated[int, Field(examples=[320])]
-    filters: int | None = None
-    units: int | None = None
-    kernel_size: tuple[int, ...] | None = None
-    pool_size: tuple[int, ...] | None = None
-    strides: tuple[int, ...] | None = None
-    padding: Annotated[str | None, Field(examples=["same"])] = None
-    activation: Annotated[str | None, Field(examples=["relu"])] = None
-    dropout: Annotated[float | None, Field(description="share of values dropped while training")] = None
-
-
-class ModelSummary(BaseModel):
-    """A model's layers, first to last, and its totals."""
-
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
-
-    name: str
-    version: Annotated[str, Field(description="first 12 hex digits of the file's SHA-256")]
-    input_shape: Annotated[Shape, Field(description="height, width, channels", examples=[[28, 28, 1]])]
-    layers: tuple[LayerSummary, ...]
-    parameters: Annotated[int, Field(examples=[333526])]
-    trainable_parameters: int
+_DOTS_PER_INCH = 144
 
 
 def summarize(model: keras.Model, name: str, version: str) -> ModelSummary:
@@ -91,3 +56,10 @@ def _numbers(value: object) -> tuple[int, ...] | None:
 def _padding(layer: keras.layers.Layer) -> str | None:
     padding = getattr(layer, "padding", None)
     return padding if padding is None or isinstance(padding, str) else str(padding)
+
+
+def diagram_source(model: keras.Model) -> str:
+    """The graph in Graphviz's language. Must be called on the inference thread; drawing it need not be."""
+    graph = keras.utils.model_to_dot(model, show_shapes=True, dpi=_DOTS_PER_INCH)
+    source: str = graph.to_string()
+    return source

@@ -1,6 +1,6 @@
 """The arithmetic of one value of one feature map: what the layer read there, and what it made of it. Knows no HTTP."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,47 +9,9 @@ import numpy.typing as npt
 from models.preprocessing import ModelInput
 from service.errors import NotInModel
 from service.explain.layers import as_batch, is_convolution, is_pooling, named
+from service.explain.results import ConvolutionTrace, PoolingTrace, Window
 
 Floats = npt.NDArray[np.float32]
-
-
-class Window(NamedTuple):
-    """What a layer read for one value.
-
-    `values` are float32 (channels, height, width) of the layer's input, 0 where the window reaches beyond it; `rows`
-    and `columns` say where in that input they are, with numbers below 0 or past the end for the padding around it.
-    """
-
-    values: Floats
-    rows: list[int]
-    columns: list[int]
-    inside: npt.NDArray[np.bool_]
-
-
-class ConvolutionTrace(NamedTuple):
-    """One value of a convolution: `products` = window's values × `kernel`, both (channels, height, width).
-
-    `total` is the sum of the products and the bias; `value` is what the model itself has there, after `activation`.
-    """
-
-    layer: str
-    window: Window
-    kernel: Floats
-    bias: float
-    products: Floats
-    total: float
-    activation: str
-    value: float
-
-
-class PoolingTrace(NamedTuple):
-    """One value of a pooling. `chosen` is the row and column, in the window, of the largest, or None for a mean."""
-
-    layer: str
-    kind: str
-    window: Window
-    chosen: tuple[int, int] | None
-    value: float
 
 
 def trace(

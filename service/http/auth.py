@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -42,5 +43,10 @@ class ApiKeys:
         left = min(self._most, left + (now - before) * self._per_second)
         if left < 1:
             self._allowances[digest] = (left, now)
-            raise TooManyRequests(self._most, (1 - left) / self._per_second)
+            wait_s = (1 - left) / self._per_second
+            raise TooManyRequests(
+                f"this API key has {self._most:g} requests a minute, and they are spent; "
+                f"go on in {math.ceil(wait_s)} s",
+                wait_s,
+            )
         self._allowances[digest] = (left - 1, now)

@@ -1,10 +1,11 @@
 """Reads a request: images from a multipart form or the raw body, or any body, within limits of bytes and time."""
 
-import time
+import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from fastapi import Request
+from starlette.types import Message
 
 from service.errors import BodyTooLarge, MalformedRequest, Overloaded, RequestTimeout, UnsupportedMediaType
 from service.http.multipart import read_form
@@ -63,6 +64,12 @@ async def read_body(request: Request, bodies: BodyLimits) -> bytes:
     return b"".join([chunk async for chunk in _chunks(request, bodies)])
 
 
+async def until_disconnected(request: Request) -> None:
+    """Returns once the client, whose body was read, has left."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
 async def read_files(request: Request, max_files: int, bodies: BodyLimits) -> list[UploadedFile]:
     """The form's `files`, at least one, in the order in which they were sent.
 
@@ -95,25 +102,38 @@ async def _chunks(request: Request, bodies: BodyLimits) -> AsyncGenerator[bytes,
     declared = request.headers.get("content-length", "")
     if declared.isdecimal():
         _check_size(bodies, int(declared))
-    started = time.monotonic()
+    clock = asyncio.get_running_loop().time
+    started = clock()
     size = unfinished = 0
     missing = True
     try:
         while missing:
-            message = await request.receive()
+            message = await _received(request, bodies, started, size)
             if message["type"] == "http.disconnect":
-                raise MalformedRequest(f"the caller left after {size:,} bytes of the body")
+                raise MalformedRequest(f"the client left after {size:,} bytes of the body")
             chunk, missing = message.get("body", b""), message.get("more_body", False)
             size += len(chunk)
             _check_size(bodies, size)
             if missing:
                 unfinished += len(chunk)
                 bodies.unfinished_bytes += len(chunk)
-                _check_pace(bodies, size, time.monotonic() - started)
+                _check_unfinished(bodies)
             if chunk:
                 yield chunk
     finally:
         bodies.unfinished_bytes -= unfinished
+
+
+async def _received(request: Request, bodies: BodyLimits, started: float, size: int) -> Message:
+    """The next of the request's messages. Raises RequestTimeout where it comes too late for the `size` bytes so far."""
+    try:
+        async with asyncio.timeout_at(started + seconds_for(bodies.timeout_s, size)):
+            return await request.receive()
+    except TimeoutError:
+        seconds = asyncio.get_running_loop().time() - started
+        raise RequestTimeout(
+            f"only {size:,} bytes of the body came in {seconds:.0f} s; send it at once, or a smaller image"
+        ) from None
 
 
 def _check_size(bodies: BodyLimits, size: int) -> None:
@@ -123,11 +143,7 @@ def _check_size(bodies: BodyLimits, size: int) -> None:
         )
 
 
-def _check_pace(bodies: BodyLimits, size: int, seconds: float) -> None:
-    if seconds > seconds_for(bodies.timeout_s, size):
-        raise RequestTimeout(
-            f"only {size:,} bytes of the body came in {seconds:.0f} s; send it at once, or a smaller image"
-        )
+def _check_unfinished(bodies: BodyLimits) -> None:
     if bodies.unfinished_bytes > bodies.most_unfinished_bytes:
         raise Overloaded(
             f"bodies of {bodies.most_unfinished_bytes:,} bytes are on their way already; send the request again later"

@@ -5,20 +5,22 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import cache
 
-from fastapi import Request
+from fastapi import Request, Response
 from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ServiceError, answer_error
+from service.errors import ServiceError
 from service.http.auth import ApiKeys
 from service.logs import LOGGER, REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
 
 log = logging.getLogger(LOGGER)
+
+Respond = Callable[[Request, Exception], Awaitable[Response]]
 
 _ID = re.compile(rb"[\w.:/+=-]{1,128}")
 _BEARER = b"bearer "
@@ -38,10 +40,11 @@ _CAREFUL_PAGE = [(b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referr
 class RequestMiddleware:
     """An application around another one: nothing comes in or goes out but through here."""
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys | None, *, access_log: bool) -> None:
-        """With `keys`, requests without one of them are refused before their body is read."""
+    def __init__(self, app: ASGIApp, keys: ApiKeys | None, respond: Respond, *, access_log: bool) -> None:
+        """With `keys`, requests without one of them are refused before their body is read; `respond` tells them so."""
         self.app = app
         self._keys = keys
+        self._respond = respond
         self._access_log = access_log
         # An id is this process's own prefix and a number: unique, and made in no time.
         self._prefix, self._numbers = secrets.token_hex(8).encode(), itertools.count()
@@ -76,7 +79,7 @@ class RequestMiddleware:
             if self._keys and scope["method"] != "OPTIONS" and not _OPEN.fullmatch(scope["path"]):
                 self._keys.admit(_key(scope["headers"]))
         except ServiceError as error:
-            response = await answer_error(Request(scope), error)
+            response = await self._respond(Request(scope), error)
             await response(scope, receive, send_on)
         else:
             await self.app(scope, receive, send_on)

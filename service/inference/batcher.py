@@ -15,7 +15,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from service.errors import STOPPING, BatchFailed, DeadlineExceeded, NotReady, Overloaded
+from service.errors import STOPPING, DeadlineExceeded, InferenceFailed, NotReady, Overloaded
 from service.logs import LOGGER
 from service.metrics import BATCH_SIZE, INFERENCE_SECONDS, QUEUE_DEPTH, QUEUE_WAIT_SECONDS
 
@@ -110,7 +110,7 @@ class Batcher(Generic[Row, Result]):
         """One result for each of `rows`, in order: all of them, or none and an error. Cancel it to give up.
 
         `deadline` is a time of `time.monotonic()`. Raises Overloaded or NotReady at once. The future may raise
-        DeadlineExceeded, BatchFailed where `function` failed, or NotReady where the batcher was closed meanwhile.
+        DeadlineExceeded, InferenceFailed where `function` failed, or NotReady where the batcher was closed meanwhile.
         """
         request = self._accept(len(rows), deadline)
         self._inbox.put([_Entry(request, place, row, None) for place, row in enumerate(rows)])
@@ -253,7 +253,7 @@ def _run_call(entry: _Entry) -> _Outcome:
 
 def _failed(entry: _Entry, cause: BaseException) -> _Outcome:
     # Each caller gets an error of its own: raising one and the same in many tasks would mix their tracebacks.
-    error = BatchFailed("the service failed at this request; its log says more")
+    error = InferenceFailed("the service failed at this request; its log says more")
     error.__cause__ = cause
     return entry, None, error
 

@@ -1,4 +1,4 @@
-"""From an encoded image to the model's pixels, without holding up the event loop. Knows no HTTP and no Keras."""
+"""Encoded image → the model's pixels, without holding up the event loop. Knows no HTTP and no engine."""
 
 import asyncio
 import time
@@ -9,8 +9,9 @@ from typing import TypeVar
 from anyio import CapacityLimiter, to_thread
 
 from models.card import ImageInput
-from models.preprocessing import Pixels, PreparationChoice, Seen, look, open_image, plain_pixels
-from service.errors import DeadlineExceeded, MalformedRequest, Overloaded
+from models.decoding import open_image
+from models.preprocessing import Pixels, PreparationChoice, PreparedImage, plain_pixels, prepare
+from service.errors import DeadlineExceeded, Overloaded
 
 Value = TypeVar("Value")
 
@@ -25,6 +26,7 @@ class Decoder:
     """Decodes small images at once and large ones on a thread, a bounded number at a time."""
 
     def __init__(self, max_pixels: int) -> None:
+        """Images of more than `max_pixels`, width times height, are refused."""
         self._max_pixels = max_pixels
         self._limiter = CapacityLimiter(DECODERS)
 
@@ -33,25 +35,23 @@ class Decoder:
     ) -> Pixels:
         """One image as the model sees it, uint8 (height, width, channels).
 
-        `deadline` is a time of `time.monotonic()`. Raises ImageError, MalformedRequest where there are no bytes,
-        Overloaded where too many large images wait, or DeadlineExceeded where one waits too long.
+        `deadline` is a time of `time.monotonic()`. Raises ImageError, Overloaded where too many large images wait, or
+        DeadlineExceeded where one waits too long.
         """
         pixels = plain_pixels(content, wanted)
-        return pixels if pixels is not None else (await self.seen(content, wanted, deadline, preparation)).pixels
+        return pixels if pixels is not None else (await self.prepared(content, wanted, deadline, preparation)).pixels
 
-    async def seen(
+    async def prepared(
         self, content: bytes, wanted: ImageInput, deadline: float, preparation: PreparationChoice = "auto"
-    ) -> Seen:
+    ) -> PreparedImage:
         """One image as the model and as a person sees it. Raises as `pixels` does."""
-        if not content:
-            raise MalformedRequest("the image is empty: 0 bytes arrived")
         image = open_image(content, self._max_pixels)
         if image.width * image.height <= SMALL_IMAGE_PIXELS:
-            return look(image, wanted, preparation)
-        return await self.on_a_thread(partial(look, image, wanted, preparation), deadline)
+            return prepare(image, wanted, preparation)
+        return await self.on_a_thread(partial(prepare, image, wanted, preparation), deadline)
 
-    async def on_a_thread(self, decode: Callable[[], Value], deadline: float) -> Value:
-        """What `decode` returns or raises: as long a work as decoding a large image, and bounded with those.
+    async def on_a_thread(self, work: Callable[[], Value], deadline: float) -> Value:
+        """What `work` returns or raises: as long as decoding a large image, and bounded together with that.
 
         Raises Overloaded and DeadlineExceeded as `pixels` does.
         """
@@ -59,6 +59,6 @@ class Decoder:
             raise Overloaded(f"{MOST_WAITING} large images wait to be decoded; send the request again later")
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                return await to_thread.run_sync(decode, limiter=self._limiter)
+                return await to_thread.run_sync(work, limiter=self._limiter)
         except TimeoutError:
             raise DeadlineExceeded("the image was not decoded in time; send it again later, or a smaller one") from None

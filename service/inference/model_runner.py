@@ -1,71 +1,62 @@
-"""The model that answers now, and whether it is ready. Knows no HTTP and no Keras."""
+"""One version of a model behind its queue: all that touches it runs on its inference thread. Knows no engine."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from models.card import ModelCard
 from models.preprocessing import ModelInput, Pixels, scaled
+from service.engines.base import Engine
 from service.inference.batcher import Batcher, BatchLimits
 from service.metrics import OUT_OF_DISTRIBUTION, PREDICTED
 
 Value = TypeVar("Value")
 
-# So familiar are 2 of 100 validation images at most.
-_UNFAMILIAR = 0.02
+# Of validation images, 2 in 100 have so low an OOD score.
+_OUT_OF_DISTRIBUTION = 0.02
 
 
 class ImageScores(NamedTuple):
-    """What the model says of one image.
+    """What the model says of one image: the probability of each class, and how typical the image is.
 
-    `familiarity` is the share of validation images that are less typical of what the model was fitted to, from 0
-    for what is nothing of the kind, or None where the model's card has nothing to tell it by.
+    `ood_score` is the share of validation images that are less typical of the training data: from 0 for what is nothing
+    of the kind, or None where the model's card has nothing to tell it by.
     """
 
     probabilities: list[float]
-    familiarity: float | None
-
-
-class Engine(Protocol):
-    """What is needed of a classifier: see `service.engines.tensorflow.TensorFlowEngine`."""
-
-    card: ModelCard
-    version: str
-    device: str
-    model: Any
-
-    def answer(self, batch: ModelInput) -> tuple[Any, Any]:
-        """Probabilities (rows, classes) and familiarity (rows,) or None of images (rows, height, width, channels)."""
+    ood_score: float | None
 
 
 class ModelRunner:
-    """A classifier behind a batcher: all that runs the model runs on the batcher's one thread."""
+    """An engine behind a batcher. All methods belong to the event loop that it was made on."""
 
-    def __init__(self, classifier: Engine, limits: BatchLimits, timeout_s: float) -> None:
-        """Requests are to be answered within `timeout_s`. Must be made on a running event loop."""
-        self._classifier = classifier
+    def __init__(self, engine: Engine, limits: BatchLimits, timeout_s: float) -> None:
+        """Requests are to be answered within `timeout_s`."""
+        self.engine = engine
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done once it has been closed: whoever keeps something for this version drops it then."""
         self._timeout_s = timeout_s
-        self._predicted = [PREDICTED.labels(classifier.card.name, name) for name in classifier.card.class_names]
-        self._unfamiliar = OUT_OF_DISTRIBUTION.labels(classifier.card.name)
-        self._batcher = Batcher(self._answers, limits)
+        self._predicted = [PREDICTED.labels(self.card.name, name) for name in self.card.class_names]
+        self._out_of_distribution = OUT_OF_DISTRIBUTION.labels(self.card.name)
+        self._batcher = Batcher(self._infer, limits)
 
     @property
     def card(self) -> ModelCard:
-        """The card of the model that answers."""
-        return self._classifier.card
+        """What is known of the model."""
+        return self.engine.card
 
     @property
     def version(self) -> str:
         """The first 12 hex digits of the SHA-256 of the model's file."""
-        return self._classifier.version
+        return self.engine.version
 
     @property
     def device(self) -> str:
         """What it runs on, by name."""
-        return self._classifier.device
+        return self.engine.device
 
     @property
     def ready(self) -> bool:
@@ -79,46 +70,48 @@ class ModelRunner:
 
     @property
     def busy_s(self) -> float:
-        """For how many seconds the model has been at one call."""
+        """For how many seconds the inference thread has been at its present call."""
         return self._batcher.busy_s
 
     def ensure_capacity(self, images: int = 1) -> None:
-        """Find out before any work is put into them whether `images` would be taken. Raises Overloaded, NotReady."""
+        """Raises Overloaded or NotReady where `images` would not be taken now, before any work is put into them."""
         self._batcher.ensure_capacity(images)
 
     def deadline(self) -> float:
         """The time, of `time.monotonic()`, until which a request that comes now is to be answered."""
         return time.monotonic() + self._timeout_s
 
-    def predict(self, images: Sequence[Pixels | ModelInput], deadline: float) -> asyncio.Future[list[ImageScores]]:
-        """For each image, (height, width, channels) as the model is to see it, the answer.
+    def submit(self, images: Sequence[Pixels | ModelInput], deadline: float) -> asyncio.Future[list[ImageScores]]:
+        """The scores of each image, (height, width, channels) as the model is to see it.
 
         Those of uint8 are pixels and scaled here; those of float32 go to the model as they are. Cancel the future to
-        give up.
-        Raises Overloaded or NotReady at once; the future may raise DeadlineExceeded or BatchFailed.
+        give up. Raises Overloaded or NotReady at once; the future may raise DeadlineExceeded or InferenceFailed.
         """
         return self._batcher.submit(images, deadline)
 
-    async def inspect(self, function: Callable[[Any], Value]) -> Value:
-        """What `function` says of the Keras model, called on the inference thread. Raises as `predict` does."""
-        return await self._batcher.run(lambda: function(self._classifier.model), self.deadline())
+    async def run(self, call: Callable[[], Value]) -> Value:
+        """What `call` returns or raises, run on the inference thread between two batches. Raises as `submit` does."""
+        return await self._batcher.run(call, self.deadline())
 
     async def close(self, timeout_s: float) -> None:
-        """Take nothing new, answer what was accepted within `timeout_s`, and end the thread."""
+        """Take nothing new, answer what was accepted within `timeout_s`, and end the inference thread."""
         await self._batcher.close(timeout_s)
+        if not self.closed.done():
+            self.closed.set_result(None)
+            self.engine.close()
 
-    def _answers(self, images: list[Any]) -> list[ImageScores]:
-        wanted = self._classifier.card.input
+    def _infer(self, images: list[Any]) -> list[ImageScores]:
+        wanted = self.card.input
         if all(image.dtype == np.uint8 for image in images):
             batch = scaled(np.stack(images), wanted)  # all at once: faster, and as right
         else:
             batch = np.stack([scaled(row, wanted) if row.dtype == np.uint8 else row for row in images])
-        probabilities, familiarity = self._classifier.answer(batch)
-        rows = probabilities.tolist()
-        shares = [None] * len(rows) if familiarity is None else familiarity.tolist()
+        scores, ood_scores = self.engine.infer(batch)
+        rows: list[list[float]] = scores.tolist()
+        shares = [None] * len(rows) if ood_scores is None else ood_scores.tolist()
         # Counted in lists: each step in NumPy would give the interpreter away and wait for the event loop to return it.
         for row, share in zip(rows, shares, strict=True):
             self._predicted[row.index(max(row))].inc()
-            if share is not None and share < _UNFAMILIAR:
-                self._unfamiliar.inc()
+            if share is not None and share < _OUT_OF_DISTRIBUTION:
+                self._out_of_distribution.inc()
         return list(map(ImageScores, rows, shares))

@@ -1,6 +1,6 @@
-"""One model: the version that answers now, and those that did before it. A new one takes over without a gap.
+"""One model: the version that answers now, and the previous ones. Another one takes its place without a gap.
 
-Knows neither Keras nor HTTP.
+Knows neither an engine nor HTTP.
 """
 
 import asyncio
@@ -11,9 +11,10 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from models.card import ModelFileError, file_version
+from models.card import ModelFileError
+from service.engines.base import Engine
 from service.errors import NotFound, ServiceError
-from service.inference.model_runner import Engine, ModelRunner
+from service.inference.model_runner import ModelRunner
 from service.logs import LOGGER
 from service.metrics import MODEL, MODEL_RELOADS
 
@@ -21,9 +22,9 @@ log = logging.getLogger(LOGGER)
 
 
 class ModelVersions:
-    """One name, and under it the version that answers and up to `keep` earlier ones.
+    """One name, and under it the version that answers and up to `keep` previous ones.
 
-    All methods belong to the event loop.
+    All methods belong to the event loop; one change at a time is for the caller to see to.
     """
 
     def __init__(
@@ -35,87 +36,74 @@ class ModelVersions:
         keep: int,
         grace_s: float,
     ) -> None:
-        """`start` puts a classifier behind a queue; `load` makes one of a file, here of `path`, on a thread.
+        """`start` puts an engine behind a queue; `load` makes one of a file, here of `path`, on a thread.
 
-        A model that was replaced goes on answering what it was asked, for at least `grace_s`. Earlier models stay
+        A version that was replaced goes on answering what it was asked, for at least `grace_s`. Previous versions stay
         loaded until `keep` others came after them.
         """
         self._start, self._load, self.path = start, load, path
         self._keep, self._grace_s = keep, grace_s
-        self._one_at_a_time = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
-        self.earlier: deque[ModelRunner] = deque()
-        self.live = start(first)
+        self.previous: deque[ModelRunner] = deque()
+        self.current = start(first)
         self._announce()
 
     @property
     def loaded(self) -> tuple[ModelRunner, ...]:
-        """The model that answers and the earlier ones that are kept, the latest first."""
-        return self.live, *self.earlier
+        """The version that answers and the previous ones that are kept, the latest first."""
+        return self.current, *self.previous
 
     def version(self, version: str) -> ModelRunner:
-        """The model of that version, if it answers or is still kept. Raises NotFound, which lists those there are."""
-        for model in self.loaded:
-            if model.version == version:
-                return model
+        """The one of that version, if it answers or is still kept. Raises NotFound, which lists those there are."""
+        for runner in self.loaded:
+            if runner.version == version:
+                return runner
         raise NotFound(
-            f"version {version!r:.40} is not here; there are {', '.join(model.version for model in self.loaded)}"
+            f"version {version!r:.40} is not here; there are {', '.join(runner.version for runner in self.loaded)}"
         )
 
-    async def reload(self) -> ModelRunner:
-        """Load the file anew, and let it answer from now on; if anything is wrong with it, nothing changes.
+    async def switch_to(self, version: str | None) -> None:
+        """Let `version` answer: one that is kept, or else what the file holds now, whatever that is.
 
-        Nothing is done where it is the one that answers already. Raises ModelFileError, or StorageFailed.
+        If anything is wrong with the file, nothing changes. Raises ModelFileError, or StorageFailed.
         """
-        async with self._one_at_a_time:
-            if await to_thread.run_sync(self._is_the_same):
-                return self.live
-            old_goes_on = f"{self.live.version} goes on answering"
-            classifier = await to_thread.run_sync(lambda: load_or_tell(self._load, self.path, old_goes_on))
-            self._replace(self._start(classifier))
-            return self.live
-
-    async def roll_back(self, version: str) -> ModelRunner:
-        """Let an earlier model that is still kept answer again. Raises NotFound."""
-        async with self._one_at_a_time:
-            model = self.version(version)
-            if model is not self.live:
-                self.earlier.remove(model)
-                self._replace(model)
-            return self.live
+        if version == self.current.version:
+            return
+        kept = next((runner for runner in self.previous if runner.version == version), None)
+        if kept is not None:
+            self.previous.remove(kept)
+            self._replace(kept)
+            return
+        old_goes_on = f"{self.current.version} goes on answering"
+        engine = await to_thread.run_sync(lambda: load_or_report(self._load, self.path, old_goes_on))
+        self._replace(self._start(engine))
 
     async def retire(self) -> None:
         """Close all of it, once those who have it in hand have had time to ask it; at once where this is cancelled."""
-        MODEL.labels(self.live.card.name, self.live.version, self.live.device).set(0)
+        MODEL.labels(self.current.card.name, self.current.version, self.current.device).set(0)
         await _close_later(self, self._grace_s)
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, and answer what was accepted within `timeout_s`."""
         for task in self._retiring:
             task.cancel()
-        await asyncio.gather(*(model.close(timeout_s) for model in self.loaded))
+        await asyncio.gather(*(runner.close(timeout_s) for runner in self.loaded))
 
-    def _replace(self, model: ModelRunner) -> None:
-        before, self.live = self.live, model
-        self.earlier.appendleft(before)
-        while len(self.earlier) > self._keep:
-            task = asyncio.create_task(_close_later(self.earlier.pop(), self._grace_s))
+    def _replace(self, runner: ModelRunner) -> None:
+        before, self.current = self.current, runner
+        self.previous.appendleft(before)
+        while len(self.previous) > self._keep:
+            task = asyncio.create_task(_close_later(self.previous.pop(), self._grace_s))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         self._announce(before)
-        MODEL_RELOADS.labels("taken").inc()
-        log.info("version %s answers from now on, in place of %s", model.version, before.version)
+        MODEL_RELOADS.labels("loaded").inc()
+        log.info("version %s answers from now on, in place of %s", runner.version, before.version)
 
     def _announce(self, before: ModelRunner | None = None) -> None:
-        for model, answers in ((before, 0), (self.live, 1)):
-            if model:
-                MODEL.labels(model.card.name, model.version, model.device).set(answers)
-
-    def _is_the_same(self) -> bool:
-        try:
-            return file_version(self.path) == self.live.version
-        except OSError:
-            return False  # loading tells what is wrong
+        for runner, answers in ((before, 0), (self.current, 1)):
+            if runner:
+                MODEL.labels(runner.card.name, runner.version, runner.device).set(answers)
 
 
 async def _close_later(model: ModelRunner | ModelVersions, grace_s: float) -> None:
@@ -126,7 +114,7 @@ async def _close_later(model: ModelRunner | ModelVersions, grace_s: float) -> No
         await model.close(grace_s)
 
 
-def load_or_tell(load: Callable[[Path], Engine], path: Path, what_goes_on: str) -> Engine:
+def load_or_report(load: Callable[[Path], Engine], path: Path, what_goes_on: str) -> Engine:
     """What `load` makes of `path`; where it fails that is counted and logged. Raises ModelFileError, StorageFailed."""
     try:
         return load(path)

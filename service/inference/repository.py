@@ -1,22 +1,28 @@
-"""The models by name, one of which answers where none is named. Knows neither Keras nor HTTP."""
+"""The models by name, one of which answers where none is named. Knows neither an engine nor HTTP.
+
+What is in memory follows two things: the model files, and what was asked beyond them (see `desired_state`).
+`reconcile` makes it so; signals, watching and calls only say that it is time to.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from anyio import to_thread
 
-from models.card import ModelFileError
+from models.card import ModelFileError, file_version
+from service.engines.base import Engine
 from service.errors import MalformedRequest, NotFound, ServiceError
-from service.inference.model_runner import Engine, ModelRunner
-from service.inference.model_versions import ModelVersions, load_or_tell
+from service.inference.desired_state import DesiredState, Wish
+from service.inference.model_runner import ModelRunner
+from service.inference.model_versions import ModelVersions, load_or_report
 from service.logs import LOGGER
 
 log = logging.getLogger(LOGGER)
 
-# How often watched files are looked at.
+# How often a worker looks for what another one was asked, and at the files that are watched.
+FOLLOW_EVERY_S = 0.25
 WATCH_EVERY_S = 1.0
 
 _Signature = tuple[int, int, int] | None
@@ -56,20 +62,21 @@ class ModelRepository:
         folder: Path | None,
         keep: int,
         grace_s: float,
+        desired: DesiredState,
     ) -> None:
         """The `first` of them are loaded, and their files; the very first is the default.
 
         Others that come into `folder` later can be loaded. `start`, `load`, `keep` and `grace_s`: see `ModelVersions`.
         """
 
-        def make(path: Path, classifier: Engine) -> ModelVersions:
-            return ModelVersions(classifier, start, load, path, keep, grace_s)
+        def make(path: Path, engine: Engine) -> ModelVersions:
+            return ModelVersions(engine, start, load, path, keep, grace_s)
 
-        self._make, self._load, self._folder = make, load, folder
-        self._by_name = {classifier.card.name: make(path, classifier) for path, classifier in first}
+        self._make, self._load, self._folder, self._desired = make, load, folder, desired
+        self._by_name = {engine.card.name: make(path, engine) for path, engine in first}
         self._one_at_a_time = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
-        self.unloaded: set[str] = set()
+        self._followed = desired.wishes()
         self.default = next(iter(self._by_name.values()))
 
     @property
@@ -78,9 +85,14 @@ class ModelRepository:
         return tuple(self._by_name.values())
 
     @property
+    def unloaded(self) -> list[str]:
+        """The names of those that somebody unloaded."""
+        return sorted(name for name, wish in self._desired.wishes().items() if wish.unloaded)
+
+    @property
     def busy_s(self) -> float:
-        """For how many seconds a model has been at one call; of several, the longest."""
-        return max(live.busy_s for model in self.models for live in model.loaded)
+        """For how many seconds an inference thread has been at its present call; of several, the longest."""
+        return max(runner.busy_s for model in self.models for runner in model.loaded)
 
     def named(self, name: str | None) -> ModelVersions:
         """The model of that name; the default for None. Raises NotFound, which lists those there are."""
@@ -91,42 +103,101 @@ class ModelRepository:
         return self._by_name[name]
 
     async def load(self, name: str) -> ModelRunner:
-        """Load the model of that name anew, or for the first time. Raises ModelFileError, NotFound, StorageFailed."""
-        if name not in self._by_name and self._folder:
-            async with self._one_at_a_time:
-                # Looked up among the files, so that a name cannot lead out of the folder.
-                path = {file.stem: file for file in self._folder.glob("*.h5")}.get(name)
-                if path and name not in self._by_name:
-                    classifier = await to_thread.run_sync(lambda: load_or_tell(self._load, path, "the others go on"))
-                    self._by_name[name] = self._make(path, classifier)
-                    self.unloaded.discard(name)
-                    log.info("%s answers from now on, version %s", name, classifier.version)
-                    return self._by_name[name].live
-        return await self.named(name).reload()
+        """Let the model of that name answer from its file as that is now, here and in every other worker.
 
-    def unload(self, name: str) -> None:
-        """Have no model of that name any longer, until it is asked for by `load`. What it accepted is answered.
+        Raises ModelFileError, after which what answered before goes on, NotFound, or StorageFailed.
+        """
+        if name not in self._files():
+            self.named(name)  # raises NotFound
+        await self._ask(Wish(name=name))
+        return self.named(name).current
+
+    async def roll_back(self, name: str, version: str) -> ModelRunner:
+        """Let a previous version that is still kept answer again, until another file comes. Raises NotFound."""
+        model = self.named(name)
+        model.version(version)  # raises NotFound
+        on_disk = await to_thread.run_sync(_version_of, model.path)
+        await self._ask(Wish(name=name, version=version, instead_of=on_disk))
+        return model.current
+
+    async def unload(self, name: str) -> None:
+        """Have no model of that name any longer, until `load` asks for it. What it accepted is answered.
 
         Raises NotFound, or MalformedRequest for the default, without which there would be nothing to answer.
         """
-        model = self.named(name)
-        if model is self.default:
+        if self.named(name) is self.default:
             raise MalformedRequest(f"{name} stays loaded: it is the default, which answers where no model is named")
+        await self._ask(Wish(name=name, unloaded=True))
+
+    async def reconcile(self, only: Collection[str] | None = None) -> dict[str, ModelFileError | ServiceError]:
+        """Make memory follow the files and what was asked: of all models, or `only` of those with these names.
+
+        What could not be loaded is in the log, and comes back by name; whatever answered before goes on.
+        """
+        failed: dict[str, ModelFileError | ServiceError] = {}
+        async with self._one_at_a_time:
+            wishes = self._desired.wishes()
+            for name, path in self._files().items():
+                if only is not None and name not in only:
+                    continue
+                self._followed[name] = wishes.get(name, Wish(name=name))
+                try:
+                    await self._follow_wish(path, self._followed[name])
+                except (ModelFileError, ServiceError) as error:
+                    failed[name] = error
+        return failed
+
+    async def follow(self, *, watch: bool) -> None:
+        """Do what other workers were asked, and with `watch` load each file that changes, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            if watch:
+                group.create_task(self._watch())
+            while True:
+                await asyncio.sleep(FOLLOW_EVERY_S)
+                wishes = self._desired.wishes().items()
+                if changed := [name for name, wish in wishes if wish != self._followed.get(name)]:
+                    # What has no file is nobody's to follow, and not asked again.
+                    self._followed.update((name, wish) for name, wish in wishes if name in changed)
+                    await self.reconcile(changed)
+
+    async def close(self, timeout_s: float) -> None:
+        """Take nothing new, and answer what was accepted within `timeout_s`."""
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*(model.close(timeout_s) for model in self.models))
+
+    async def _ask(self, wish: Wish) -> None:
+        await to_thread.run_sync(self._desired.ask, wish)
+        for error in (await self.reconcile([wish.name])).values():
+            raise error
+
+    async def _follow_wish(self, path: Path, wish: Wish) -> None:
+        model = self._by_name.get(wish.name)
+        if wish.unloaded:
+            if model is not None:
+                self._drop(wish.name, model)
+            return
+        on_disk = await to_thread.run_sync(_version_of, path)
+        if model is None:
+            engine = await to_thread.run_sync(lambda: load_or_report(self._load, path, "the others go on"))
+            self._by_name[wish.name] = self._make(path, engine)
+            log.info("%s answers from now on, version %s", wish.name, engine.version)
+            return
+        rolled_back = wish.version is not None and wish.instead_of == on_disk
+        if rolled_back and wish.version not in {runner.version for runner in model.loaded}:
+            log.warning("%s was rolled back to %s, which this worker does not have", wish.name, wish.version)
+            rolled_back = False
+        await model.switch_to(wish.version if rolled_back else on_disk)
+
+    def _drop(self, name: str, model: ModelVersions) -> None:
         del self._by_name[name]
-        self.unloaded.add(name)
         task = asyncio.create_task(model.retire())
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
         log.info("%s is unloaded; it is loaded again when it is asked for by name", name)
 
-    async def load_all(self) -> None:
-        """Load all models whose files are others now, and those that are new. What is refused is in the log."""
-        for name in self._files():
-            with suppress(ModelFileError, ServiceError):
-                await self.load(name)
-
-    async def watch(self) -> None:
-        """Load each file that changes, once it does so no longer, until cancelled."""
+    async def _watch(self) -> None:
+        """Reconcile each file that changes, once it does so no longer."""
         seen = {name: _signature(path) for name, path in self._files().items()}
         known: dict[str, _Signature] = {}  # they may have changed since they were loaded; if not, nothing is done
         while True:
@@ -136,21 +207,20 @@ class ModelRepository:
                 if signature is None or signature != before.get(name) or signature == known.get(name):
                     continue  # not there, still being written, or known
                 known[name] = signature
-                with suppress(ModelFileError, ServiceError):  # told already; another file may be better
-                    await self.load(name)
-
-    async def close(self, timeout_s: float) -> None:
-        """Take nothing new, and answer what was accepted within `timeout_s`."""
-        for task in self._retiring:
-            task.cancel()
-        await asyncio.gather(*(model.close(timeout_s) for model in self.models))
+                await self.reconcile([name])
 
     def _files(self) -> dict[str, Path]:
-        """Those that answer, and those in the folder that nobody unloaded."""
+        """The file of each model that answers, and of each in the folder."""
         files = {name: model.path for name, model in self._by_name.items()}
-        if self._folder:
-            files |= {file.stem: file for file in self._folder.glob("*.h5") if file.stem not in self.unloaded}
-        return files
+        # Looked up among the files, so that a name cannot lead out of the folder.
+        return files | {file.stem: file for file in self._folder.glob("*.h5")} if self._folder else files
+
+
+def _version_of(path: Path) -> str | None:
+    try:
+        return file_version(path)
+    except OSError:
+        return None  # loading tells what is wrong
 
 
 def _signature(path: Path) -> _Signature:

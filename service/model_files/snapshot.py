@@ -1,6 +1,6 @@
-"""A copy of a model file that nobody else can change, once a process of its own has looked into it.
+"""A copy of a model file that nobody else can change, validated in a process of its own. Knows neither Keras nor HTTP.
 
-That process runs `vetting`, which therefore imports little. Knows neither Keras nor HTTP.
+That process runs `validation`, which therefore imports little.
 """
 
 import hashlib
@@ -10,22 +10,31 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 from models.card import VERSION_DIGITS, ModelFileError
 from service.errors import writing_temporary_files
-from service.model_files import validation as vetting
+from service.model_files import validation
 from service.model_files.validation import CPU_SECONDS, MEMORY_BYTES, PIECE_BYTES
 
 WALL_SECONDS = 60
 
 
-@contextmanager
-def snapshot(path: Path, max_bytes: int, sha256: str | None) -> Iterator[tuple[Path, str]]:
-    """A copy of the model file that nobody else can change, and its version, once it has been looked into.
+class ModelFileLimits(NamedTuple):
+    """The largest model file that is loaded, and the only SHA-256 in hex that it may have, if there is only one."""
 
-    Raises ModelFileError for a file that is missing, larger than `max_bytes`, of another digest than `sha256`, or that
-    holds what a model for images has no need of.
+    max_bytes: int = 1 << 30
+    sha256: str | None = None
+
+
+@contextmanager
+def snapshot(path: Path, limits: ModelFileLimits) -> Iterator[tuple[Path, str]]:
+    """A copy of the model file that nobody else can change, and its version, once it has been validated.
+
+    Raises ModelFileError for a file that is missing, beyond the `limits`, or that holds what a model for images has no
+    need of; StorageFailed where the copy cannot be written.
     """
+    max_bytes, sha256 = limits
     with writing_temporary_files():
         folder = TemporaryDirectory(prefix="model-")
     with folder:
@@ -33,7 +42,7 @@ def snapshot(path: Path, max_bytes: int, sha256: str | None) -> Iterator[tuple[P
         digest = _copy(path, copy, max_bytes)
         if sha256 is not None and digest != sha256.lower():
             raise ModelFileError(f"{path} has the SHA-256 {digest}, expected {sha256}; see where it came from")
-        _look_into(path, copy, max_bytes)
+        _validate(path, copy, max_bytes)
         yield copy, digest[:VERSION_DIGITS]
 
 
@@ -52,7 +61,7 @@ def _copy(path: Path, copy: Path, max_bytes: int) -> str:
             f"there is no model file at {path}; train one with `make train`, or name another file"
         ) from None
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be copied to be looked into: {error.strerror or error}") from error
+        raise ModelFileError(f"{path} cannot be copied to be validated: {error.strerror or error}") from error
     return digest.hexdigest()
 
 
@@ -61,13 +70,13 @@ def _append(copy: Path, piece: bytes) -> None:
         file.write(piece)
 
 
-def _look_into(path: Path, copy: Path, max_bytes: int) -> None:
-    command = [sys.executable, "-m", vetting.__name__, str(copy), str(max_bytes)]
+def _validate(path: Path, copy: Path, max_bytes: int) -> None:
+    command = [sys.executable, "-m", validation.__name__, str(copy), str(max_bytes)]
     try:
         finished = subprocess.run(command, capture_output=True, text=True, timeout=WALL_SECONDS, check=False)  # noqa: S603 - our own module
     except subprocess.TimeoutExpired:
-        raise ModelFileError(f"{path} is refused: to look into it took more than {WALL_SECONDS} s") from None
+        raise ModelFileError(f"{path} is refused: to validate it took more than {WALL_SECONDS} s") from None
     if finished.returncode == 0:
         return
-    reason = finished.stdout.strip() or f"to look into it took more than {MEMORY_BYTES >> 20} MiB or {CPU_SECONDS} s"
+    reason = finished.stdout.strip() or f"to validate it took more than {MEMORY_BYTES >> 20} MiB or {CPU_SECONDS} s"
     raise ModelFileError(f"{path} is refused: {reason}")

@@ -1,4 +1,4 @@
-"""Looks into a model file before Keras does, for whatever could harm who loads it. Knows neither Keras nor HTTP.
+"""Validates a model file before Keras reads it, for whatever could harm who loads it. Knows neither Keras nor HTTP.
 
 Run as a program it does so in a process of its own, whose memory and time are bounded: HDF5's library, too, is given
 nothing unbounded.

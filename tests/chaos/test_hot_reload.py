@@ -59,7 +59,7 @@ def test_no_request_fails_and_no_broken_file_ever_answers(
     def turn(service: Watched, number: int) -> None:
         """A good file and a broken one in turn, each by the next way, until it is known what became of it."""
         pair = number // 2
-        content, outcome = (good[pair % 2], "taken") if number % 2 == 0 else (broken[pair % 3], "refused")
+        content, outcome = (good[pair % 2], "loaded") if number % 2 == 0 else (broken[pair % 3], "refused")
         before = outcomes(service.url)
         put(content, path)
         WAYS[ways[pair % len(ways)]](service)
@@ -87,7 +87,7 @@ def test_no_request_fails_and_no_broken_file_ever_answers(
         f"memory after {min(SETTLED_AFTER, reloads)}, MB": memory_mb[min(SETTLED_AFTER, reloads) - 1],
         "memory at the end, MB": memory_mb[-1],
     }
-    row.must("half is taken and half refused", found == {"taken": reloads // 2, "refused": reloads // 2})
+    row.must("half is taken and half refused", found == {"loaded": reloads // 2, "refused": reloads // 2})
     row.must("every request is answered rightly", set(ledger.became) == {"right"})
     row.must("there was load", ledger.sent > 100)
     row.must("the log says what was refused", "is refused" in service.rest_of_log)

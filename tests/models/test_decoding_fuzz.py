@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.card import ImageInput
-from models.preprocessing import FORMATS, ImageError, open_image, plain_pixels, prepare
+from models.decoding import FORMATS, ImageError, open_image
+from models.preprocessing import plain_pixels, prepared_pixels
 from tests.samples import ANKLE_BOOT, encoded, pixels_of
 
 MAX_PIXELS = 100_000
@@ -68,7 +69,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 def test_a_damaged_image_gives_a_result_or_a_documented_error(content: bytes, wanted: ImageInput) -> None:
     plain = plain_pixels(content, wanted)
     try:
-        pixels = prepare(open_image(content, MAX_PIXELS), wanted)
+        pixels = prepared_pixels(open_image(content, MAX_PIXELS), wanted)
     except ImageError:
         assert plain is None  # what the strict decoder refuses, the fast one does not take either
         return
@@ -80,7 +81,7 @@ def test_a_damaged_image_gives_a_result_or_a_documented_error(content: bytes, wa
 @given(content=st.binary(max_size=300), form=st.sampled_from(FORMATS))
 def test_nonsense_behind_a_formats_first_bytes_gives_a_documented_error_at_most(content: bytes, form: str) -> None:
     with contextlib.suppress(ImageError):
-        prepare(open_image(IMAGES[form][0][:16] + content, MAX_PIXELS), WANTED[0])
+        prepared_pixels(open_image(IMAGES[form][0][:16] + content, MAX_PIXELS), WANTED[0])
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -88,7 +89,7 @@ def test_a_image_cut_at_any_byte_gives_a_result_or_a_documented_error(form: str)
     content = IMAGES[form][0]
     for length in range(len(content)):
         try:
-            prepare(open_image(content[:length], MAX_PIXELS), WANTED[0])
+            prepared_pixels(open_image(content[:length], MAX_PIXELS), WANTED[0])
         except ImageError:
             continue
 
@@ -97,5 +98,5 @@ def test_a_image_cut_at_any_byte_gives_a_result_or_a_documented_error(form: str)
 @pytest.mark.parametrize("size", [(1, 1), (1, 10_000), (10_000, 1)])
 def test_pictures_of_odd_shapes_give_a_result(form: str, size: tuple[int, int]) -> None:
     for wanted in WANTED:
-        pixels = prepare(open_image(encoded(Image.new("RGB", size, (200, 30, 30)), form), MAX_PIXELS), wanted)
+        pixels = prepared_pixels(open_image(encoded(Image.new("RGB", size, (200, 30, 30)), form), MAX_PIXELS), wanted)
         assert pixels.shape == (28, 28, wanted.channels)

@@ -8,16 +8,8 @@ import pytest
 from PIL import Image
 
 from models.card import ImageInput
-from models.preprocessing import (
-    FORMATS,
-    BrokenImage,
-    TooManyPixels,
-    UnknownFormat,
-    open_image,
-    plain_pixels,
-    prepare,
-    scaled,
-)
+from models.decoding import FORMATS, BrokenImage, EmptyImage, TooManyPixels, UnknownFormat, open_image
+from models.preprocessing import plain_pixels, prepared_pixels, scaled
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, encoded, pixels_of
 
 GREY_28 = ImageInput(height=28, width=28, channels=1, scale=1 / 255)
@@ -28,7 +20,7 @@ PLENTY = 1_000_000
 
 
 def seen(content: bytes, wanted: ImageInput) -> np.ndarray:
-    return prepare(open_image(content, PLENTY), wanted)
+    return prepared_pixels(open_image(content, PLENTY), wanted)
 
 
 def test_the_data_sets_own_pixels_go_through_untouched() -> None:
@@ -52,7 +44,9 @@ def test_a_negative_of_the_networks_size_is_a_photo_all_the_same() -> None:
 
 def test_without_preparation_a_photo_is_only_scaled() -> None:
     content = encoded(255 - pixels_of(ANKLE_BOOT))
-    assert np.array_equal(prepare(open_image(content, PLENTY), PRODUCT_28, "none")[..., 0], 255 - pixels_of(ANKLE_BOOT))
+    assert np.array_equal(
+        prepared_pixels(open_image(content, PLENTY), PRODUCT_28, "none")[..., 0], 255 - pixels_of(ANKLE_BOOT)
+    )
 
 
 def test_a_network_that_takes_colours_gets_a_product_photo_in_grey() -> None:
@@ -77,7 +71,7 @@ def test_a_photo_is_turned_upright_before_it_is_prepared(form: str, orientation:
 def test_a_large_photo_is_decoded_at_a_reduced_scale() -> None:
     content = encoded(Image.new("RGB", (4000, 3000), (255, 255, 255)), "JPEG")
     image = open_image(content, 25_000_000)
-    prepare(image, PRODUCT_28)
+    prepared_pixels(image, PRODUCT_28)
     assert image.size == (1000, 750)
 
 
@@ -151,9 +145,12 @@ def test_the_first_frame_of_an_animation_is_taken() -> None:
     assert np.unique(seen(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:]), GREY_4)).tolist() == [40]
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"hello, I am a text", b"<svg/>", b"%PDF-1.7", b"RIFF\0\0\0\0WAVEfmt "], ids=repr
-)
+def test_no_bytes_are_an_empty_image() -> None:
+    with pytest.raises(EmptyImage, match="0 bytes arrived"):
+        open_image(b"", PLENTY)
+
+
+@pytest.mark.parametrize("content", [b"hello, I am a text", b"<svg/>", b"%PDF-1.7", b"RIFF\0\0\0\0WAVEfmt "], ids=repr)
 def test_what_is_no_image_is_of_an_unknown_format(content: bytes) -> None:
     with pytest.raises(UnknownFormat, match="PNG, JPEG, GIF, BMP, WEBP, AVIF"):
         open_image(content, PLENTY)

@@ -10,7 +10,8 @@ from PIL import Image
 from rich.console import Console
 
 from models.card import ImageInput, read_card
-from models.preprocessing import open_image, prepare
+from models.decoding import open_image
+from models.preprocessing import prepared_pixels
 from tests.processes import run_to_end, running_service
 from tests.samples import encoded
 from training.data import load_mnist
@@ -53,7 +54,7 @@ def test_every_image_is_there_once_prepared_as_the_service_does_it(folder: Path)
     labels = np.concatenate([split.test_labels, split.validation_labels, split.training_labels])
     found = {(int(label), pixels.tobytes()) for label, pixels in zip(labels, images, strict=True)}
     assert found == {
-        (label, prepare(open_image(file.read_bytes(), 10_000), WANTED).tobytes())
+        (label, prepared_pixels(open_image(file.read_bytes(), 10_000), WANTED).tobytes())
         for label, name in enumerate(split.class_names)
         for file in (folder / name).rglob("*.*")
     }

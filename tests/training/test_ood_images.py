@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from models.card import ImageInput
-from models.preprocessing import open_image, prepare
+from models.decoding import open_image
+from models.preprocessing import prepared_pixels
 from tests.processes import run_to_end
 from tests.samples import ANKLE_BOOT, encoded, needs_full_set
 from training.ood_images import OOD_KINDS, separation
@@ -19,7 +20,7 @@ PRODUCT = ImageInput(height=28, width=28, channels=1, scale=1 / 255, preparation
 @pytest.mark.parametrize("kind", OOD_KINDS)
 def test_every_kind_is_a_image_that_the_service_reads_and_the_same_for_the_same_seed(kind: str) -> None:
     first, again, other = (OOD_KINDS[kind](np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert prepare(open_image(first, 25_000_000), PRODUCT).shape == (28, 28, 1)
+    assert prepared_pixels(open_image(first, 25_000_000), PRODUCT).shape == (28, 28, 1)
     assert first == again
     assert first != other
 

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from models.card import ImageInput
-from models.preprocessing import open_image, prepare
+from models.decoding import open_image
+from models.preprocessing import prepared_pixels
 from tests.processes import run_to_end
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, pixels_of
 from training.robustness import KINDS
@@ -21,7 +22,7 @@ def test_every_kind_is_a_image_that_the_service_reads_and_makes_into_the_thumbna
     alike = []
     for number, file in enumerate(SAMPLE_FILES[::20]):
         content = KINDS[kind](pixels_of(file), np.random.default_rng([0, number]))
-        seen = prepare(open_image(content, 25_000_000), PRODUCT)
+        seen = prepared_pixels(open_image(content, 25_000_000), PRODUCT)
         alike.append(np.corrcoef(seen.ravel(), pixels_of(file).ravel())[0, 1])
     assert np.median(alike) > 0.7
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from models.charts import INK, MUTED, PlotFormat, save_figure
-from service.explain.summary import LayerSummary, ModelSummary, Shape
+from service.explain.results import LayerSummary, ModelSummary, Shape
 
 # Inches. One scale for height and width of all maps, one for their channels.
 _TALLEST = 2.6

@@ -8,22 +8,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from models.charts import INK, MUTED, PlotFormat, save_figure
-from models.preprocessing import Seen
+from models.preprocessing import PreparedImage
 
 Floats = npt.NDArray[np.float32]
 
 
-def draw_attribution(seen: Seen, values: Floats, title: str, form: PlotFormat) -> bytes:
+def draw_attribution(prepared: PreparedImage, values: Floats, title: str, form: PlotFormat) -> bytes:
     """`values` (height, width) in colours over both images: red speaks for the class, blue against it."""
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     sent, taken = figure.subplots(1, 2)
-    width, height = seen.upright.size
-    left, top, wide, tall = seen.frame
+    width, height = prepared.upright.size
+    left, top, wide, tall = prepared.frame
     place = (left * width, (left + wide) * width, (top + tall) * height, top * height)
-    _draw(sent, np.asarray(seen.upright.convert("L")), values, place, "over the image that was sent")
+    _draw(sent, np.asarray(prepared.upright.convert("L")), values, place, "over the image that was sent")
     sent.set(xlim=(0, width), ylim=(height, 0))
     rows, columns = values.shape
-    grey = seen.pixels.mean(axis=2)
+    grey = prepared.pixels.mean(axis=2)
     image = _draw(taken, grey, values, (0, columns, rows, 0), f"over the {rows}×{columns} that the model saw")
     bar = figure.colorbar(image, ax=(sent, taken), fraction=0.03, pad=0.01)
     bar.outline.set_visible(False)
@@ -41,7 +41,7 @@ def _draw(
     highest = float(np.abs(values).max()) or 1.0
     extent = (0, grey.shape[1], grey.shape[0], 0)
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
-    # Little says little: the less a pixel counts, the more of the image is seen through it.
+    # Little says little: the less a pixel counts, the more of the image is prepared through it.
     strength = np.clip(np.abs(values) / highest, 0, 1) * 0.75
     image = axes.imshow(
         values,

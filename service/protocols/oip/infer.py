@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -10,11 +11,14 @@ from anyio import to_thread
 from fastapi import Request, Response
 
 from models.card import ImageInput, ModelCard
-from models.preprocessing import ImageError, ModelInput, Pixels
+from models.decoding import ImageError
+from models.preprocessing import ModelInput, Pixels
+from service.context import context_of
 from service.errors import MalformedRequest
-from service.http.bodies import read_body
+from service.http.bodies import read_body, until_disconnected
 from service.http.compression import pack, unpack
 from service.inference.model_runner import ImageScores, ModelRunner
+from service.prediction import Image
 from service.protocols.oip.tensors import (
     BYTES,
     DATATYPES,
@@ -38,62 +42,54 @@ Value = TypeVar("Value")
 
 
 class _Question(NamedTuple):
-    """Rows that the model takes, uint8 or float32 (height, width, channels), or encoded images to make them of."""
+    """What is asked: rows that the model takes, uint8 or float32 (height, width, channels), or encoded images."""
 
     request: InferRequest
-    rows: list[Pixels | ModelInput]
-    images: list[bytes]
+    images: Sequence[Image]
 
 
-async def answer_infer(request: Request, live: ModelRunner) -> tuple[Response, int]:
+async def answer_infer(request: Request, runner: ModelRunner) -> tuple[Response, int]:
     """The answer to the request, and how many rows it is about.
 
     Raises MalformedRequest for whatever is not as the protocol or the model has it, ImageError, and as `predict`
     of the live model does.
     """
-    settings = request.app.state.settings
-    live.ensure_capacity()
-    packed = await read_body(request, request.app.state.bodies)
-    deadline = live.deadline()
+    context = context_of(request)
+    settings = context.settings
+    runner.ensure_capacity()
+    packed = await read_body(request, context.bodies)
+    deadline = runner.deadline()
     headers = request.headers
     encoding, json_length = headers.get("content-encoding", ""), headers.get(JSON_LENGTH)
 
     def read() -> _Question:
         body = unpack(packed, encoding, settings.max_body_bytes)
-        return _read_question(body, json_length, live.card.input, settings.max_images_per_request)
+        return _read_question(body, json_length, runner.card.input, settings.max_images_per_request)
 
     # What a packed body will unpack to is not known yet.
     question = await _run(read, on_a_thread=bool(encoding) or len(packed) > SMALL_BODY_BYTES)
     if timeout_us := question.request.parameters.timeout:
         deadline = min(deadline, time.monotonic() + timeout_us / 1e6)
-    live.ensure_capacity(len(question.rows or question.images))
-    images = [await _pixels(request, live, deadline, *numbered) for numbered in enumerate(question.images)]
-    answers = await live.predict(question.rows or images, deadline)
+    left = partial(until_disconnected, request)
+    try:
+        predicted = await context.prediction.predict(runner, question.images, left, deadline=deadline)
+    except ImageError as error:
+        raise type(error)(f"element {error.position} of the input: {error}") from error
+    answers = [one.scores for one in predicted]
 
     def write() -> Response:
-        content, length = _write_answer(question, answers, live.card, live.version)
+        content, length = _write_answer(question, answers, runner.card, runner.version)
         content, more = pack(content, headers.get("accept-encoding", ""))
         if length is None:
             return Response(content, headers=more, media_type="application/json")
         return Response(content, headers={**more, JSON_LENGTH: str(length)}, media_type="application/octet-stream")
 
-    values = len(answers) * len(live.card.class_names)
+    values = len(answers) * len(runner.card.class_names)
     return await _run(write, on_a_thread=values > SMALL_ANSWER_VALUES), len(answers)
 
 
 async def _run(function: Callable[[], Value], *, on_a_thread: bool) -> Value:
     return await to_thread.run_sync(function) if on_a_thread else function()
-
-
-async def _pixels(request: Request, live: ModelRunner, deadline: float, index: int, content: bytes) -> Pixels:
-    """The `index`-th encoded image as `/predict` prepares it. Raises as that does, and says which it is."""
-    if not content:
-        raise MalformedRequest(f"element {index} of the input is empty: 0 bytes, expected an encoded image")
-    try:
-        pixels: Pixels = await request.app.state.decoder.pixels(content, live.card.input, deadline)
-    except ImageError as error:
-        raise type(error)(f"element {index} of the input: {error}") from error
-    return pixels
 
 
 def _read_question(body: bytes, json_length: str | None, wanted: ImageInput, most_rows: int) -> _Question:
@@ -111,8 +107,8 @@ def _read_question(body: bytes, json_length: str | None, wanted: ImageInput, mos
             raise MalformedRequest(f"there is no output {output.name!r:.80}; the only one is {OUTPUT!r}")
     values = read_values(tensor, behind)
     if isinstance(values, list):
-        return _Question(request, [], values)
-    return _Question(request, _rows(values, wanted), [])
+        return _Question(request, values)
+    return _Question(request, _rows(values, wanted))
 
 
 def _write_answer(
@@ -137,10 +133,10 @@ def _bare_tensor(body: bytes, wanted: ImageInput) -> _Question:
     tensor = InputTensor(name=INPUT, shape=[1], datatype=BYTES)
     request = InferRequest(parameters=RequestParameters(binary_data_output=True), inputs=[tensor])
     if len(body) == values:
-        return _Question(request, _rows(np.frombuffer(body, np.uint8), wanted), [])
+        return _Question(request, _rows(np.frombuffer(body, np.uint8), wanted))
     if len(body) == 4 * values:
-        return _Question(request, _rows(np.frombuffer(body, "<f4").astype(np.float32), wanted), [])
-    return _Question(request, [], [body])
+        return _Question(request, _rows(np.frombuffer(body, "<f4").astype(np.float32), wanted))
+    return _Question(request, [body])
 
 
 def _check_input(tensor: InputTensor, wanted: ImageInput, most_rows: int) -> None:

@@ -1,27 +1,26 @@
 """The Open Inference Protocol, version 2, as the clients of Triton and KServe speak it."""
 
-import os
-import signal
 import time
-from collections import defaultdict
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Annotated, Any
+from weakref import WeakKeyDictionary
 
-from fastapi import APIRouter, Depends, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_json
 
 from models.card import ModelFileError
-from service.api.dependencies import Live, model_name
-from service.errors import STOPPING, MalformedRequest, NotReady
+from service.context import context_of
+from service.errors import STOPPING, ClientDisconnected, MalformedRequest, NotReady
 from service.http.bodies import read_body
+from service.http.problems import count_rejection, detail_of, headers_of, status_of
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
-from service.inference.repository import ModelRepository
 from service.protocols.oip.infer import INPUT, OUTPUT, answer_infer
 
+PREFIX = "/v2"
 # Left out of the OpenAPI document, which promises errors of another shape.
-router = APIRouter(prefix="/v2", include_in_schema=False)
+router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
 PLATFORM = "keras_h5"
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics")
@@ -50,20 +49,38 @@ class _Counts:
     failed_ns: int = 0
 
 
-async def _served_model(request: Request) -> ModelVersions:
-    repository: ModelRepository = request.app.state.repository
-    return repository.named(request.path_params["model"])
+# Gone with the version that they are of.
+_COUNTS: WeakKeyDictionary[ModelRunner, _Counts] = WeakKeyDictionary()
 
 
-Served = Annotated[ModelVersions, Depends(_served_model)]
+async def _versions(request: Request) -> ModelVersions:
+    return context_of(request).prediction.repository.named(request.path_params["model"])
 
 
-async def _named_model(request: Request, model: Served) -> ModelRunner:
+Versions = Annotated[ModelVersions, Depends(_versions)]
+
+
+async def _runner(request: Request, model: Versions) -> ModelRunner:
     version = request.path_params.get("version")
-    return model.version(version) if version else model.live
+    return model.version(version) if version else model.current
 
 
-Named = Annotated[ModelRunner, Depends(_named_model)]
+Runner = Annotated[ModelRunner, Depends(_runner)]
+
+
+def serves(path: str) -> bool:
+    """Whether what stands at `path` is this protocol's, and so are its errors."""
+    return path == PREFIX or path.startswith(f"{PREFIX}/")
+
+
+async def respond_to_error(request: Request, error: Exception) -> Response:
+    """`error` as the protocol has it: an object with a text, whatever the status, or clients cannot read it."""
+    count_rejection(error)
+    status = status_of(error)
+    if isinstance(error, ClientDisconnected):
+        return Response(status_code=status)
+    body = to_json({"error": detail_of(error, request.method)})
+    return Response(body, status, headers_of(error), "application/json")
 
 
 @router.get("")
@@ -79,11 +96,9 @@ async def server_live() -> dict[str, bool]:
 
 
 @router.get("/health/ready")
-async def server_ready(live: Live) -> dict[str, bool]:
+async def server_ready(request: Request) -> dict[str, bool]:
     """200 while images are taken, 503 while the service is stopping."""
-    if not live.ready:
-        raise NotReady(STOPPING)
-    return {"ready": True}
+    return _ready(context_of(request).prediction.repository.default.current)
 
 
 @router.get("/models/stats")
@@ -92,72 +107,72 @@ async def all_stats(request: Request) -> dict[str, Any]:
 
     What Triton counts beside that, such as forward passes, is not known here and left out.
     """
-    repository: ModelRepository = request.app.state.repository
-    return {"model_stats": [_stats(request, model.live) for model in repository.models]}
+    repository = context_of(request).prediction.repository
+    return {"model_stats": [_stats(model.current) for model in repository.models]}
 
 
 @router.get("/models/{model}/stats")
 @router.get("/models/{model}/versions/{version}/stats")
-async def stats(request: Request, live: Named) -> dict[str, Any]:
+async def stats(runner: Runner) -> dict[str, Any]:
     """The same of one model."""
-    return {"model_stats": [_stats(request, live)]}
+    return {"model_stats": [_stats(runner)]}
 
 
-def _stats(request: Request, live: ModelRunner) -> dict[str, Any]:
-    counts = _counts(request, live)
+def _stats(runner: ModelRunner) -> dict[str, Any]:
+    counts = _counts(runner)
     success = {"count": counts.answered, "ns": counts.answered_ns}
     fail = {"count": counts.failed, "ns": counts.failed_ns}
-    model = {"name": live.card.name, "version": live.version, "inference_count": counts.rows}
+    model = {"name": runner.card.name, "version": runner.version, "inference_count": counts.rows}
     return {**model, "inference_stats": {"success": success, "fail": fail}}
 
 
 @router.get("/models/{model}")
 @router.get("/models/{model}/versions/{version}")
-async def metadata(model: Served, live: Named) -> dict[str, Any]:
+async def metadata(model: Versions, runner: Runner) -> dict[str, Any]:
     """Name, versions and tensors. The input is declared as pixels; FP32 and BYTES are taken in its place."""
-    wanted = live.card.input
+    wanted = runner.card.input
     return {
-        "name": live.card.name,
+        "name": runner.card.name,
         "versions": [version.version for version in model.loaded],
         "platform": PLATFORM,
         "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, wanted.height, wanted.width, wanted.channels]}],
-        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(live.card.class_names)]}],
+        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(runner.card.class_names)]}],
     }
 
 
 @router.get("/models/{model}/ready")
 @router.get("/models/{model}/versions/{version}/ready")
-async def model_ready(live: Named) -> dict[str, Any]:
+async def model_ready(runner: Runner) -> dict[str, Any]:
     """As `server_ready`, of the model."""
-    return {"name": live.card.name, **await server_ready(live)}
+    return {"name": runner.card.name, **_ready(runner)}
 
 
 @router.get("/models/{model}/config")
 @router.get("/models/{model}/versions/{version}/config")
-async def config(request: Request, live: Named) -> dict[str, Any]:
+async def config(request: Request, runner: Runner) -> dict[str, Any]:
     """The metadata once more, as Triton's image client reads it; sizes are without the batch."""
-    wanted = live.card.input
+    wanted = runner.card.input
     dims = [wanted.height, wanted.width, wanted.channels]
     return {
-        "name": live.card.name,
+        "name": runner.card.name,
         "platform": PLATFORM,
-        "max_batch_size": request.app.state.settings.max_images_per_request,
+        "max_batch_size": context_of(request).settings.max_images_per_request,
         "input": [{"name": INPUT, "data_type": "TYPE_UINT8", "format": "FORMAT_NHWC", "dims": dims}],
-        "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [len(live.card.class_names)]}],
+        "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [len(runner.card.class_names)]}],
     }
 
 
 @router.post("/repository/index")
 async def repository_index(request: Request) -> list[dict[str, str]]:
     """The models that answer, and those that were unloaded."""
-    repository: ModelRepository = request.app.state.repository
+    repository = context_of(request).prediction.repository
     unloaded = [{"name": name, "state": "UNAVAILABLE", "reason": "unloaded"} for name in sorted(repository.unloaded)]
     return [
         {
-            "name": model.live.card.name,
-            "version": model.live.version,
-            "state": "READY" if model.live.ready else "UNAVAILABLE",
-            "reason": "" if model.live.ready else STOPPING,
+            "name": model.current.card.name,
+            "version": model.current.version,
+            "state": "READY" if model.current.ready else "UNAVAILABLE",
+            "reason": "" if model.current.ready else STOPPING,
         }
         for model in repository.models
     ] + unloaded
@@ -165,43 +180,34 @@ async def repository_index(request: Request) -> list[dict[str, str]]:
 
 @router.post("/repository/models/{model}/load")
 async def load(request: Request, model: str) -> dict[str, str]:
-    """Let the file that stands in the model's place now answer, or the earlier `version` that the parameters name.
+    """Let the file that stands in the model's place now answer, or the previous `version` that the parameters name.
 
-    A model that came into the folder of models is loaded for the first time. With several workers, the others are told
-    to take over the same file.
+    A model that came into the folder of models is loaded for the first time. All workers follow.
     """
-    repository: ModelRepository = request.app.state.repository
-    version = _wanted_version(await read_body(request, request.app.state.bodies))
+    context = context_of(request)
+    repository = context.prediction.repository
+    version = _wanted_version(await read_body(request, context.bodies))
     try:
-        live = await (repository.named(model).roll_back(version) if version else repository.load(model))
+        runner = await (repository.roll_back(model, version) if version else repository.load(model))
     except ModelFileError as error:
         raise MalformedRequest(f"{error}; what answered before goes on answering") from error
-    if request.app.state.settings.workers > 1 and not version:
-        os.kill(os.getppid(), signal.SIGHUP)
-    return model_name(live)
+    return {"name": runner.card.name, "version": runner.version}
 
 
 @router.post("/repository/models/{model}/unload")
-async def unload(request: Request, served: Served) -> None:
-    """Let one of several models answer no longer, until it is loaded again. With several workers not offered."""
-    repository: ModelRepository = request.app.state.repository
-    name = served.live.card.name
-    if request.app.state.settings.workers > 1:
-        raise HTTPException(
-            HTTPStatus.NOT_IMPLEMENTED,
-            f"{name} stays loaded: with several workers the others cannot be told; take its file away and start anew",
-        )
-    repository.unload(name)
+async def unload(request: Request, model: str) -> None:
+    """Let one of several models answer no longer, in any worker, until it is loaded again."""
+    await context_of(request).prediction.repository.unload(model)
 
 
 @router.post("/models/{model}/infer")
 @router.post("/models/{model}/versions/{version}/infer")
-async def infer(request: Request, live: Named) -> Response:
+async def infer(request: Request, runner: Runner) -> Response:
     """The probabilities of each row, or its most probable classes. Counted for `stats`, with what fails."""
-    counts = _counts(request, live)
+    counts = _counts(runner)
     start = time.perf_counter_ns()
     try:
-        response, rows = await answer_infer(request, live)
+        response, rows = await answer_infer(request, runner)
     except Exception:
         counts.failed += 1
         counts.failed_ns += time.perf_counter_ns() - start
@@ -222,9 +228,11 @@ def _wanted_version(body: bytes) -> str | None:
         raise MalformedRequest(f"the body is not what load takes: {error.errors()[0]['msg']}") from error
 
 
-def _counts(request: Request, live: ModelRunner) -> _Counts:
-    state = request.app.state
-    if not hasattr(state, "openinference_counts"):
-        state.openinference_counts = defaultdict(_Counts)
-    counts: _Counts = state.openinference_counts[live.version]
-    return counts
+def _ready(runner: ModelRunner) -> dict[str, bool]:
+    if not runner.ready:
+        raise NotReady(STOPPING)
+    return {"ready": True}
+
+
+def _counts(runner: ModelRunner) -> _Counts:
+    return _COUNTS.setdefault(runner, _Counts())

@@ -6,6 +6,7 @@ status for (a body that is too large, no image, another method) is 400 here: its
 
 import re
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import Request, Response
@@ -13,16 +14,17 @@ from pydantic_core import to_json
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from models.card import ImageInput
-from models.preprocessing import ImageError, ModelInput, Pixels
-from service.api.predict import CLIENT_CLOSED_REQUEST, unless_gone
-from service.errors import BodyTooLarge, MalformedRequest, NotFound, UnsupportedMediaType
-from service.http.bodies import read_body
+from models.decoding import ImageError
+from service.context import context_of
+from service.errors import ClientDisconnected, MalformedRequest, NotFound
+from service.http.bodies import read_body, until_disconnected
 from service.http.compression import unpack
+from service.http.problems import count_rejection, detail_of, headers_of, status_of
 from service.inference.model_runner import ImageScores, ModelRunner
 from service.inference.repository import ModelRepository
 from service.protocols.tfserving.rows import INPUT_NAME, SIGNATURE_NAME, Rows, read_rows
 
+PREFIX = "/v1/models"
 OUTPUT_NAME = "output"
 STABLE = "stable"
 # A body of about this size is read in less time than it takes to hand the work to a thread and back.
@@ -33,6 +35,13 @@ _CALL = re.compile(
     r"(:(?P<verb>predict|classify)|(?P<metadata>/metadata))?",
     re.IGNORECASE,
 )
+# TensorFlow Serving's clients know no other status of a request that is wrong.
+_BAD_REQUESTS = {
+    HTTPStatus.METHOD_NOT_ALLOWED,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
 _KEYS = {"predict": ("instances", "inputs"), "classify": ("examples",)}
 
 
@@ -52,117 +61,115 @@ class _AnyCase(Route):
 
 async def answer(request: Request) -> Response:
     """The answer to any call under /v1/models. Raises ServiceError."""
-    repository: ModelRepository = request.app.state.repository
-    live = repository.default.live
+    repository = context_of(request).prediction.repository
+    runner = repository.default.current
     call = _CALL.fullmatch(request.path_params["call"])
     if not call:
         raise NotFound(
-            f"there is no call {request.scope['path']!r:.200}; there are /v1/models/{live.card.name}, with "
-            f"/versions/{version_number(live)} or /labels/{STABLE} or neither, and then /metadata, :predict, :classify "
-            "or nothing"
+            f"there is no call {request.scope['path']!r:.200}; there are /v1/models/{runner.card.name}, with "
+            f"/versions/{version_number(runner)} or /labels/{STABLE} or neither, and then /metadata, :predict, "
+            ":classify or nothing"
         )
-    live = _asked_for(repository, call["model"], call["version"], call["label"])
+    runner = _asked_for(repository, call["model"], call["version"], call["label"])
     verb = (call["verb"] or "").lower()
     method = "POST" if verb else "GET"
     if request.method != method:
         raise MalformedRequest(f"this call does not take {request.method}, but {method}")
     if verb:
-        return await _ask(request, live, verb)
-    return _json(_metadata(live) if call["metadata"] else _status(live))
+        return await _ask(request, runner, verb)
+    return _json(_metadata(runner) if call["metadata"] else _status(runner))
 
 
-route = _AnyCase("/v1/models{call:path}", answer)
+route = _AnyCase(f"{PREFIX}{{call:path}}", answer)
 
 
-def version_number(live: ModelRunner) -> str:
+def serves(path: str) -> bool:
+    """Whether what stands at `path` is this protocol's, and so are its errors."""
+    return path[: len(PREFIX)].lower() == PREFIX
+
+
+async def respond_to_error(request: Request, error: Exception) -> Response:
+    """`error` as TensorFlow Serving tells it: an object with a text."""
+    count_rejection(error)
+    status = status_of(error)
+    if isinstance(error, ClientDisconnected):
+        return Response(status_code=status)
+    body = to_json({"error": detail_of(error, request.method)})
+    status = HTTPStatus.BAD_REQUEST if status in _BAD_REQUESTS else status
+    return Response(body, status, headers_of(error), "application/json")
+
+
+def version_number(runner: ModelRunner) -> str:
     """The model's version as TensorFlow Serving has them, decimal digits: the value of our hexadecimal ones."""
-    return str(int(live.version, 16))
+    return str(int(runner.version, 16))
 
 
 def _asked_for(repository: ModelRepository, name: str, version: str | None, label: str | None) -> ModelRunner:
-    by_name = {model.live.card.name.lower(): model for model in repository.models}
+    by_name = {model.current.card.name.lower(): model for model in repository.models}
     model = by_name.get(name.lower()) or repository.named(name)
-    live = model.live
+    runner = model.current
     if label and label.lower() != STABLE:
-        raise NotFound(f"there is no label {label!r:.40} on {live.card.name!r}; the one that answers is {STABLE!r}")
+        raise NotFound(f"there is no label {label!r:.40} on {runner.card.name!r}; the one that answers is {STABLE!r}")
     if not version:
-        return live
-    kept = {version_number(live).lstrip("0"): live for live in model.loaded}
+        return runner
+    kept = {version_number(runner).lstrip("0"): live for live in model.loaded}
     if version.lstrip("0") not in kept:
-        raise NotFound(f"there is no version {version:.40} of {live.card.name!r}; there are {', '.join(kept)}")
+        raise NotFound(f"there is no version {version:.40} of {runner.card.name!r}; there are {', '.join(kept)}")
     return kept[version.lstrip("0")]
 
 
-async def _ask(request: Request, live: ModelRunner, verb: str) -> Response:
-    live.ensure_capacity()
-    given, deadline = await _read(request, live, _KEYS[verb])
-    live.ensure_capacity(len(given.rows))
-    images = []
-    for place, row in enumerate(given.rows):
-        images.append(await _prepared(request, live.card.input, row, f"{given.key}[{place}]", deadline))
-    rows = await unless_gone(request, live, live.predict(images, deadline))
-    if not rows:
-        return Response(status_code=CLIENT_CLOSED_REQUEST)
-    if given.key == "examples":
-        return _json({"results": [_scores(row, live.card.class_names) for row in rows]})
-    answered = "predictions" if given.key == "instances" else "outputs"
-    return _json({answered: [row.probabilities for row in rows]})
-
-
-async def _read(request: Request, live: ModelRunner, keys: tuple[str, ...]) -> tuple[Rows, float]:
-    """The rows in the body, and the deadline of a request whose body has come in now."""
-    state = request.app.state
-    max_bytes = state.settings.max_body_bytes
-    encoding = request.headers.get("content-encoding", "")
+async def _ask(request: Request, runner: ModelRunner, verb: str) -> Response:
+    prediction = context_of(request).prediction
+    runner.ensure_capacity()
+    given, deadline = await _read(request, runner, _KEYS[verb])
     try:
-        content = await read_body(request, state.bodies)
-        deadline = live.deadline()
-        read = partial(_rows, content, encoding, max_bytes, keys, live, state.settings.max_images_per_request)
-        if encoding or len(content) > SMALL_BODY_BYTES:
-            return await state.decoder.on_a_thread(read, deadline), deadline
-        return read(), deadline
-    except (BodyTooLarge, UnsupportedMediaType) as error:
-        raise MalformedRequest(str(error)) from error
-
-
-def _rows(
-    content: bytes, encoding: str, max_bytes: int, keys: tuple[str, ...], live: ModelRunner, most_rows: int
-) -> Rows:
-    return read_rows(unpack(content, encoding, max_bytes), keys, live.card.input, most_rows)
-
-
-async def _prepared(
-    request: Request, wanted: ImageInput, row: ModelInput | bytes, where: str, deadline: float
-) -> ModelInput | Pixels:
-    if not isinstance(row, bytes):
-        return row
-    try:
-        pixels: Pixels = await request.app.state.decoder.pixels(row, wanted, deadline)
+        predicted = await prediction.predict(
+            runner, given.rows, partial(until_disconnected, request), deadline=deadline
+        )
     except ImageError as error:
-        raise MalformedRequest(f"{where}: {error}") from error
-    return pixels
+        raise type(error)(f"{given.key}[{error.position}]: {error}") from error
+    if given.key == "examples":
+        return _json({"results": [_scores(one.scores, runner.card.class_names) for one in predicted]})
+    answered = "predictions" if given.key == "instances" else "outputs"
+    return _json({answered: [one.scores.probabilities for one in predicted]})
+
+
+async def _read(request: Request, runner: ModelRunner, keys: tuple[str, ...]) -> tuple[Rows, float]:
+    """The rows in the body, and the deadline of a request whose body has come in now."""
+    context = context_of(request)
+    max_bytes, most_rows = context.settings.max_body_bytes, context.settings.max_images_per_request
+    encoding = request.headers.get("content-encoding", "")
+    content = await read_body(request, context.bodies)
+    deadline = runner.deadline()
+
+    def read() -> Rows:
+        return read_rows(unpack(content, encoding, max_bytes), keys, runner.card.input, most_rows)
+
+    if encoding or len(content) > SMALL_BODY_BYTES:
+        return await context.prediction.on_a_thread(read, deadline), deadline
+    return read(), deadline
 
 
 def _scores(row: ImageScores, class_names: tuple[str, ...]) -> list[tuple[str, float]]:
     return list(zip(class_names, row.probabilities, strict=True))
 
 
-def _status(live: ModelRunner) -> dict[str, Any]:
-    state = "AVAILABLE" if live.ready else "UNLOADING"
+def _status(runner: ModelRunner) -> dict[str, Any]:
+    state = "AVAILABLE" if runner.ready else "UNLOADING"
     status = {"error_code": "OK", "error_message": ""}
-    return {"model_version_status": [{"version": version_number(live), "state": state, "status": status}]}
+    return {"model_version_status": [{"version": version_number(runner), "state": state, "status": status}]}
 
 
-def _metadata(live: ModelRunner) -> dict[str, Any]:
-    wanted = live.card.input
+def _metadata(runner: ModelRunner) -> dict[str, Any]:
+    wanted = runner.card.input
     signature = {
         "inputs": {INPUT_NAME: _tensor(INPUT_NAME, wanted.height, wanted.width, wanted.channels)},
-        "outputs": {OUTPUT_NAME: _tensor(OUTPUT_NAME, len(live.card.class_names))},
+        "outputs": {OUTPUT_NAME: _tensor(OUTPUT_NAME, len(runner.card.class_names))},
         "method_name": "tensorflow/serving/predict",
         "defaults": {},
     }
     return {
-        "model_spec": {"name": live.card.name, "signature_name": "", "version": version_number(live)},
+        "model_spec": {"name": runner.card.name, "signature_name": "", "version": version_number(runner)},
         "metadata": {"signature_def": {"signature_def": {SIGNATURE_NAME: signature}}},
     }
 

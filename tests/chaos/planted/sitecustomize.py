@@ -16,27 +16,27 @@ def _loop() -> None:
     time.sleep(120)
 
 
-def _network() -> None:
+def _model() -> None:
     """The model's next call does not come back."""
 
-    def answer(*_: object) -> None:
+    def infer(*_: object) -> None:
         time.sleep(120)
 
-    sys.modules["service.engines.tensorflow"].TensorFlowEngine.answer = answer
+    sys.modules["service.engines.tensorflow"].TensorFlowEngine.infer = infer
 
 
 def _leak() -> None:
     """Each request leaves so many bytes behind."""
-    gate = sys.modules["service.http.middleware"].RequestMiddleware
-    call, size = gate.__call__, int(os.environ["PLANTED_BYTES"])
+    middleware = sys.modules["service.http.middleware"].RequestMiddleware
+    call, size = middleware.__call__, int(os.environ["PLANTED_BYTES"])
 
     async def leak(self: object, *given: object) -> None:
         _kept.append(b"x" * size)
         await call(self, *given)
 
-    gate.__call__ = leak
+    middleware.__call__ = leak
 
 
 if "PLANTED" in os.environ:
-    _fault = {"loop": _loop, "model": _network, "leak": _leak}[os.environ["PLANTED"]]
+    _fault = {"loop": _loop, "model": _model, "leak": _leak}[os.environ["PLANTED"]]
     signal.signal(signal.SIGUSR1, lambda *_: _fault())

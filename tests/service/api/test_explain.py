@@ -11,9 +11,8 @@ from PIL import Image
 
 from models.card import file_version
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
-from service.app import create_app
-from service.model_files.loading import load_classifier
 from service.settings import ServiceSettings
+from tests.applications import application, tensorflow_engine
 from tests.samples import ANKLE_BOOT, DRAWINGS, SHIPPED_MODEL, encoded
 from tests.service.api.test_predict import assert_problem
 
@@ -24,8 +23,8 @@ CALLS = ["/plot/feature-maps", "/plot/attribution", "/trace"]
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    classifier, _ = load_classifier(SHIPPED_MODEL, "cpu", (), 64)
-    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+    classifier = tensorflow_engine(SHIPPED_MODEL)
+    with TestClient(application(ServiceSettings(), classifier)) as client:
         yield client
 
 
@@ -146,8 +145,8 @@ def test_unknown_choices_are_malformed(client: TestClient, query: str) -> None:
 
 
 def test_a_bare_network_in_colour_is_shown_too(bare_model_file) -> None:
-    classifier, _ = load_classifier(bare_model_file, "cpu", (), 64)
-    with TestClient(create_app(ServiceSettings(), classifier)) as bare:
+    classifier = tensorflow_engine(bare_model_file)
+    with TestClient(application(ServiceSettings(), classifier)) as bare:
         colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
         image = {"file": encoded(colours)}
         kernels = bare.get("/plot/kernels?format=json").json()["kernels"]

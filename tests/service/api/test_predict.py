@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from tests.applications import runner_of
 from tests.fakes import FakeEngine, image_for
 from tests.samples import encoded
 
@@ -22,7 +23,7 @@ PNG = {"Content-Type": "image/png"}
 
 def stop_taking(client: TestClient) -> None:
     """As at the beginning of a shutdown."""
-    client.portal.call(client.app.app.app.state.repository.default.live.close, 1)  # type: ignore[attr-defined,union-attr]
+    client.portal.call(runner_of(client).close, 1)  # type: ignore[union-attr]
 
 
 def assert_problem(response: httpx.Response, status: int, *parts: str) -> None:
@@ -153,7 +154,7 @@ def test_a_failure_of_the_network_is_our_fault_and_says_no_more(
     def fail(_batch: object) -> None:
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr(classifier, "answer", fail)
+    monkeypatch.setattr(classifier, "infer", fail)
     response = client.post("/predict", files={"file": OWL})
     assert_problem(response, 500, "its log says more")
     assert "secret" not in response.text
@@ -185,8 +186,8 @@ def held(client: TestClient) -> Iterator[threading.Event]:
         begun.set()
         go_on.wait()
 
-    live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
-    call = client.portal.start_task_soon(live.inspect, lambda _network: hold())  # type: ignore[union-attr]
+    runner = runner_of(client)
+    call = client.portal.start_task_soon(runner.run, hold)  # type: ignore[union-attr]
     begun.wait()
     yield go_on
     go_on.set()
@@ -195,10 +196,10 @@ def held(client: TestClient) -> Iterator[threading.Event]:
 
 def queue_up(client: TestClient, images: int) -> list[asyncio.Future[Any]]:
     """Have one caller wait for the answer to so many images."""
-    live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
+    runner = runner_of(client)
     answers: list[asyncio.Future[Any]] = []
     rows = [image_for("owl")[..., np.newaxis]] * images
-    client.portal.call(lambda: answers.append(live.predict(rows, live.deadline())))  # type: ignore[union-attr]
+    client.portal.call(lambda: answers.append(runner.submit(rows, runner.deadline())))  # type: ignore[union-attr]
     return answers
 
 
@@ -226,8 +227,8 @@ def test_a_batch_that_does_not_fit_the_queue_is_refused_whole(
 def test_an_answer_that_is_not_there_in_time_is_504(
     client: TestClient, held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
-    monkeypatch.setattr(live, "_timeout_s", 0.01)
+    runner = runner_of(client)
+    monkeypatch.setattr(runner, "_timeout_s", 0.01)
     assert_problem(client.post("/predict", content=OWL, headers=PNG), 504, "in time")
 
 
@@ -235,8 +236,8 @@ def test_an_answer_that_is_not_there_in_time_is_504(
 def test_a_caller_who_leaves_while_many_wait_is_forgotten(
     client: TestClient, classifier: FakeEngine, held: threading.Event, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
-    monkeypatch.setattr(type(live), "backed_up", True)
+    runner = runner_of(client)
+    monkeypatch.setattr(type(runner), "backed_up", True)
     request = client.build_request("POST", path, files=[("file" if path == "/predict" else "files", OWL)])
     body = {"type": "http.request", "body": request.read()}
     messages = iter([body, {"type": "http.disconnect"}])
@@ -265,7 +266,7 @@ def test_a_caller_who_leaves_while_many_wait_is_forgotten(
 def test_a_caller_who_stays_while_many_wait_is_answered(
     client: TestClient, held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(client.app.app.app.state.repository.default.live), "backed_up", True)  # type: ignore[attr-defined]
+    monkeypatch.setattr(type(runner_of(client)), "backed_up", True)
     held.set()
     assert client.post("/predict", content=OWL, headers=PNG).json()["label"] == "owl"
 

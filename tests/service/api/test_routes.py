@@ -9,9 +9,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from models.card import ModelCard, read_card
-from service.app import create_app
-from service.model_files.loading import load_classifier
 from service.settings import ServiceSettings
+from tests.applications import application, tensorflow_engine
 from tests.fakes import FakeEngine
 from tests.samples import SHIPPED_MODEL
 from tests.service.api.test_predict import assert_problem, stop_taking
@@ -19,15 +18,15 @@ from tests.service.api.test_predict import assert_problem, stop_taking
 
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[TestClient]:
-    classifier, _ = load_classifier(SHIPPED_MODEL, "cpu", (), 64)
-    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+    classifier = tensorflow_engine(SHIPPED_MODEL)
+    with TestClient(application(ServiceSettings(), classifier)) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def bare(bare_model_file) -> Iterator[TestClient]:
-    classifier, _ = load_classifier(bare_model_file, "cpu", (), 64)
-    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+    classifier = tensorflow_engine(bare_model_file)
+    with TestClient(application(ServiceSettings(), classifier)) as client:
         yield client
 
 
@@ -129,8 +128,8 @@ def test_a_service_that_is_stopping_is_alive_but_not_ready(client: TestClient) -
 
 
 def test_a_fault_of_our_own_is_500_and_says_no_more(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.api.model.summarize", lambda *_, **__: 1 / 0)
-    response = client.get("/model-summary")
+    monkeypatch.setattr("service.api.dependencies.context_of", lambda *_: 1 / 0)
+    response = client.get("/model-card")
     assert_problem(response, 500, "its log says more")
     assert "division" not in response.text
 
@@ -139,7 +138,8 @@ def test_without_an_installed_distribution_the_version_is_0(
     classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.app.DISTRIBUTION", "not-installed-anywhere")
-    assert create_app(ServiceSettings(), classifier).version == "0"
+    with TestClient(application(ServiceSettings(), classifier)) as client:
+        assert client.get("/openapi.json").json()["info"]["version"] == "0"
 
 
 def test_an_unknown_path_points_to_the_documentation(client: TestClient) -> None:

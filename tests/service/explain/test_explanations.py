@@ -1,6 +1,7 @@
 """What is shown of the model's inside is what Keras itself computes, and what each method promises holds."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, get_args
 
 import keras
@@ -9,18 +10,28 @@ import pytest
 from keras import layers
 
 from models.card import ImageInput
-from models.preprocessing import scaled
+from models.preprocessing import ModelInput, scaled
 from service.errors import NotInModel
-from service.explain.attribution import Attribution, Method, attribute
+from service.explain import attribution
 from service.explain.drawing.feature_maps import strongest_first
 from service.explain.kernels import kernels_of
 from service.explain.layers import layer_outputs
-from service.explain.trace import ConvolutionTrace, PoolingTrace, trace
+from service.explain.results import Attribution, ConvolutionTrace, Method, PoolingTrace
+from service.explain.trace import trace
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, SHIPPED_MODEL, pixels_of
 
 GREY = ImageInput(height=28, width=28, channels=1, scale=1 / 255)
 BOOT = scaled(pixels_of(ANKLE_BOOT)[..., np.newaxis], GREY)
 METHODS = get_args(Method)
+
+
+@cache
+def scored(model: keras.Model) -> keras.Model:
+    return attribution.scored_model(model)
+
+
+def attribute(model: keras.Model, image: ModelInput, method: Method, index: int | None) -> Attribution:
+    return attribution.attribute(model, scored(model), image, method, index)
 
 
 @pytest.fixture(scope="module")

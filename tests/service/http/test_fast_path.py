@@ -4,26 +4,32 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.testclient import TestClient
 from starlette.middleware.base import RequestResponseEndpoint
+from starlette.types import ASGIApp
 
 from service.api import predict
-from service.app import create_app
 from service.http.fast_path import FastPath
 from service.settings import ServiceSettings
+from tests.applications import application
 from tests.fakes import FakeEngine, image_for
 from tests.samples import encoded
 
 OWL = encoded(image_for("owl"))
 
 
+def fastapi_of(app: ASGIApp) -> FastAPI:
+    """What stands behind the middleware and the fast path."""
+    return app.app.app  # type: ignore[attr-defined,no-any-return]
+
+
 @pytest.fixture
 def both(classifier: FakeEngine) -> Iterator[tuple[TestClient, TestClient]]:
     """By the fast path, and by FastAPI's own."""
-    apps = [create_app(ServiceSettings(max_body_bytes=20_000), classifier) for _ in range(2)]
-    with TestClient(FastPath(apps[0], predict.ENDPOINTS)) as short, TestClient(apps[1]) as own:
-        yield short, own
+    apps = [fastapi_of(application(ServiceSettings(max_body_bytes=20_000), classifier)) for _ in range(2)]
+    with TestClient(FastPath(apps[0], predict.router.routes)) as fast, TestClient(apps[1]) as own:
+        yield fast, own
 
 
 @pytest.mark.parametrize(
@@ -45,10 +51,10 @@ def both(classifier: FakeEngine) -> Iterator[tuple[TestClient, TestClient]]:
     ids=str,
 )
 def test_both_ways_answer_the_same(both: tuple[TestClient, TestClient], request_: dict[str, Any]) -> None:
-    short, own = (client.request(**{"method": "POST", **request_}) for client in both)
-    assert short.status_code == own.status_code
-    assert short.headers == own.headers
-    assert short.content == own.content
+    fast, own = (client.request(**{"method": "POST", **request_}) for client in both)
+    assert fast.status_code == own.status_code
+    assert fast.headers == own.headers
+    assert fast.content == own.content
 
 
 def test_a_fault_of_our_own_reaches_the_servers_log(
@@ -62,7 +68,7 @@ def test_a_fault_of_our_own_reaches_the_servers_log(
 
 @pytest.mark.parametrize("flag", [True, False])
 def test_it_steps_aside_where_opentelemetry_watches_fastapi(classifier: FakeEngine, flag: bool) -> None:
-    app = create_app(ServiceSettings(), classifier)
+    app = fastapi_of(application(ServiceSettings(), classifier))
     app._is_instrumented_by_opentelemetry = flag  # type: ignore[attr-defined]
     seen = []
 
@@ -71,6 +77,6 @@ def test_it_steps_aside_where_opentelemetry_watches_fastapi(classifier: FakeEngi
         seen.append(request.url.path)
         return await call_next(request)
 
-    with TestClient(FastPath(app, predict.ENDPOINTS)) as client:
+    with TestClient(FastPath(app, predict.router.routes)) as client:
         assert client.post("/predict", files={"file": OWL}).status_code == 200
     assert seen == ["/predict"] * flag

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.errors import BatchFailed, DeadlineExceeded, NotReady, Overloaded
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
 from service.inference.batcher import Batcher, BatchLimits
 
 LIMITS = BatchLimits(batch_rows=4, queue_rows=10)
@@ -268,7 +268,7 @@ def test_one_bad_row_never_fails_its_neighbours(caplog: pytest.LogCaptureFixture
         good, bad, other = (batcher.submit([row], soon()) for row in (6, 7, 8))
         function.let_all()
         assert await asyncio.gather(first, good, other) == [[10], [60], [80]]
-        with pytest.raises(BatchFailed, match="its log says more") as caught:
+        with pytest.raises(InferenceFailed, match="its log says more") as caught:
             await bad
         assert str(caught.value.__cause__) == "seven"
         assert function.batches == [[1], [6, 7, 8], [6], [7], [8]]
@@ -295,7 +295,7 @@ def test_a_failure_reaches_every_caller_of_the_batch_each_with_its_own_error_and
         others = [batcher.submit([2], soon()), batcher.submit([3, 4], soon())]
         function.let_all()
         errors = await asyncio.gather(first, *others, return_exceptions=True)
-        assert [type(error) for error in errors] == [BatchFailed] * 3
+        assert [type(error) for error in errors] == [InferenceFailed] * 3
         assert len(set(map(id, errors))) == 3
         healthy = True
         assert await batcher.submit([5], soon()) == [50]
@@ -308,7 +308,7 @@ def test_a_failure_reaches_every_caller_of_the_batch_each_with_its_own_error_and
 def test_as_many_results_must_come_back_as_rows_went_in(results: list[int]) -> None:
     async def scenario() -> None:
         batcher: Batcher[int, int] = Batcher(lambda rows: results, LIMITS)
-        with pytest.raises(BatchFailed) as caught:
+        with pytest.raises(InferenceFailed) as caught:
             await batcher.submit([1, 2], soon())
         assert str(caught.value.__cause__) == f"{len(results)} results came back for 1 rows"
         await batcher.close(1)

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from models.card import ImageInput
-from models.preprocessing import BrokenImage, PreparationChoice, Seen, TooManyPixels
+from models.decoding import BrokenImage, TooManyPixels
+from models.preprocessing import PreparationChoice, PreparedImage
 from models.product_photo import WHOLE
 from service.errors import DeadlineExceeded, Overloaded
 from service.inference import decoder as decoder_module
@@ -26,13 +27,13 @@ def soon() -> float:
 
 def threads_of_decoding(monkeypatch: pytest.MonkeyPatch, content: bytes) -> set[int]:
     threads = set()
-    look = decoder_module.look
+    original = decoder_module.prepare
 
-    def noted(image: Image.Image, wanted: ImageInput, preparation: PreparationChoice) -> Seen:
+    def noted(image: Image.Image, wanted: ImageInput, preparation: PreparationChoice) -> PreparedImage:
         threads.add(threading.get_ident())
-        return look(image, wanted, preparation)
+        return original(image, wanted, preparation)
 
-    monkeypatch.setattr(decoder_module, "look", noted)
+    monkeypatch.setattr(decoder_module, "prepare", noted)
     pixels = asyncio.run(Decoder(1_000_000).pixels(content, WANTED, soon()))
     assert pixels.shape == (4, 4, 1)
     assert pixels.dtype == np.uint8
@@ -62,9 +63,9 @@ def test_what_is_wrong_with_a_image_is_passed_on() -> None:
 def test_large_images_that_wait_are_bounded_in_number_and_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     go_on = threading.Event()
 
-    def slow(image: Image.Image, wanted: ImageInput, preparation: PreparationChoice) -> Seen:
+    def slow(image: Image.Image, wanted: ImageInput, preparation: PreparationChoice) -> PreparedImage:
         go_on.wait()
-        return Seen(np.zeros((4, 4, 1), np.uint8), image, WHOLE)
+        return PreparedImage(np.zeros((4, 4, 1), np.uint8), image, WHOLE)
 
     async def fill(decoder: Decoder, waiting: int) -> None:
         while decoder._limiter.statistics().tasks_waiting < waiting:  # noqa: ASYNC110 - there is no event for it
@@ -85,5 +86,5 @@ def test_large_images_that_wait_are_bounded_in_number_and_in_time(monkeypatch: p
             go_on.set()
         assert len(await asyncio.gather(*tasks)) == DECODERS + MOST_WAITING
 
-    monkeypatch.setattr(decoder_module, "look", slow)
+    monkeypatch.setattr(decoder_module, "prepare", slow)
     asyncio.run(scenario())

@@ -1,4 +1,4 @@
-"""A new model takes over while the old one answers; a broken one changes nothing; earlier ones can be gone back to."""
+"""Another version answers while the old one does; a broken file changes nothing; kept versions can be switched to."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,108 +8,103 @@ import numpy as np
 import pytest
 
 from models.card import ModelFileError
+from service.engines.base import Engine
 from service.errors import NotFound, NotReady
 from service.inference.batcher import BatchLimits
-from service.inference.model_runner import Engine, ModelRunner
+from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
 from tests.fakes import FakeEngine, image_for
 
 OWL = image_for("owl")[..., np.newaxis]
 
 
-class Numbered(FakeEngine):
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.version = f"{number:012d}"
-
-
-def models_of(loads: list[Callable[[], Engine]], path: Path, keep: int = 1, grace_s: float = 60) -> ModelVersions:
-    def start(classifier: Engine) -> ModelRunner:
-        return ModelRunner(classifier, BatchLimits(8, 16), 30)
-
-    path.write_bytes(b"another file than the one that answers")
-
-    def load(_: Path) -> Engine:
-        return loads.pop(0)()
-
-    return ModelVersions(Numbered(0), start, load, path, keep, grace_s)
+def versions_of(loads: list[Callable[[], Engine]], keep: int = 1, grace_s: float = 60) -> ModelVersions:
+    """Version 0 answers; the others come from `loads`, one after the other."""
+    return ModelVersions(
+        FakeEngine("0"),
+        lambda engine: ModelRunner(engine, BatchLimits(8, 16), 30),
+        lambda _: loads.pop(0)(),
+        Path("model.h5"),
+        keep,
+        grace_s,
+    )
 
 
 def refused() -> Engine:
     raise ModelFileError("it is broken")
 
 
-def test_the_new_one_answers_and_the_old_one_what_it_was_asked(tmp_path: Path) -> None:
+def test_the_new_one_answers_and_the_old_one_what_it_was_asked() -> None:
     async def scenario() -> None:
-        models = models_of([lambda: Numbered(1)], tmp_path / "model.h5")
-        old = models.live
-        asked = old.predict([OWL], old.deadline())
-        assert await models.reload() is models.live
-        assert (models.live.version, [model.version for model in models.earlier]) == (f"{1:012d}", [f"{0:012d}"])
+        versions = versions_of([lambda: FakeEngine("1")])
+        old = versions.current
+        asked = old.submit([OWL], old.deadline())
+        await versions.switch_to("1")
+        assert (versions.current.version, [runner.version for runner in versions.previous]) == ("1", ["0"])
         assert len(await asked) == 1
         # Somebody who had the old one in hand can still ask it.
-        assert len(await old.predict([OWL], old.deadline())) == 1
-        assert len(await models.live.predict([OWL], old.deadline())) == 1
-        await models.close(1)
+        assert len(await old.submit([OWL], old.deadline())) == 1
+        assert len(await versions.current.submit([OWL], old.deadline())) == 1
+        await versions.close(1)
         assert not old.ready
 
     asyncio.run(scenario())
 
 
-def test_a_model_that_is_refused_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_is_refused_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        models = models_of([refused, lambda: 1 / 0, lambda: Numbered(1)], tmp_path / "model.h5")
+        versions = versions_of([refused, lambda: 1 / 0, lambda: FakeEngine("1")])  # type: ignore[list-item,return-value]
         for part in ("it is broken", "could not be loaded: division by zero"):
             with pytest.raises(ModelFileError, match=part):
-                await models.reload()
-            assert models.live.version == f"{0:012d}"
-            assert models.live.ready
-        await models.reload()
-        assert models.live.version == f"{1:012d}"
-        await models.close(1)
+                await versions.switch_to("1")
+            assert versions.current.version == "0"
+            assert versions.current.ready
+        await versions.switch_to("1")
+        assert versions.current.version == "1"
+        await versions.close(1)
 
     asyncio.run(scenario())
 
 
-def test_the_file_that_answers_already_is_not_loaded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_that_answers_already_is_not_loaded_again() -> None:
     async def scenario() -> None:
-        models = models_of([], tmp_path / "model.h5")
-        monkeypatch.setattr("service.inference.model_versions.file_version", lambda _: f"{0:012d}")
-        assert await models.reload() is models.live
-        await models.close(1)
+        versions = versions_of([])
+        current = versions.current
+        await versions.switch_to("0")
+        assert versions.current is current
+        await versions.close(1)
 
     asyncio.run(scenario())
 
 
-def test_no_more_earlier_models_are_kept_than_were_asked_for(tmp_path: Path) -> None:
+def test_no_more_previous_versions_are_kept_than_were_asked_for() -> None:
     async def scenario() -> None:
-        models = models_of([lambda number=number: Numbered(number) for number in (1, 2, 3)], tmp_path / "m.h5", 2, 0)
-        first = models.live
-        for _ in range(3):
-            await models.reload()
-        assert [model.version[-1] for model in models.earlier] == ["2", "1"]
-        assert models.version(f"{1:012d}") is models.earlier[1]
-        with pytest.raises(NotFound, match="version '000000000000' is not here; there are 000000000003, 000000000002"):
-            models.version(f"{0:012d}")
-        while models._retiring:
-            await asyncio.gather(*models._retiring)
+        versions = versions_of([lambda number=number: FakeEngine(number) for number in "123"], keep=2, grace_s=0)
+        first = versions.current
+        for version in "123":
+            await versions.switch_to(version)
+        assert [runner.version for runner in versions.previous] == ["2", "1"]
+        assert versions.version("1") is versions.previous[1]
+        with pytest.raises(NotFound, match="version '0' is not here; there are 3, 2, 1"):
+            versions.version("0")
+        await first.closed
         with pytest.raises(NotReady):
-            first.predict([OWL], first.deadline())
-        await models.close(1)
+            first.submit([OWL], first.deadline())
+        await versions.close(1)
 
     asyncio.run(scenario())
 
 
-def test_an_earlier_model_can_be_gone_back_to(tmp_path: Path) -> None:
+def test_a_version_that_is_kept_answers_again_without_being_loaded() -> None:
     async def scenario() -> None:
-        models = models_of([lambda: Numbered(1)], tmp_path / "model.h5")
-        await models.reload()
-        await models.roll_back(f"{0:012d}")
-        assert models.live.version == f"{0:012d}"
-        assert [model.version for model in models.earlier] == [f"{1:012d}"]
-        assert len(await models.live.predict([OWL], models.live.deadline())) == 1
-        with pytest.raises(NotFound):
-            await models.roll_back("elsewhere")
-        await models.close(1)
+        versions = versions_of([lambda: FakeEngine("1")])
+        await versions.switch_to("1")
+        await versions.switch_to("0")
+        assert versions.current.version == "0"
+        assert [runner.version for runner in versions.previous] == ["1"]
+        assert len(await versions.current.submit([OWL], versions.current.deadline())) == 1
+        await versions.switch_to("1")
+        assert versions.current.version == "1"
+        await versions.close(1)
 
     asyncio.run(scenario())

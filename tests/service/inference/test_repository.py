@@ -1,15 +1,19 @@
 """Several models by name: which answers, which are loaded later, and what a broken one does to the others: nothing."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from models.card import ModelFileError
+from models.card import ModelFileError, file_version
+from service.engines.base import Engine
 from service.errors import MalformedRequest, NotFound
 from service.inference.batcher import BatchLimits
-from service.inference.model_runner import Engine, ModelRunner
+from service.inference.desired_state import DesiredState
+from service.inference.model_runner import ModelRunner
+from service.inference.model_versions import ModelVersions
 from service.inference.repository import ModelRepository, model_files
 from tests.fakes import FakeEngine, image_for
 from tests.reloads import put
@@ -18,25 +22,35 @@ OWL = image_for("owl")[..., np.newaxis]
 
 
 class Read(FakeEngine):
-    """Named as its file, and of the version that stands in it."""
+    """Named as its file, and of that file's version."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.version = path.read_text()
+        super().__init__(file_version(path))
+        self.text = path.read_text()
         self.card = self.card.model_copy(update={"name": path.stem})
-        if self.version == "broken":
+        if self.text == "broken":
             raise ModelFileError(f"{path.name} is broken")
 
 
-def start(classifier: Engine) -> ModelRunner:
-    return ModelRunner(classifier, BatchLimits(8, 16), 30)
+def start(engine: Engine) -> ModelRunner:
+    return ModelRunner(engine, BatchLimits(8, 16), 30)
 
 
-def repository_of(folder: Path, *names: str, grace_s: float = 60) -> ModelRepository:
+def repository_of(folder: Path, *names: str, grace_s: float = 60, desired: Path | None = None) -> ModelRepository:
+    """Of a file for each name. Several that share `desired` are those of several workers."""
     for name in names:
-        (folder / f"{name}.h5").write_text(f"{name} 1")
+        path = folder / f"{name}.h5"
+        path.exists() or path.write_text(f"{name} 1")
     first = [(folder / f"{name}.h5", Read(folder / f"{name}.h5")) for name in names]
-    return ModelRepository(first, start, Read, folder, 1, grace_s)
+    state = desired or folder / "state"
+    state.mkdir(exist_ok=True)
+    return ModelRepository(first, start, Read, folder, 1, grace_s, DesiredState(state))
+
+
+def text(model: ModelVersions) -> str:
+    """What stood in the file that answers."""
+    assert isinstance(model.current.engine, Read)
+    return model.current.engine.text
 
 
 def test_each_h5_is_a_model_and_one_of_them_the_default(tmp_path: Path) -> None:
@@ -59,11 +73,11 @@ def test_models_are_found_by_name(tmp_path: Path) -> None:
     async def scenario() -> None:
         repository = repository_of(tmp_path, "hats", "shoes")
         assert repository.named(None) is repository.named("hats") is repository.default
-        assert repository.named("shoes").live.version == "shoes 1"
+        assert text(repository.named("shoes")) == "shoes 1"
         with pytest.raises(NotFound, match="there is no model 'bags'; there are 'hats', 'shoes'"):
             repository.named("bags")
         await repository.close(1)
-        assert not any(model.live.ready for model in repository.models)
+        assert not any(model.current.ready for model in repository.models)
 
     asyncio.run(scenario())
 
@@ -72,8 +86,8 @@ def test_what_comes_into_the_folder_can_be_loaded(tmp_path: Path) -> None:
     async def scenario() -> None:
         repository = repository_of(tmp_path, "hats")
         (tmp_path / "bags.h5").write_text("bags 1")
-        live, again = await asyncio.gather(repository.load("bags"), repository.load("bags"))
-        assert live.version == again.version == repository.named("bags").live.version == "bags 1"
+        runner, again = await asyncio.gather(repository.load("bags"), repository.load("bags"))
+        assert runner is again is repository.named("bags").current
         for elsewhere in ("nothing", "../hats", "bags.h5", ""):
             with pytest.raises(NotFound):
                 await repository.load(elsewhere)
@@ -85,20 +99,21 @@ def test_what_comes_into_the_folder_can_be_loaded(tmp_path: Path) -> None:
 def test_an_unloaded_one_answers_what_it_has_and_stays_away_until_it_is_asked_for(tmp_path: Path) -> None:
     async def scenario() -> None:
         repository = repository_of(tmp_path, "hats", "shoes")
-        shoes = repository.named("shoes").live
-        asked = shoes.predict([OWL], shoes.deadline())
-        repository.unload("shoes")
+        shoes = repository.named("shoes").current
+        asked = shoes.submit([OWL], shoes.deadline())
+        await repository.unload("shoes")
         with pytest.raises(NotFound):
-            repository.unload("shoes")
+            await repository.unload("shoes")
         with pytest.raises(MalformedRequest, match="hats stays loaded: it is the default"):
-            repository.unload("hats")
+            await repository.unload("hats")
         assert len(await asked) == 1
         put(b"shoes 2", tmp_path / "shoes.h5")
-        await repository.load_all()
-        assert [model.live.card.name for model in repository.models] == ["hats"]
-        assert repository.unloaded == {"shoes"}
-        assert (await repository.load("shoes")).version == "shoes 2"
-        assert repository.unloaded == set()
+        assert await repository.reconcile() == {}
+        assert [model.current.card.name for model in repository.models] == ["hats"]
+        assert repository.unloaded == ["shoes"]
+        await repository.load("shoes")
+        assert text(repository.named("shoes")) == "shoes 2"
+        assert repository.unloaded == []
         await repository.close(1)
 
     asyncio.run(scenario())
@@ -107,47 +122,119 @@ def test_an_unloaded_one_answers_what_it_has_and_stays_away_until_it_is_asked_fo
 def test_what_was_unloaded_is_closed_after_its_grace(tmp_path: Path) -> None:
     async def scenario() -> None:
         repository = repository_of(tmp_path, "hats", "shoes", grace_s=0)
-        shoes = repository.named("shoes").live
-        repository.unload("shoes")
-        while shoes.ready:  # noqa: ASYNC110 - there is no event for it
-            await asyncio.sleep(0)
+        shoes = repository.named("shoes").current
+        await repository.unload("shoes")
+        await shoes.closed
         await repository.close(1)
 
     asyncio.run(scenario())
 
 
-def test_all_are_loaded_anew_and_a_broken_one_harms_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
+def test_all_files_are_followed_and_a_broken_one_harms_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> str:
         repository = repository_of(tmp_path, "bags", "hats", "shoes")
         put(b"broken", tmp_path / "bags.h5")
         put(b"hats 2", tmp_path / "hats.h5")
         (tmp_path / "socks.h5").write_text("broken")
         (tmp_path / "ties.h5").write_text("ties 1")
-        await repository.load_all()
-        assert [model.live.version for model in repository.models] == ["bags 1", "hats 2", "shoes 1", "ties 1"]
+        assert (await repository.reconcile()).keys() == {"bags", "socks"}
+        assert [text(model) for model in repository.models] == ["bags 1", "hats 2", "shoes 1", "ties 1"]
         await repository.close(1)
+        return repository.default.current.version
 
-    asyncio.run(scenario())
+    version = asyncio.run(scenario())
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [
-        "the new model is refused, bags 1 goes on answering: bags.h5 is broken",
+        f"the new model is refused, {version} goes on answering: bags.h5 is broken",
         "the new model is refused, the others go on: socks.h5 is broken",
     ]
 
 
-def test_watched_files_are_taken_over_once_they_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rollback_holds_until_another_file_comes_or_a_load_is_asked_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        repository = repository_of(tmp_path, "hats")
+        hats = repository.named("hats")
+        first = hats.current.version
+        with pytest.raises(NotFound, match="version 'elsewhere' is not here"):
+            await repository.roll_back("hats", "elsewhere")
+        put(b"hats 2", tmp_path / "hats.h5")
+        await repository.reconcile()
+        assert (await repository.roll_back("hats", first)).version == first
+        await repository.reconcile()
+        assert text(hats) == "hats 1"
+        await repository.load("hats")
+        assert text(hats) == "hats 2"
+        await repository.roll_back("hats", first)
+        put(b"hats 3", tmp_path / "hats.h5")
+        await repository.reconcile()
+        assert text(hats) == "hats 3"
+        await repository.close(1)
+
+    asyncio.run(scenario())
+
+
+def test_what_one_worker_is_asked_every_worker_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.inference.repository.FOLLOW_EVERY_S", 0)
+    state = tmp_path / "state"
+
+    async def until(reached: Callable[[], bool]) -> None:
+        while not reached():  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        asked, other = (repository_of(tmp_path, "hats", "shoes", desired=state) for _ in range(2))
+        following = asyncio.create_task(other.follow(watch=False))
+        put(b"hats 2", tmp_path / "hats.h5")
+        put(b"shoes 2", tmp_path / "shoes.h5")
+        first = asked.default.current.version
+        await asked.load("hats")
+        await until(lambda: text(other.default) == "hats 2")
+        assert text(other.named("shoes")) == "shoes 1"  # nobody asked for that
+        await asked.roll_back("hats", first)
+        await until(lambda: other.default.current.version == first)
+        await asked.unload("shoes")
+        await until(lambda: len(other.models) == 1)
+        await asked.load("shoes")
+        await until(lambda: len(other.models) == 2)
+        assert text(other.named("shoes")) == "shoes 2"
+        following.cancel()
+        await asyncio.gather(asked.close(1), other.close(1))
+
+    asyncio.run(scenario())
+
+
+def test_a_worker_that_never_had_a_version_answers_from_the_file_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        old = repository_of(tmp_path, "hats")
+        first = old.default.current.version
+        put(b"hats 2", tmp_path / "hats.h5")
+        await old.reconcile()
+        await old.roll_back("hats", first)
+        new = repository_of(tmp_path, "hats")  # a worker that was started in the place of another
+        await new.reconcile()
+        assert text(new.default) == "hats 2"
+        await asyncio.gather(old.close(1), new.close(1))
+
+    asyncio.run(scenario())
+    assert "hats was rolled back to" in caplog.text
+    assert "which this worker does not have" in caplog.text
+
+
+def test_watched_files_are_loaded_once_they_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("service.inference.repository.WATCH_EVERY_S", 0)
 
     async def scenario() -> None:
         repository = repository_of(tmp_path, "hats", "shoes")
-        watching = asyncio.create_task(repository.watch())
+        watching = asyncio.create_task(repository.follow(watch=True))
         await asyncio.sleep(0)
         put(b"broken", tmp_path / "hats.h5")
         put(b"shoes 22", tmp_path / "shoes.h5")
-        while repository.named("shoes").live.version != "shoes 22":  # noqa: ASYNC110 - there is no event for it
+        while text(repository.named("shoes")) != "shoes 22":  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
         put(b"hats 333", tmp_path / "hats.h5")
         (tmp_path / "ties.h5").write_text("ties 1")
-        while repository.default.live.version != "hats 333" or len(repository.models) < 3:  # noqa: ASYNC110 - nor here
+        while text(repository.default) != "hats 333" or len(repository.models) < 3:  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
         (tmp_path / "hats.h5").unlink()
         for _ in range(50):
@@ -159,20 +246,20 @@ def test_watched_files_are_taken_over_once_they_have_changed(tmp_path: Path, mon
     asyncio.run(scenario())
 
 
-def test_a_network_that_is_long_at_one_call_is_seen(tmp_path: Path) -> None:
+def test_an_inference_thread_that_is_long_at_one_call_is_seen(tmp_path: Path) -> None:
     async def scenario() -> None:
         repository = repository_of(tmp_path, "hats", "shoes")
         assert repository.busy_s == 0
         begun = asyncio.Event()
         loop = asyncio.get_running_loop()
 
-        def look(_: object) -> float:
+        def work() -> float:
             loop.call_soon_threadsafe(begun.set)
             while not repository.busy_s:
                 pass
             return repository.busy_s
 
-        asked = asyncio.create_task(repository.named("shoes").live.inspect(look))
+        asked = asyncio.create_task(repository.named("shoes").current.run(work))
         await begun.wait()
         assert await asked > 0
         await repository.close(1)

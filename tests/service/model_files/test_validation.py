@@ -15,8 +15,8 @@ import pytest
 from keras import layers
 
 from models.card import ModelFileError, file_version
-from service.model_files.loading import load_classifier
-from service.model_files.snapshot import snapshot
+from service.model_files.snapshot import ModelFileLimits, snapshot
+from tests.applications import tensorflow_engine
 from tests.samples import ROOT, SHIPPED_MODEL
 
 PLENTY = 1 << 30
@@ -150,13 +150,13 @@ def test_what_could_harm_is_refused_with_its_reason(file: Path, name: str) -> No
     spoil, reason = HOSTILE[name]
     spoil(file)
     with pytest.raises(ModelFileError, match=reason) as refused:
-        load_classifier(file, "cpu", (), 8)
+        tensorflow_engine(file, "cpu", (), 8)
     assert str(refused.value).startswith(str(file))
     assert "Traceback" not in str(refused.value)
 
 
 def test_a_good_file_is_copied_and_named_by_its_digest_and_the_copy_is_gone_afterwards() -> None:
-    with snapshot(SHIPPED_MODEL, PLENTY, None) as (copy, version):
+    with snapshot(SHIPPED_MODEL, ModelFileLimits(PLENTY, None)) as (copy, version):
         assert copy.read_bytes() == SHIPPED_MODEL.read_bytes()
         assert version == file_version(SHIPPED_MODEL)
         assert copy.parent.stat().st_mode & 0o77 == 0
@@ -164,16 +164,19 @@ def test_a_good_file_is_copied_and_named_by_its_digest_and_the_copy_is_gone_afte
 
 
 def test_only_the_digest_that_was_named_is_loaded(file: Path) -> None:
-    with pytest.raises(ModelFileError, match="expected 0000"), snapshot(file, PLENTY, "0" * 64):
+    with pytest.raises(ModelFileError, match="expected 0000"), snapshot(file, ModelFileLimits(PLENTY, "0" * 64)):
         pass
 
 
 def test_a_file_that_is_too_large_or_missing_is_told(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="more than the 100 bytes"), snapshot(file, 100, None):
+    with pytest.raises(ModelFileError, match="more than the 100 bytes"), snapshot(file, ModelFileLimits(100, None)):
         pass
-    with pytest.raises(ModelFileError, match="there is no model file"), snapshot(tmp_path / "no.h5", PLENTY, None):
+    with (
+        pytest.raises(ModelFileError, match="there is no model file"),
+        snapshot(tmp_path / "no.h5", ModelFileLimits()),
+    ):
         pass
-    with pytest.raises(ModelFileError, match="cannot be copied"), snapshot(tmp_path, PLENTY, None):
+    with pytest.raises(ModelFileError, match="cannot be copied"), snapshot(tmp_path, ModelFileLimits()):
         pass
 
 
@@ -187,7 +190,7 @@ def test_ordinary_networks_of_many_layers_are_loaded(tmp_path: Path) -> None:
     model = keras.Model(start, layers.Dense(2, activation="softmax")(layers.Dropout(0.2)(values)))
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
     model.save(tmp_path / "many.h5")
-    classifier, _ = load_classifier(tmp_path / "many.h5", "cpu", (), 2)
+    classifier = tensorflow_engine(tmp_path / "many.h5", "cpu", (), 2)
     images = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
     assert classifier.predict(images) == pytest.approx(model.predict(images, verbose=0), abs=1e-5)
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from service.explain.drawing.blocks import draw_blocks
-from service.explain.summary import LayerSummary, ModelSummary
+from service.explain.results import LayerSummary, ModelSummary
 
 
 def summary_of(input_shape: tuple[int | None, ...], *layers: LayerSummary) -> ModelSummary:

@@ -20,10 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.card import ModelFileError, file_version, read_card
-from service.app import create_app
-from service.model_files.loading import load_classifier
 from service.protocols.oip import infer as infer_module
 from service.settings import ServiceSettings
+from tests.applications import application, context_of, tensorflow_engine
 from tests.fakes import FakeEngine, image_for
 from tests.processes import running_service
 from tests.samples import ANKLE_BOOT, DRAWINGS, ROOT, SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
@@ -136,15 +135,13 @@ def test_the_repository_has_the_one_model_and_keeps_it(client: TestClient) -> No
 def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
     client: TestClient, classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Newer(FakeEngine):
-        version = "abcdef012345"
-
-    model = client.app.app.app.state.repository.default  # type: ignore[attr-defined]
-    monkeypatch.setattr(model, "_load", lambda _: Newer())
+    newer = FakeEngine("abcdef012345")
+    model = context_of(client).prediction.repository.default
+    monkeypatch.setattr(model, "_load", lambda _: newer)
     load = "/v2/repository/models/fake/load"
-    assert client.post(load).json() == {"name": "fake", "version": Newer.version}
-    assert client.get(FAKE).json()["versions"] == [Newer.version, classifier.version]
-    for version in (Newer.version, classifier.version):
+    assert client.post(load).json() == {"name": "fake", "version": newer.version}
+    assert client.get(FAKE).json()["versions"] == [newer.version, classifier.version]
+    for version in (newer.version, classifier.version):
         answer = client.post(f"{FAKE}/versions/{version}/infer", json=pixels_question()).json()
         assert answer["model_version"] == version
     back = client.post(load, json={"parameters": {"version": classifier.version}})
@@ -163,15 +160,10 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
 def test_pictures_are_prepared_for_the_version_that_is_asked(
     client: TestClient, classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Larger(FakeEngine):
-        version = "abcdef012345"
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.card = self.card_for(6, 6, 1)
-
-    model = client.app.app.app.state.repository.default  # type: ignore[attr-defined]
-    monkeypatch.setattr(model, "_load", lambda _: Larger())
+    larger = FakeEngine("abcdef012345")
+    larger.card = FakeEngine.card_for(6, 6, 1)
+    model = context_of(client).prediction.repository.default
+    monkeypatch.setattr(model, "_load", lambda _: larger)
     assert client.post("/v2/repository/models/fake/load").status_code == 200
     images = question([1], "BYTES", [base64.b64encode(OWL_PNG).decode()])
     answer = client.post(f"{FAKE}/versions/{classifier.version}/infer", json=images)
@@ -278,7 +270,7 @@ def test_rows_of_one_request_are_answered_in_order_by_one_call(client: TestClien
 
 def test_a_image_in_colour_has_three_channels(classifier: FakeEngine) -> None:
     classifier.card = FakeEngine.card_for(2, 3, 3)
-    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+    with TestClient(application(ServiceSettings(), classifier)) as client:
         ask(client, json=question([2, 2, 3, 3], "UINT8", [0] * 36))
         response = client.post(f"{FAKE}/infer", json=question([1, 2, 3], "UINT8", [0] * 6))
         assert_error(response, 400, "the shape of UINT8 is [1, 2, 3], expected [n, 2, 3, 3]")
@@ -366,7 +358,11 @@ def test_classes_are_named_the_most_probable_first(client: TestClient, most: int
         ),
         ({"json": question([1, 4, 4], "UINT8", [256] * 16)}, 400, "from 0 to 255"),
         ({"json": question([1], "BYTES", ["%"])}, 400, "base64"),
-        ({"json": question([2], "BYTES", [text_of(OWL_PNG), ""])}, 400, "element 1 of the input is empty: 0 bytes"),
+        (
+            {"json": question([2], "BYTES", [text_of(OWL_PNG), ""])},
+            400,
+            "element 1 of the input: the image is empty",
+        ),
         ({"json": question([2], "BYTES", [text_of(OWL_PNG), "AAAA"])}, 415, "element 1 of the input: the content"),
         ({"json": question([1], "BYTES", [text_of(OWL_PNG[:40])])}, 422, "element 0 of the input: the PNG image"),
         (
@@ -452,7 +448,7 @@ def test_an_answer_that_is_not_there_in_the_callers_own_time_is_504(
 def test_a_failure_of_the_network_is_our_fault_and_says_no_more(
     client: TestClient, classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(classifier, "answer", lambda _: 1 / 0)
+    monkeypatch.setattr(classifier, "infer", lambda _: 1 / 0)
     response = client.post(f"{FAKE}/infer", json=pixels_question())
     assert_error(response, 500, "its log says more")
     assert "division" not in response.text
@@ -470,7 +466,7 @@ WHOLE = binary_question([2], "BYTES", with_length(OWL_PNG, OWL_PNG), outputs=[{"
 
 @pytest.fixture(scope="module")
 def tough() -> Iterator[TestClient]:
-    with TestClient(create_app(ServiceSettings(), FakeEngine()), raise_server_exceptions=False) as client:
+    with TestClient(application(ServiceSettings(), FakeEngine()), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -502,8 +498,8 @@ BOOT = "/v2/models/best-cnn-model"
 
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[TestClient]:
-    classifier, _ = load_classifier(SHIPPED_MODEL, "cpu", (), 64)
-    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+    classifier = tensorflow_engine(SHIPPED_MODEL)
+    with TestClient(application(ServiceSettings(), classifier)) as client:
         yield client
 
 

@@ -14,9 +14,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.card import file_version
-from service.app import create_app, guarded
-from service.model_files.loading import load_classifier
 from service.settings import ServiceSettings
+from tests.applications import application, context_of, runner_of, tensorflow_engine
 from tests.fakes import FakeEngine, image_for
 from tests.samples import SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
 from tests.service.api.test_predict import held as held  # noqa: PLC0414 - a fixture
@@ -56,8 +55,8 @@ def assert_error(response: httpx.Response, status: int, *parts: str) -> None:
 
 @pytest.fixture(scope="module")
 def real() -> Iterator[TestClient]:
-    classifier, _ = load_classifier(SHIPPED_MODEL, "cpu", (), 64)
-    with TestClient(create_app(ServiceSettings(), classifier)) as client:
+    classifier = tensorflow_engine(SHIPPED_MODEL)
+    with TestClient(application(ServiceSettings(), classifier)) as client:
         yield client
 
 
@@ -382,14 +381,14 @@ def test_a_body_that_is_too_large_is_refused_declared_or_not(client: TestClient)
 
 
 def test_a_large_body_is_read_beside_the_event_loop(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    decoder = client.app.app.app.state.decoder  # type: ignore[attr-defined]
+    prediction = context_of(client).prediction
     threads: list[Any] = []
-    on_a_thread = decoder.on_a_thread
+    on_a_thread = prediction.on_a_thread
 
     async def watched(decode: Any, deadline: float) -> Any:
         return await on_a_thread(lambda: threads.append(threading.current_thread()) or decode(), deadline)
 
-    monkeypatch.setattr(decoder, "on_a_thread", watched)
+    monkeypatch.setattr(prediction, "on_a_thread", watched)
     body = json.dumps({"instances": [OWL]}).encode()
     client.post(PREDICT, content=body)
     assert threads == []
@@ -420,7 +419,7 @@ def test_rows_that_do_not_fit_the_queue_are_refused_whole(
 def test_an_answer_that_is_not_there_in_time_is_504(
     client: TestClient, held: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client.app.app.app.state.repository.default.live, "_timeout_s", 0.01)  # type: ignore[attr-defined]
+    monkeypatch.setattr(runner_of(client), "_timeout_s", 0.01)
     assert_error(client.post(PREDICT, json={"instances": [OWL]}), 504, "in time")
 
 
@@ -433,7 +432,7 @@ def test_a_service_that_is_stopping_says_so(client: TestClient) -> None:
     assert status["state"] == "UNLOADING"
 
 
-@pytest.mark.parametrize("broken", ["service.protocols.tfserving.routes._json", "tests.fakes.FakeEngine.answer"])
+@pytest.mark.parametrize("broken", ["service.protocols.tfserving.routes._json", "tests.fakes.FakeEngine.infer"])
 def test_a_fault_of_our_own_is_500_and_says_no_more(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -445,7 +444,7 @@ def test_a_fault_of_our_own_is_500_and_says_no_more(
 
 def test_a_missing_key_is_told_in_this_protocols_way() -> None:
     settings = ServiceSettings(api_keys=["0" * 64])
-    with TestClient(guarded(create_app(settings, FakeEngine()), settings)) as client:
+    with TestClient(application(settings, FakeEngine())) as client:
         assert_error(client.post("/V1/models/fake:predict", json={"instances": [OWL]}), 401, "needs an API key")
 
 

@@ -1,0 +1,69 @@
+"""What an engine is: the thing that runs a model. One file beside this one for each; none is imported here."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from models.card import ModelCard
+from models.preprocessing import ModelInput
+
+Floats = npt.NDArray[np.float32]
+
+
+class EngineOutput(NamedTuple):
+    """What one forward pass gives: `scores` (rows, classes) are probabilities, 0 to 1, each row with the sum 1.
+
+    `ood_scores` (rows,) say how typical each image is of the training data, as the share of validation images that are
+    less so: 0 for what is nothing of the kind, 1 for the most typical. None where the card has nothing to tell it by.
+    """
+
+    scores: Floats
+    ood_scores: Floats | None
+
+
+class Engine(Protocol):
+    """One version of a model, loaded and warm. All methods are called from one thread at a time."""
+
+    @property
+    def card(self) -> ModelCard:
+        """What is known of the model."""
+
+    @property
+    def card_source(self) -> str:
+        """In words, where the card comes from and what of it was assumed."""
+
+    @property
+    def version(self) -> str:
+        """The first 12 hex digits of the SHA-256 of the model's file."""
+
+    @property
+    def device(self) -> str:
+        """What it runs on, by name."""
+
+    def infer(self, batch: ModelInput) -> EngineOutput:
+        """One forward pass of float32 (rows, height, width, channels), of 1 to `max_batch_size` rows."""
+
+    def warm(self) -> None:
+        """Make the first calls, which take longer. Raises ModelFileError where the model gives no probabilities."""
+
+    def close(self) -> None:
+        """Let go of what the model holds. Nothing is called after it."""
+
+
+class EngineLoader(Protocol):
+    """One kind of engine, set up for this process."""
+
+    def load(self, path: Path, name: str | None = None) -> Engine:
+        """The model in the file at `path`, warm; under `name`, or under the name that its file gives it.
+
+        Raises ModelFileError, or StorageFailed where no temporary file can be written.
+        """
+
+    def device_memory(self) -> int:
+        """Bytes of the device's own memory that are in use; 0 where it has none."""
+
+
+class DeviceError(Exception):
+    """The device that was asked for is not there. The text says what to do."""

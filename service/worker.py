@@ -1,0 +1,102 @@
+"""What one worker process runs: the engine that the settings choose, the first models, the application.
+
+The only place that knows which engines there are; each is imported when it is chosen.
+"""
+
+import gc
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
+
+from models.card import ModelFileError
+from service.app import create_app, load_engine
+from service.engines.base import DeviceError, Engine, EngineLoader
+from service.errors import StorageFailed, writing_temporary_files
+from service.explain.explained_models import MakeExplainer
+from service.inference.desired_state import STATE_FOLDER, DesiredState
+from service.inference.repository import model_files
+from service.logs import LOGGER
+from service.metrics import reserve_storage
+from service.model_files.snapshot import ModelFileLimits
+from service.settings import ServiceSettings
+
+# How long the event loop may keep the inference thread from Python, which it needs to begin the next batch. With
+# Python's own 5 ms the model stands still for a third of the time; below 0.5 ms the two threads hinder each other.
+SWITCH_INTERVAL_S = 0.0005
+
+log = logging.getLogger(LOGGER)
+
+
+class ChosenEngine(NamedTuple):
+    """How models are loaded, and how they are explained; None where they cannot be."""
+
+    loader: EngineLoader
+    make_explainer: MakeExplainer | None
+
+
+def from_environment() -> ASGIApp:
+    """The application of one worker process, as the environment describes it. Exits if no model can be served."""
+    settings = ServiceSettings()
+    desired = DesiredState(Path(os.environ[STATE_FOLDER]))
+    try:
+        chosen = choose_engine(settings)
+        engines = _load_first(settings, chosen.loader, desired)
+        with writing_temporary_files():
+            reserve_storage()
+    except (ModelFileError, DeviceError, StorageFailed) as error:
+        log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
+        sys.exit(STARTUP_FAILURE)
+    app = create_app(settings, engines, chosen.loader, desired, chosen.make_explainer)
+    # TensorFlow's half a million objects live as long as the process. Each full collection that looks at them again
+    # stops everything for 100 ms.
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    return app
+
+
+def choose_engine(settings: ServiceSettings) -> ChosenEngine:
+    """The engine that `settings` name, set up. Raises DeviceError."""
+    limits = ModelFileLimits(settings.max_model_bytes, settings.model_sha256)
+    match settings.engine:
+        case "tensorflow":
+            from service.engines.tensorflow import TensorFlowLoader  # noqa: PLC0415 - it takes seconds
+            from service.explain.keras_explainer import KerasExplainer  # noqa: PLC0415
+
+            loader = TensorFlowLoader(
+                settings.device, settings.inference_threads, settings.class_names, settings.max_batch_size, limits
+            )
+            return ChosenEngine(loader, KerasExplainer)
+        case "fake":
+            from service.engines.fake import FakeLoader  # noqa: PLC0415
+
+            return ChosenEngine(FakeLoader(limits), None)
+
+
+def _load_first(settings: ServiceSettings, loader: EngineLoader, desired: DesiredState) -> list[Engine]:
+    """The models that the settings name, the default first, but those that somebody unloaded.
+
+    One of the others that cannot be served is left out. Raises ModelFileError or StorageFailed.
+    """
+    unloaded = {name for name, wish in desired.wishes().items() if wish.unloaded}
+    engines: list[Engine] = []
+    for path in model_files(settings.model_path, settings.default_model):
+        if engines and path.stem in unloaded:
+            continue
+        try:
+            engine = load_engine(settings, loader, path)
+        except ModelFileError as error:
+            if not engines:
+                raise
+            log.error("%s; the others are served", error)  # noqa: TRY400 - for a person
+            continue
+        names = engine.card.class_names
+        log.info("serving %s, version %s, on %s; %s", path, engine.version, engine.device, engine.card_source)
+        log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
+        engines.append(engine)
+    return engines

@@ -1,0 +1,46 @@
+"""The whole application in this process, around engines that are loaded already; and what stands inside of it."""
+
+import atexit
+from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
+from typing import Any
+
+from fastapi.testclient import TestClient
+from starlette.types import ASGIApp
+
+from service.app import create_app
+from service.context import Context
+from service.engines.base import Engine, EngineLoader
+from service.engines.fake import FakeLoader
+from service.engines.tensorflow import TensorFlowEngine, TensorFlowLoader
+from service.explain.keras_explainer import KerasExplainer
+from service.inference.desired_state import DesiredState
+from service.inference.model_runner import ModelRunner
+from service.settings import Device, ServiceSettings
+
+_STATES = TemporaryDirectory(prefix="states-")
+atexit.register(_STATES.cleanup)
+
+
+def application(settings: ServiceSettings, *engines: Engine, loader: EngineLoader | None = None) -> ASGIApp:
+    explained = isinstance(engines[0], TensorFlowEngine)
+    desired = DesiredState(Path(mkdtemp(dir=_STATES.name)))
+    return create_app(settings, engines, loader or FakeLoader(), desired, KerasExplainer if explained else None)
+
+
+def tensorflow_engine(
+    path: Path, device: Device = "cpu", class_names: tuple[str, ...] = (), max_batch_size: int = 64
+) -> TensorFlowEngine:
+    """Loaded with the threads that TensorFlow has in this process."""
+    return TensorFlowLoader(device, None, class_names, max_batch_size).load(path)
+
+
+def context_of(client: TestClient) -> Context:
+    """The parts behind the middleware and the fast path of the application that `client` asks."""
+    app: Any = client.app
+    return app.app.app.state.context  # type: ignore[no-any-return]
+
+
+def runner_of(client: TestClient) -> ModelRunner:
+    """What answers for the default model."""
+    return context_of(client).prediction.repository.default.current
