@@ -1,4 +1,4 @@
-"""The command line of the benchmarks: every server in turn, then the tables, the goals and a picture."""
+"""The command line of the benchmarks: every server in turn, then the tables, the goals and an image."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from rich.console import Console
 
 from benchmarks import load, report, servers
 
-_PICTURES = servers.ROOT / "tests" / "fashion-mnist-sample"
+_IMAGES = servers.ROOT / "tests" / "fashion-mnist-sample"
 _WARM_UP_S = 2
 _OVERLOAD_CONNECTIONS = 512
 _OVERLOAD = 10
@@ -46,7 +46,7 @@ def main() -> None:
         sys.exit(1)
     settings.output.mkdir(parents=True, exist_ok=True)
     (settings.output / "results.json").write_text(json.dumps(asdict(results), indent=2) + "\n")
-    (settings.output / "benchmark.svg").write_bytes(report.picture(results))
+    (settings.output / "benchmark.svg").write_bytes(report.image(results))
     for table in report.tables(results):
         console.print(table)
         console.print()
@@ -81,24 +81,24 @@ def measure(settings: BenchmarkSettings, folder: Path, console: Console) -> repo
     )
 
 
-def _bodies(folder: Path) -> dict[str, load.Bodies]:
-    """The bodies for each door. The first picture is an ankle boot, by which `started` knows a right answer."""
-    pictures: Sequence[Path] = sorted(_PICTURES.glob("*.png"), key=lambda file: (not file.name.startswith("9"), file))
+def _bodies(folder: Path) -> dict[str, load.BodyLimits]:
+    """The bodies for each door. The first image is an ankle boot, by which `started` knows a right answer."""
+    images: Sequence[Path] = sorted(_IMAGES.glob("*.png"), key=lambda file: (not file.name.startswith("9"), file))
     return {
-        door.name: load.write_bodies(folder / f"{number}", pictures, door.field, door.pictures)
+        door.name: load.write_bodies(folder / f"{number}", images, door.field, door.images)
         for number, door in enumerate(door for program in servers.PROGRAMS for door in program.doors)
     }
 
 
 def _row(
-    running: servers.Running, door: servers.Door, bodies: load.Bodies, connections: int, seconds: int
+    running: servers.Running, door: servers.Endpoint, bodies: load.BodyLimits, connections: int, seconds: int
 ) -> report.Measurement:
     load.drive(running.url + door.path, bodies, connections, _WARM_UP_S)
     found = load.drive(running.url + door.path, bodies, connections, seconds)
     return report.Measurement(door.name, connections, memory_mb=running.memory_mb(), **asdict(found))
 
 
-def _overload(bodies: load.Bodies, seconds: int, log: Path) -> report.Overload:
+def _overload(bodies: load.BodyLimits, seconds: int, log: Path) -> report.Overload:
     with servers.started(servers.SERVICE, bodies) as running:
         url = running.url + servers.SERVICE.doors[0].path
         load.drive(url, bodies, 128, _WARM_UP_S)

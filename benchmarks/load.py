@@ -19,7 +19,7 @@ class ToolMissing(Exception):
 
 
 @dataclass(frozen=True)
-class Bodies:
+class BodyLimits:
     """Request bodies as the files 1, 2, … of a folder, all of one content type."""
 
     folder: Path
@@ -57,18 +57,18 @@ def check_tools() -> None:
             raise ToolMissing(f"{tool} is needed, which is not installed here: apt-get install {package}")
 
 
-def write_bodies(folder: Path, pictures: Sequence[Path], field: str | None, pictures_each: int = 1) -> Bodies:
-    """Bodies of so many pictures each: as parts named `field` of a multipart form, or the raw picture without one."""
+def write_bodies(folder: Path, images: Sequence[Path], field: str | None, images_each: int = 1) -> BodyLimits:
+    """BodyLimits of so many images each: as parts named `field` of a multipart form, or the raw image without one."""
     folder.mkdir(parents=True)
-    count = len(pictures) // pictures_each
+    count = len(images) // images_each
     for number in range(1, count + 1):
-        group = pictures[(number - 1) * pictures_each : number * pictures_each]
+        group = images[(number - 1) * images_each : number * images_each]
         (folder / str(number)).write_bytes(_form(field, group) if field else group[0].read_bytes())
     content_type = f"multipart/form-data; boundary={_BOUNDARY}" if field else "image/png"
-    return Bodies(folder, count, content_type)
+    return BodyLimits(folder, count, content_type)
 
 
-def drive(url: str, bodies: Bodies, connections: int, seconds: int) -> Load:
+def drive(url: str, bodies: BodyLimits, connections: int, seconds: int) -> Load:
     """Send as fast as answers come on so many connections."""
     finished = subprocess.run(
         ["wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s", "--timeout", "30s",
@@ -79,7 +79,7 @@ def drive(url: str, bodies: Bodies, connections: int, seconds: int) -> Load:
     return Load(found["requests"] / found["seconds"], found["p50_ms"], found["p99_ms"], found["errors"])
 
 
-def overload(url: str, bodies: Bodies, connections: int, requests_per_s: float, seconds: int, log: Path) -> Answers:
+def overload(url: str, bodies: BodyLimits, connections: int, requests_per_s: float, seconds: int, log: Path) -> Answers:
     """Send `requests_per_s` over all connections, whether answers come or not; `log` is written, a line a request."""
     subprocess.run(
         ["h2load", "--h1", "--threads", "1", "--clients", str(connections), "--duration", str(seconds),
@@ -97,16 +97,16 @@ def overload(url: str, bodies: Bodies, connections: int, requests_per_s: float, 
     )
 
 
-def first_answer(url: str, bodies: Bodies, timeout_s: float) -> httpx.Response:
+def first_answer(url: str, bodies: BodyLimits, timeout_s: float) -> httpx.Response:
     """The answer to the first body. Raises httpx.TransportError where nobody listens yet."""
     headers = {"Content-Type": bodies.content_type}
     return httpx.post(url, content=bodies.first.read_bytes(), headers=headers, timeout=timeout_s)
 
 
-def _form(field: str, pictures: Sequence[Path]) -> bytes:
+def _form(field: str, images: Sequence[Path]) -> bytes:
     head = 'Content-Disposition: form-data; name="{}"; filename="{}"\r\nContent-Type: image/png\r\n\r\n'
     parts = (
         b"--%b\r\n%b%b\r\n" % (_BOUNDARY.encode(), head.format(field, file.name).encode(), file.read_bytes())
-        for file in pictures
+        for file in images
     )
     return b"".join(parts) + f"--{_BOUNDARY}--\r\n".encode()

@@ -1,4 +1,4 @@
-"""What was measured, as tables, as goals reached or not, and as a picture. Measures nothing."""
+"""What was measured, as tables, as goals reached or not, and as an image. Measures nothing."""
 
 import platform
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Overload:
 
 @dataclass(frozen=True)
 class Results:
-    """All of one run. `function_per_s` is pictures a second of the compiled function alone, at batches of 64."""
+    """All of one run. `function_per_s` is images a second of the compiled function alone, at batches of 64."""
 
     machine: str
     measured: str
@@ -134,7 +134,7 @@ def goals(results: Results) -> list[Goal]:
     batches = [row.requests_per_s for row in results.measurements if row.door == _BATCH]
     if batches:
         found.append(
-            Goal("pictures/s in batches of 64 / function alone", 64 * max(batches) / results.function_per_s, 0.6)
+            Goal("images/s in batches of 64 / function alone", 64 * max(batches) / results.function_per_s, 0.6)
         )
     return [*found, *_overload_goals(results.overload)]
 
@@ -156,7 +156,7 @@ def tables(results: Results) -> list[Table]:
             str(row.errors),
             f"{row.requests_per_s / floor.requests_per_s:.2f}" if floor else "",
         )
-    speed.add_row("compiled function alone, 64", "", f"{results.function_per_s:,.0f} pictures/s")
+    speed.add_row("compiled function alone, 64", "", f"{results.function_per_s:,.0f} images/s")
     starts = Table(title="Start, and memory at rest", title_justify="left")
     for name in ("", "seconds to the first answer", "memory MB"):
         starts.add_column(name, justify="right" if name else "left")
@@ -171,12 +171,12 @@ def tables(results: Results) -> list[Table]:
     return [speed, starts, judged]
 
 
-def picture(results: Results) -> bytes:
+def image(results: Results) -> bytes:
     """Requests a second of every server at 1, 32 and 128 connections, as SVG."""
     doors = [
         door
         for door in dict.fromkeys(row.door for row in results.measurements)
-        if door != _BATCH and not door.startswith("own short way")
+        if door != _BATCH and not door.startswith("own fast path")
     ]
     figure = Figure(figsize=(9, 4.2), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
@@ -196,19 +196,19 @@ def picture(results: Results) -> bytes:
         axes.tick_params(left=False, labelcolor=INK)
         axes.spines[:].set_visible(False)
     panels[0].invert_yaxis()
-    figure.suptitle("Pictures answered a second, one worker each", color=INK, fontsize=12)
+    figure.suptitle("Images answered a second, one worker each", color=INK, fontsize=12)
     figure.supxlabel(
         f"{results.machine}, {results.measured}; the floors answer without looking", color=MUTED, fontsize=8
     )
     return save_figure(figure, "svg")
 
 
-_NOT_PEERS = ("this service", "floor", "own short way")
+_NOT_PEERS = ("this service", "floor", "own fast path")
 
 
 def _floor_of(door: str) -> str:
     """The floor that takes the same kind of body; the floors have none."""
-    if door.startswith(("floor", "own short way")) or door == _BATCH:
+    if door.startswith(("floor", "own fast path")) or door == _BATCH:
         return ""
     return "floor, raw" if door.endswith("raw") else "floor, multipart"
 

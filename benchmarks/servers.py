@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from benchmarks.load import Bodies, first_answer
+from benchmarks.load import BodyLimits, first_answer
 
 ROOT = Path(__file__).parent.parent
 PEERS_BIN = ROOT / ".venv-peers" / "bin"
@@ -24,13 +24,13 @@ _STOP_S = 20
 
 
 @dataclass(frozen=True)
-class Door:
+class Endpoint:
     """One way to ask a program: its rows in the table."""
 
     name: str
     path: str
-    field: str | None = None  # of a multipart form; without it the picture is the body
-    pictures: int = 1
+    field: str | None = None  # of a multipart form; without it the image is the body
+    images: int = 1
     connections: tuple[int, ...] = (1, 32, 128)
 
 
@@ -40,48 +40,50 @@ class Program:
 
     name: str
     command: tuple[str, ...]
-    doors: tuple[Door, ...]
+    doors: tuple[Endpoint, ...]
 
 
 SERVICE = Program(
     "this service",
     (_OWN_PYTHON, "-m", "service", "--port", "PORT", "--log-level", "warning"),
     (
-        Door("this service, raw", "/predict"),
-        Door("this service, multipart", "/predict", "file"),
-        Door("this service, 64 in one", "/predict/batch", "files", 64, connections=(1, 2, 4)),  # the queue takes 4 × 64
+        Endpoint("this service, raw", "/predict"),
+        Endpoint("this service, multipart", "/predict", "file"),
+        Endpoint(
+            "this service, 64 in one", "/predict/batch", "files", 64, connections=(1, 2, 4)
+        ),  # 4 × 64 fit the queue
     ),
 )
 FLOOR = Program(
     "floor",
     (_OWN_PYTHON, "-m", "benchmarks.apps.floor", "PORT"),
     (
-        Door("floor, raw", "/usual/raw"),
-        Door("floor, multipart", "/usual/multipart", "file"),
-        Door("own short way, raw", "/short"),
-        Door("own short way, multipart", "/short", "file"),
+        Endpoint("floor, raw", "/usual/raw"),
+        Endpoint("floor, multipart", "/usual/multipart", "file"),
+        Endpoint("own fast path, raw", "/short"),
+        Endpoint("own fast path, multipart", "/short", "file"),
     ),
 )
 MOSEC = Program(
     "mosec",
     (_PEERS_PYTHON, "-m", "benchmarks.apps.mosec_app", "--address", "127.0.0.1", "--port", "PORT"),
-    (Door("mosec, raw", "/inference"),),
+    (Endpoint("mosec, raw", "/inference"),),
 )
 LITSERVE = Program(
     "LitServe",
     (_PEERS_PYTHON, "-m", "benchmarks.apps.litserve_app", "PORT"),
-    (Door("LitServe, multipart", "/predict", "file"),),
+    (Endpoint("LitServe, multipart", "/predict", "file"),),
 )
 BENTOML = Program(
     "BentoML",
     (str(PEERS_BIN / "bentoml"), "serve", "benchmarks.apps.bentoml_app:Classify", "--host", "127.0.0.1",
      "--port", "PORT"),
-    (Door("BentoML, multipart", "/predict", "files"),),
+    (Endpoint("BentoML, multipart", "/predict", "files"),),
 )  # fmt: skip
 TUTORIAL = Program(
     "model.predict in a route",
     (_OWN_PYTHON, "-m", "benchmarks.apps.tutorial", "PORT"),
-    (Door("model.predict in a route", "/predict", "file"),),
+    (Endpoint("model.predict in a route", "/predict", "file"),),
 )
 PROGRAMS = (SERVICE, FLOOR, MOSEC, LITSERVE, BENTOML, TUTORIAL)
 
@@ -104,7 +106,7 @@ class Running:
 
 
 @contextmanager
-def started(program: Program, bodies: Bodies) -> Iterator[Running]:
+def started(program: Program, bodies: BodyLimits) -> Iterator[Running]:
     """`program`, from its start to its end; ready is when it gives the first right answer. Raises RuntimeError."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -133,7 +135,7 @@ def tensorflow_alone() -> tuple[float, float]:
 
 
 def function_alone() -> float:
-    """Pictures a second that the compiled function does by itself, at batches of 64."""
+    """Images a second that the compiled function does by itself, at batches of 64."""
     process = _start([_OWN_PYTHON, "-m", "benchmarks.apps.function"], subprocess.PIPE)
     output, _ = process.communicate()
     return float(output)
@@ -152,7 +154,7 @@ def _start(command: list[str], stdout: int = subprocess.DEVNULL) -> subprocess.P
     )
 
 
-def _wait_until_right(program: Program, url: str, bodies: Bodies, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_right(program: Program, url: str, bodies: BodyLimits, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(httpx.TransportError):

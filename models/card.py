@@ -39,8 +39,8 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
 
-class PictureInput(_Part):
-    """What the network takes: float32 of shape (batch, height, width, channels), each value a pixel times `scale`."""
+class ImageInput(_Part):
+    """What the model takes: float32 of shape (batch, height, width, channels), each value a pixel times `scale`."""
 
     height: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=1)]
@@ -49,14 +49,14 @@ class PictureInput(_Part):
     preparation: Annotated[
         Preparation,
         Field(
-            description="how any other picture is made to fit: `resize` keeps its proportions and pads with black, "
+            description="how any other image is made to fit: `resize` keeps its proportions and pads with black, "
             "`product-photo` cuts the product out of its background, too, as Fashion-MNIST was made"
         ),
     ] = "resize"
 
 
 class Data(_Part):
-    """The pictures that the network was fitted to and judged by."""
+    """The images that the model was fitted to and judged by."""
 
     name: str
     sha256: Annotated[str, Field(description="of the decompressed data files, one after the other")]
@@ -73,17 +73,17 @@ class Score(_Part):
 
 
 class ClassFigures(_Part):
-    """How well one class is told from the others on the test pictures."""
+    """How well one class is told from the others on the test images."""
 
     name: str
     precision: Annotated[Share, Field(description="share of right answers among those that name this class")]
-    recall: Annotated[Share, Field(description="share of this class's pictures that are named so")]
+    recall: Annotated[Share, Field(description="share of this class's images that are named so")]
     f1: Annotated[Share, Field(description="harmonic mean of precision and recall")]
     pictures: int
 
 
 class Evaluation(_Part):
-    """What was measured on pictures that the network was not fitted to."""
+    """What was measured on images that the model was not fitted to."""
 
     validation: Score
     test: Score
@@ -93,14 +93,14 @@ class Evaluation(_Part):
     ] = None
     per_class: tuple[ClassFigures, ...]
     confusion_matrix: Annotated[
-        tuple[tuple[int, ...], ...], Field(description="test pictures by true class (row) and answer (column)")
+        tuple[tuple[int, ...], ...], Field(description="test images by true class (row) and answer (column)")
     ]
 
 
-class Familiarity(_Part):
-    """By what `models.ood` tells whether a picture is of the kind that the network was fitted to.
+class OodStatistics(_Part):
+    """By what `models.ood` tells whether an image is of the kind that the model was fitted to.
 
-    All of it was fitted to validation pictures; features are the input of the network's last layer.
+    All of it was fitted to validation images; features are the input of the model's last layer.
     """
 
     quantiles: Annotated[
@@ -120,7 +120,7 @@ class Familiarity(_Part):
 
 
 class Epoch(_Part):
-    """One pass over the training pictures; numbered from 1."""
+    """One pass over the training images; numbered from 1."""
 
     epoch: int
     loss: float
@@ -130,7 +130,7 @@ class Epoch(_Part):
 
 
 class Training(_Part):
-    """How the network was fitted."""
+    """How the model was fitted."""
 
     recipe: str
     settings: dict[str, JsonValue]
@@ -146,11 +146,11 @@ class ModelCard(_Part):
 
     name: str
     class_names: Annotated[tuple[str, ...], Field(min_length=2)]
-    input: PictureInput
+    input: ImageInput
     data: Data | None = None
     training: Training | None = None
     evaluation: Evaluation | None = None
-    familiarity: Familiarity | None = None
+    familiarity: OodStatistics | None = None
 
     @model_validator(mode="after")
     def _class_names_differ(self) -> Self:
@@ -211,20 +211,20 @@ def assumed_card(
 ) -> tuple[ModelCard, str]:
     """The card for a file that has none, and in words where its class names come from.
 
-    `class_names` are the user's own, or empty: then Fashion-MNIST's are taken where the network is (28, 28, 1) → 10,
-    else "class 0", "class 1" and so on. Raises ModelFileError where the network's shape or the names do not fit.
+    `class_names` are the user's own, or empty: then Fashion-MNIST's are taken where the model is (28, 28, 1) → 10,
+    else "class 0", "class 1" and so on. Raises ModelFileError where the model's shape or the names do not fit.
     """
     if channels not in (1, 3):
-        raise ModelFileError(f"{name} takes pictures of {channels} channels; this service reads 1 (grey) or 3 (RGB)")
+        raise ModelFileError(f"{name} takes images of {channels} channels; this service reads 1 (grey) or 3 (RGB)")
     if class_names:
         source = "taken from the settings"
     elif (height, width, channels, classes) == (28, 28, 1, 10):
-        class_names, source = FASHION_MNIST_CLASS_NAMES, "assumed to be Fashion-MNIST's, from the network's shape"
+        class_names, source = FASHION_MNIST_CLASS_NAMES, "assumed to be Fashion-MNIST's, from the model's shape"
     else:
         class_names, source = tuple(f"class {index}" for index in range(classes)), "numbered, for want of names"
-    picture = PictureInput(height=height, width=width, channels=channels, scale=1.0 if rescales_itself else 1 / 255)
+    image = ImageInput(height=height, width=width, channels=channels, scale=1.0 if rescales_itself else 1 / 255)
     try:
-        return ModelCard(name=name, class_names=class_names, input=picture), source
+        return ModelCard(name=name, class_names=class_names, input=image), source
     except ValidationError as error:
         raise ModelFileError(f"the class names given for {name} do not fit: {error.errors()[0]['msg']}") from error
 

@@ -1,4 +1,4 @@
-"""Charts of what a card tells: learning curves and confusion matrix, as PNG or SVG. Knows no network and no HTTP."""
+"""Charts of what a card tells: learning curves and confusion matrix, as PNG or SVG. Knows no model and no HTTP."""
 
 import io
 from typing import Literal
@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from models.card import Evaluation, Training
 
-PictureFormat = Literal["png", "svg"]
+PlotFormat = Literal["png", "svg"]
 
 INK = "#1f2933"
 MUTED = "#6b7785"
@@ -20,7 +20,7 @@ _DOTS_PER_INCH = 144
 _MOST_DOTS = 40
 
 
-def learning_curves(training: Training, form: PictureFormat) -> bytes:
+def learning_curves(training: Training, form: PlotFormat) -> bytes:
     """Loss and accuracy of training and validation over the epochs, with the epoch that was kept."""
     epochs = [epoch.epoch for epoch in training.history]
     line = "o-" if len(epochs) <= _MOST_DOTS else "-"
@@ -43,8 +43,8 @@ def learning_curves(training: Training, form: PictureFormat) -> bytes:
     return save_figure(figure, form)
 
 
-def confusion_matrix(class_names: tuple[str, ...], evaluation: Evaluation, form: PictureFormat) -> bytes:
-    """Test pictures by true class (row) and answer (column); a cell's shade is its share of the row."""
+def confusion_matrix(class_names: tuple[str, ...], evaluation: Evaluation, form: PlotFormat) -> bytes:
+    """Test images by true class (row) and answer (column); a cell's shade is its share of the row."""
     counts = evaluation.confusion_matrix
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
     side = max(5.0, 2.2 + 0.58 * len(class_names))
@@ -55,7 +55,7 @@ def confusion_matrix(class_names: tuple[str, ...], evaluation: Evaluation, form:
     axes.set_yticks(range(len(class_names)), class_names)
     axes.set_xlabel("answer", color=INK)
     axes.set_ylabel("true class", color=INK)
-    axes.set_title(f"{sum(map(sum, counts)):,} test pictures, {evaluation.test.accuracy:.2%} right", color=INK)
+    axes.set_title(f"{sum(map(sum, counts)):,} test images, {evaluation.test.accuracy:.2%} right", color=INK)
     for row, row_counts in enumerate(counts):
         for column, count in enumerate(row_counts):
             dark = shares[row][column] > 0.5
@@ -65,7 +65,7 @@ def confusion_matrix(class_names: tuple[str, ...], evaluation: Evaluation, form:
     return save_figure(figure, form)
 
 
-def save_figure(figure: Figure, form: PictureFormat, dots_per_inch: int = _DOTS_PER_INCH) -> bytes:
+def save_figure(figure: Figure, form: PlotFormat, dots_per_inch: int = _DOTS_PER_INCH) -> bytes:
     """Encode `figure`. The same figure gives the same bytes each time: no date, no random identifiers in SVG."""
     FigureCanvasAgg(figure)
     content = io.BytesIO()

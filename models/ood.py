@@ -1,6 +1,6 @@
-"""Whether a picture is of the kind that a network was fitted to, told by its last features. Knows no Keras.
+"""Whether an image is of the kind that a model was fitted to, told by its last features. Knows no Keras.
 
-Two things speak for a strange picture. Its energy is low: the logarithm of the sum of the exponentials of the logits
+Two things speak for a strange image. Its energy is low: the logarithm of the sum of the exponentials of the logits
 (Liu and others, "Energy-based out-of-distribution detection", 2020, arXiv:2010.03759); blank pages and noise show so.
 And its features are far from those of every class: the Mahalanobis distance to the nearest class's mean (Lee and
 others, "A simple unified framework for detecting out-of-distribution samples", 2018, arXiv:1807.03888), here with the
@@ -10,7 +10,7 @@ features' variances alone; letters and digits show so. Being near is no merit: t
 import numpy as np
 import numpy.typing as npt
 
-from models.card import Familiarity
+from models.card import OodStatistics
 
 Floats = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
@@ -22,11 +22,11 @@ _LEAST = 1e-6
 DISTANCE_WEIGHT = 0.5
 
 
-class FamiliarityMeasure:
-    """Tells the familiarity of pictures from what the network made of them."""
+class OodScorer:
+    """Tells the familiarity of images from what the model made of them."""
 
-    def __init__(self, known: Familiarity) -> None:
-        """`known` is what was fitted to validation pictures."""
+    def __init__(self, known: OodStatistics) -> None:
+        """`known` is what was fitted to validation images."""
         self._known = known
         self._quantiles = np.array(known.quantiles)
         self._shares = np.linspace(0, 1, len(known.quantiles))
@@ -35,16 +35,16 @@ class FamiliarityMeasure:
             self._centres = np.array(known.centres, np.float32) / self._spreads
 
     def __call__(self, features: Floats, logits: Floats) -> npt.NDArray[np.float64]:
-        """The share of validation pictures that are less familiar, 0 to 1, (pictures,).
+        """The share of validation images that are less familiar, 0 to 1, (images,).
 
-        `features` (pictures, units) are the input of the network's last layer, `logits` (pictures, classes) its output
+        `features` (images, units) are the input of the model's last layer, `logits` (images, classes) its output
         before the softmax.
         """
         shares: npt.NDArray[np.float64] = np.interp(self.values(features, logits), self._quantiles, self._shares)
         return shares
 
     def values(self, features: Floats, logits: Floats) -> Floats:
-        """The measure itself, of which the shares are made: the higher the more familiar, (pictures,)."""
+        """The measure itself, of which the shares are made: the higher the more familiar, (images,)."""
         known = self._known
         energies = _energies(logits) / np.float32(known.energy_spread)
         if not known.centres:
@@ -53,10 +53,10 @@ class FamiliarityMeasure:
         return np.asarray(energies - DISTANCE_WEIGHT * surplus.clip(0), np.float32)
 
 
-def fit_familiarity(features: Floats, logits: Floats, labels: Labels) -> Familiarity:
-    """What tells familiar pictures, from what the network made of validation pictures of the classes `labels`."""
+def fit_ood_statistics(features: Floats, logits: Floats, labels: Labels) -> OodStatistics:
+    """What tells familiar images, from what the model made of validation images of the classes `labels`."""
     energies = _energies(logits)
-    fitted = Familiarity(quantiles=(0, 1), energy_spread=_rounded(max(float(energies.std()), _LEAST)))
+    fitted = OodStatistics(quantiles=(0, 1), energy_spread=_rounded(max(float(energies.std()), _LEAST)))
     classes = np.unique(labels)
     if len(classes) * features.shape[1] <= _MOST_CENTRE_VALUES:
         centres = np.stack([features[labels == index].mean(axis=0) for index in classes])
@@ -72,7 +72,7 @@ def fit_familiarity(features: Floats, logits: Floats, labels: Labels) -> Familia
                 "distance_spread": _rounded(max(float(distances.std()), _LEAST)),
             }
         )
-    values = FamiliarityMeasure(fitted).values(features, logits)
+    values = OodScorer(fitted).values(features, logits)
     quantiles = tuple(round(float(value), 4) for value in np.percentile(values, range(101)))
     return fitted.model_copy(update={"quantiles": quantiles})
 
@@ -83,7 +83,7 @@ def _energies(logits: Floats) -> Floats:
 
 
 def _distances(features: Floats, centres: Floats) -> Floats:
-    """Squared, of each of the features (pictures, units) to the nearest of `centres` (classes, units)."""
+    """Squared, of each of the features (images, units) to the nearest of `centres` (classes, units)."""
     nearness = features @ centres.T - (centres**2).sum(axis=1) / 2
     return np.asarray((features**2).sum(axis=1) - 2 * nearness.max(axis=1), np.float32)
 

@@ -1,4 +1,4 @@
-"""How any picture becomes the network's input, the same for training and serving. Knows no HTTP."""
+"""How any image becomes the model's input, the same for training and serving. Knows no HTTP."""
 
 import base64
 import io
@@ -12,13 +12,13 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, features
 
 from models import product_photo
-from models.card import PictureInput
+from models.card import ImageInput
 from models.product_photo import WHOLE, Frame
 
 Pixels = npt.NDArray[np.uint8]
-NetworkInput = npt.NDArray[np.float32]
+ModelInput = npt.NDArray[np.float32]
 
-# `auto` is what the model's card asks for; `none` only makes the picture fit.
+# `auto` is what the model's card asks for; `none` only makes the image fit.
 PreparationChoice = Literal["auto", "none"]
 
 # The first bytes of each format that is read. Pillow's own list is longer; what is left out never reaches a parser.
@@ -44,9 +44,9 @@ _PNG_GREY, _PNG_RGB = 0, 2
 
 
 class Seen(NamedTuple):
-    """A picture as the network sees it, and as a person does.
+    """An image as the model sees it, and as a person does.
 
-    `pixels` are the network's, uint8 (height, width, channels). `upright` is the picture that was sent, turned upright
+    `pixels` are the model's, uint8 (height, width, channels). `upright` is the image that was sent, turned upright
     and flattened, in grey or RGB, made smaller where it is large; `frame` is the part of it that `pixels` show.
     """
 
@@ -55,41 +55,41 @@ class Seen(NamedTuple):
     frame: Frame
 
 
-class PictureError(ValueError):
-    """A picture that cannot be used. The text says what arrived and what is expected.
+class ImageError(ValueError):
+    """An image that cannot be used. The text says what arrived and what is expected.
 
-    PictureError
+    ImageError
       ├─ UnknownFormat   the first bytes are of no format that is read
-      ├─ BrokenPicture   the format is known, the content cannot be decoded
+      ├─ BrokenImage   the format is known, the content cannot be decoded
       └─ TooManyPixels   width × height is over the limit
     """
 
 
-class UnknownFormat(PictureError):
+class UnknownFormat(ImageError):
     """The first bytes are of no format that is read."""
 
 
-class BrokenPicture(PictureError):
+class BrokenImage(ImageError):
     """The format is known, but the content cannot be decoded."""
 
 
-class TooManyPixels(PictureError):
+class TooManyPixels(ImageError):
     """Width times height is over the limit."""
 
 
 def format_of(content: bytes) -> str:
-    """The name of the format of an encoded picture, from its first bytes alone. Raises UnknownFormat."""
+    """The name of the format of an encoded image, from its first bytes alone. Raises UnknownFormat."""
     for name, signatures in _SIGNATURES.items():
         place, brands = _BRANDS.get(name, (0, (b"",)))
         if content.startswith(signatures) and content.startswith(brands, place):
             return name
-    raise UnknownFormat(f"the content is not a picture in a format that is read here: {', '.join(FORMATS)}")
+    raise UnknownFormat(f"the content is not an image in a format that is read here: {', '.join(FORMATS)}")
 
 
-def plain_pixels(content: bytes, wanted: PictureInput) -> Pixels | None:
-    """The pixels of an encoded picture that already is what the network takes, or None where `prepare` has to judge.
+def plain_pixels(content: bytes, wanted: ImageInput) -> Pixels | None:
+    """The pixels of an encoded image that already is what the model takes, or None where `prepare` has to judge.
 
-    Only a PNG of the network's own size and colours that consists of nothing but one block of pixels is read here: by
+    Only a PNG of the model's own size and colours that consists of nothing but one block of pixels is read here: by
     OpenCV, in a quarter of the time that Pillow needs. It refuses whatever Pillow refuses, and some that Pillow takes.
     Returns uint8 (height, width, channels), 0 to 255: what `prepare` would have returned.
     """
@@ -111,57 +111,57 @@ def plain_pixels(content: bytes, wanted: PictureInput) -> Pixels | None:
     return np.asarray(pixels.reshape(wanted.height, wanted.width, wanted.channels), np.uint8)
 
 
-def open_picture(content: bytes, max_pixels: int) -> Image.Image:
-    """Read the header of an encoded picture; the pixels stay encoded until `prepare`.
+def open_image(content: bytes, max_pixels: int) -> Image.Image:
+    """Read the header of an encoded image; the pixels stay encoded until `prepare`.
 
-    Raises UnknownFormat, BrokenPicture, or TooManyPixels where width × height is over `max_pixels`.
+    Raises UnknownFormat, BrokenImage, or TooManyPixels where width × height is over `max_pixels`.
     """
     name = format_of(content)
     try:
-        picture = Image.open(io.BytesIO(content), formats=[name])
+        image = Image.open(io.BytesIO(content), formats=[name])
     except Image.DecompressionBombError:
-        raise TooManyPixels(f"the picture has more than the {max_pixels:,} pixels that are read") from None
+        raise TooManyPixels(f"the image has more than the {max_pixels:,} pixels that are read") from None
     except Exception as error:  # decoders raise many kinds on damaged input; each means the same to the sender
-        raise BrokenPicture(f"the {name} picture cannot be read: its header is damaged or cut short") from error
-    if picture.width * picture.height > max_pixels:
+        raise BrokenImage(f"the {name} image cannot be read: its header is damaged or cut short") from error
+    if image.width * image.height > max_pixels:
         raise TooManyPixels(
-            f"the picture has {picture.width:,} × {picture.height:,} pixels, and at most {max_pixels:,} are read; "
+            f"the image has {image.width:,} × {image.height:,} pixels, and at most {max_pixels:,} are read; "
             "send a smaller one"
         )
-    return picture
+    return image
 
 
-def prepare(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice = "auto") -> Pixels:
-    """What `look` says the network sees: uint8 (height, width, channels), 0 to 255. Raises BrokenPicture."""
-    return look(picture, wanted, preparation).pixels
+def prepare(image: Image.Image, wanted: ImageInput, preparation: PreparationChoice = "auto") -> Pixels:
+    """What `look` says the model sees: uint8 (height, width, channels), 0 to 255. Raises BrokenImage."""
+    return look(image, wanted, preparation).pixels
 
 
-def look(picture: Image.Image, wanted: PictureInput, preparation: PreparationChoice = "auto") -> Seen:
-    """Decode and fit a picture: upright, flattened onto white, in the network's colours and size.
+def look(image: Image.Image, wanted: ImageInput, preparation: PreparationChoice = "auto") -> Seen:
+    """Decode and fit an image: upright, flattened onto white, in the model's colours and size.
 
-    What `product-photo` does beyond that is said in `models.product_photo`; a picture that already is a thumbnail of
-    the network's size is left as it is, so that a data set's own pixels go through untouched. Otherwise proportions
-    are kept and the rest is black. Raises BrokenPicture.
+    What `product-photo` does beyond that is said in `models.product_photo`; an image that already is a thumbnail of
+    the model's size is left as it is, so that a data set's own pixels go through untouched. Otherwise proportions
+    are kept and the rest is black. Raises BrokenImage.
     """
     size = (wanted.width, wanted.height)
     edge = max(_ENOUGH, *size)
     try:
         # Has an effect on JPEG alone: decoded at a half, a quarter or an eighth, in as much less time and memory.
-        picture.draft(None, (edge, edge))
-        ImageOps.exif_transpose(picture, in_place=True)
-        picture = _flattened(picture)
+        image.draft(None, (edge, edge))
+        ImageOps.exif_transpose(image, in_place=True)
+        image = _flattened(image)
     except Exception as error:
-        raise BrokenPicture(f"the {picture.format} picture cannot be decoded: it is damaged or cut short") from error
-    if max(picture.size) >= 2 * edge:
-        picture = picture.reduce(max(picture.size) // edge)
-    if wanted.preparation == "product-photo" and preparation == "auto" and not _is_thumbnail(picture, size):
-        grey, frame = product_photo.thumbnail(np.asarray(_converted(picture, "RGB")), wanted.height, wanted.width)
-        return Seen(np.repeat(grey[..., np.newaxis], wanted.channels, axis=2), picture, frame)
-    fitted = _converted(picture, "L" if wanted.channels == 1 else "RGB")
+        raise BrokenImage(f"the {image.format} image cannot be decoded: it is damaged or cut short") from error
+    if max(image.size) >= 2 * edge:
+        image = image.reduce(max(image.size) // edge)
+    if wanted.preparation == "product-photo" and preparation == "auto" and not _is_thumbnail(image, size):
+        grey, frame = product_photo.thumbnail(np.asarray(_converted(image, "RGB")), wanted.height, wanted.width)
+        return Seen(np.repeat(grey[..., np.newaxis], wanted.channels, axis=2), image, frame)
+    fitted = _converted(image, "L" if wanted.channels == 1 else "RGB")
     if fitted.size != size:
         fitted = ImageOps.pad(fitted, size, method=Image.Resampling.LANCZOS)
     pixels = np.asarray(fitted, dtype=np.uint8).reshape(wanted.height, wanted.width, wanted.channels)
-    return Seen(pixels, picture, _padded_frame(picture.size, size))
+    return Seen(pixels, image, _padded_frame(image.size, size))
 
 
 def png_data_url(pixels: Pixels) -> str:
@@ -171,17 +171,17 @@ def png_data_url(pixels: Pixels) -> str:
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def scaled(pixels: Pixels, wanted: PictureInput) -> NetworkInput:
-    """What the network takes: float32 of the same shape, each pixel times the card's scale. For one picture or many."""
+def scaled(pixels: Pixels, wanted: ImageInput) -> ModelInput:
+    """What the model takes: float32 of the same shape, each pixel times the card's scale. For one image or many."""
     return pixels.astype(np.float32) * np.float32(wanted.scale)
 
 
-def _padded_frame(picture: tuple[int, int], wanted: tuple[int, int]) -> Frame:
-    """The part of a picture of one size that is shown where it is scaled and padded to another."""
-    if picture == wanted:
+def _padded_frame(image: tuple[int, int], wanted: tuple[int, int]) -> Frame:
+    """The part of an image of one size that is shown where it is scaled and padded to another."""
+    if image == wanted:
         return WHOLE
-    scale = min(wanted[0] / picture[0], wanted[1] / picture[1])
-    wide, tall = (to / (scale * of) for to, of in zip(wanted, picture, strict=True))
+    scale = min(wanted[0] / image[0], wanted[1] / image[1])
+    wide, tall = (to / (scale * of) for to, of in zip(wanted, image, strict=True))
     return Frame((1 - wide) / 2, (1 - tall) / 2, wide, tall)
 
 
@@ -192,24 +192,24 @@ def _plain_png_header(width: int, height: int, channels: int) -> bytes:
     return _SIGNATURES["PNG"][0] + struct.pack(">I4sIIBBBBB", 13, b"IHDR", width, height, 8, colour, 0, 0, 0)
 
 
-def _is_thumbnail(picture: Image.Image, size: tuple[int, int]) -> bool:
-    if picture.size != size:
+def _is_thumbnail(image: Image.Image, size: tuple[int, int]) -> bool:
+    if image.size != size:
         return False
-    pixels = np.asarray(picture.convert("RGB"))
+    pixels = np.asarray(image.convert("RGB"))
     grey = pixels[..., 0]
     return bool((pixels == grey[..., np.newaxis]).all()) and product_photo.is_thumbnail(grey)
 
 
-def _flattened(picture: Image.Image) -> Image.Image:
+def _flattened(image: Image.Image) -> Image.Image:
     """The first frame as 8-bit grey or RGB, transparent parts shown on white."""
-    if picture.mode.startswith(("I", "F")):
+    if image.mode.startswith(("I", "F")):
         # 16-bit grey: Pillow's own conversion to 8 bits clips every value over 255 to white.
-        return Image.fromarray((np.asarray(picture).astype(np.uint32) >> 8).astype(np.uint8))
-    if picture.has_transparency_data:
-        with_alpha = picture.convert("RGBA")
+        return Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
+    if image.has_transparency_data:
+        with_alpha = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", with_alpha.size, _WHITE), with_alpha).convert("RGB")
-    return _converted(picture, "L" if picture.mode in ("1", "L", "LA") else "RGB")
+    return _converted(image, "L" if image.mode in ("1", "L", "LA") else "RGB")
 
 
-def _converted(picture: Image.Image, mode: str) -> Image.Image:
-    return picture if picture.mode == mode else picture.convert(mode)
+def _converted(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)

@@ -1,6 +1,6 @@
-"""How a photograph of a product becomes a thumbnail like those of Fashion-MNIST. Knows no file format and no network.
+"""How a photograph of a product becomes a thumbnail like those of Fashion-MNIST. Knows no file format and no model.
 
-The data set's own pictures were made from photographs on white, as section 2 of Xiao, Rasul and Vollgraf,
+The data set's own images were made from photographs on white, as section 2 of Xiao, Rasul and Vollgraf,
 "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms", 2017 (arXiv:1708.07747) says: trim
 what is close to the corner's colour, scale the longest edge to 28, sharpen, centre, negate, 8-bit grey. Here the
 background is found from the whole border instead, so that it may be tinted, uneven or noisy.
@@ -18,9 +18,9 @@ Floats = npt.NDArray[np.float32]
 
 
 class Frame(NamedTuple):
-    """Which part of a picture the network's input shows, in shares of the picture's width and height.
+    """Which part of an image the model's input shows, in shares of the image's width and height.
 
-    It may reach beyond the picture: there the input is black.
+    It may reach beyond the image: there the input is black.
     """
 
     left: float
@@ -31,7 +31,7 @@ class Frame(NamedTuple):
 
 WHOLE = Frame(0, 0, 1, 1)
 
-# Of a larger picture nothing that a thumbnail shows is lost at this size.
+# Of a larger image nothing that a thumbnail shows is lost at this size.
 _WORKING_EDGE = 320
 _BORDER_SHARE = 0.04
 # The paper takes for background what is within 5% of the corner's colour; less is enough where the border is smooth.
@@ -52,11 +52,11 @@ _SHARPENING = 0.35
 
 
 def is_thumbnail(grey: Pixels) -> bool:
-    """Whether uint8 (height, width) looks like the data set's own pictures: more of its border is black than white.
+    """Whether uint8 (height, width) looks like the data set's own images: more of its border is black than white.
 
     So it is with each of the 70,000, and with none of their negatives.
     """
-    # Asked of every small picture that comes in: a median of the border would take half as long as decoding it.
+    # Asked of every small image that comes in: a median of the border would take half as long as decoding it.
     border = grey.ravel()[_border_places(*grey.shape)]
     return bool(np.count_nonzero(border < _BLACK) > np.count_nonzero(border > 255 - _BLACK))
 
@@ -104,20 +104,20 @@ def _reduced(photo: Pixels) -> Floats:
     return photo.astype(np.float32)
 
 
-def _background(picture: Floats) -> tuple[Floats, float]:
+def _background(image: Floats) -> tuple[Floats, float]:
     """The background behind everything, as a plane through the border's colours, and the border's noise around it.
 
     Fitted by iteratively reweighted least squares with Cauchy's weights (Holland and Welsch, "Robust regression using
     iteratively reweighted least-squares", 1977), which a product that touches the border hardly moves, as long as a
     quarter of the border is free of it.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     depth = max(1, round(_BORDER_SHARE * min(height, width)))
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     inside = np.zeros((height, width), bool)
     inside[depth : height - depth, depth : width - depth] = True
     terms = np.stack([np.ones_like(x), x / width - 0.5, y / height - 0.5], axis=-1)
-    at_border, colours = terms[~inside], picture[~inside]
+    at_border, colours = terms[~inside], image[~inside]
     plane = np.zeros((3, 3), np.float32)
     plane[0] = _commonest_colour(colours)
     spread = 1.0
@@ -147,10 +147,10 @@ def _without_specks(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return kept & mask
 
 
-def _as_light(picture: Floats, background: Floats, product: npt.NDArray[np.bool_]) -> Floats:
+def _as_light(image: Floats, background: Floats, product: npt.NDArray[np.bool_]) -> Floats:
     """The product's brightness on black, negated unless the background is dark; 0 to 255, 0 where it is not."""
     weights = np.array([0.299, 0.587, 0.114], np.float32)
-    grey, behind = picture @ weights, background @ weights
+    grey, behind = image @ weights, background @ weights
     level = float(np.median(behind))
     if level > _WHITE:
         light = 255 - grey * (255 / np.maximum(behind, 1))

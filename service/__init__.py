@@ -1,1 +1,1 @@
-"""Answers about pictures over HTTP, from a trained model file. Knows nothing of how the file was made."""
+"""Answers about images over HTTP, from a trained model file. Knows nothing of how the file was made."""

@@ -20,68 +20,68 @@ from models.card import ModelFileError
 from service.api import explain as inside
 from service.api import model, operations, pages, plots, predict
 from service.api.openapi import install_documentation
-from service.engines.tensorflow import Classifier
+from service.engines.tensorflow import TensorFlowEngine
 from service.errors import StorageFailed, install_error_handler, writing_temporary_files
 from service.explain.drawing.renderer import Renderer
-from service.http.auth import KeyRing
-from service.http.bodies import Bodies
-from service.http.fast_path import ShortWay
-from service.http.middleware import Gate
+from service.http.auth import ApiKeys
+from service.http.bodies import BodyLimits
+from service.http.fast_path import FastPath
+from service.http.middleware import RequestMiddleware
 from service.inference.batcher import BatchLimits
 from service.inference.decoder import Decoder
-from service.inference.model_runner import LiveModel, LoadedClassifier
-from service.inference.repository import Repository, model_files
+from service.inference.model_runner import Engine, ModelRunner
+from service.inference.repository import ModelRepository, model_files
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED, reserve_storage
 from service.model_files.loading import DeviceError, device_memory, limit_threads, load_classifier
 from service.protocols.oip import routes as openinference
 from service.protocols.tfserving import routes as tfserving
 from service.server.reload_signal import on_sighup
-from service.server.watchdog import end_when_stuck
+from service.server.watchdog import watch_for_stalls
 from service.settings import LAST_CALL_S, ServiceSettings
 
 DISTRIBUTION = "keras-image-service"
 
-# How long the event loop may keep the network's thread from Python, which it needs to begin the next batch. With
-# Python's own 5 ms the network stands still for a third of the time; below 0.5 ms the two threads hinder each other.
+# How long the event loop may keep the inference thread from Python, which it needs to begin the next batch. With
+# Python's own 5 ms the model stands still for a third of the time; below 0.5 ms the two threads hinder each other.
 SWITCH_INTERVAL_S = 0.0005
 
 # How old the figure of the GPU's memory may be.
 DEVICE_MEMORY_EVERY_S = 5.0
 
 _DESCRIPTION = """
-POST a picture to `/predict` and read what is in it. The other calls show how the network is built and how good it is.
+POST an image to `/predict` and read what is in it. The other calls show how the model is built and how good it is.
 
 Every error is a problem document (RFC 9457, `application/problem+json`) whose `detail` says what arrived, what was
 expected and what to do.
 """
 
 _TAGS = [
-    {"name": "predict", "description": "What is in a picture."},
-    {"name": "model", "description": "How the network is built, and what its file says of itself."},
-    {"name": "plots", "description": "The same in pictures."},
-    {"name": "inside", "description": "What the network sees in a picture, and how it comes to its answer."},
+    {"name": "predict", "description": "What is in an image."},
+    {"name": "model", "description": "How the model is built, and what its file says of itself."},
+    {"name": "plots", "description": "The same in images."},
+    {"name": "inside", "description": "What the model sees in an image, and how it comes to its answer."},
     {"name": "operations", "description": "For those who run the service."},
 ]
 
 log = logging.getLogger(LOGGER)
 
 
-def create_app(settings: ServiceSettings, *classifiers: LoadedClassifier) -> FastAPI:
+def create_app(settings: ServiceSettings, *classifiers: Engine) -> FastAPI:
     """The application that answers with `classifiers`, which are loaded and warm, until others take over.
 
     The first is the default.
     """
 
-    def start(classifier: LoadedClassifier) -> LiveModel:
+    def start(classifier: Engine) -> ModelRunner:
         limits = BatchLimits(settings.max_batch_size, settings.max_queue_size, settings.batch_wait_ms / 1000)
-        return LiveModel(classifier, limits, settings.request_timeout_s)
+        return ModelRunner(classifier, limits, settings.request_timeout_s)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.settings = settings
         folder = settings.model_path if settings.model_path.is_dir() else None
-        app.state.repository = repository = Repository(
+        app.state.repository = repository = ModelRepository(
             [(folder / f"{one.card.name}.h5" if folder else settings.model_path, one) for one in classifiers],
             start,
             lambda path: load(settings, path)[0],
@@ -89,11 +89,11 @@ def create_app(settings: ServiceSettings, *classifiers: LoadedClassifier) -> Fas
             settings.keep_versions,
             settings.request_timeout_s,
         )
-        app.state.bodies = Bodies(settings.max_body_bytes, settings.receive_timeout_s)
+        app.state.bodies = BodyLimits(settings.max_body_bytes, settings.receive_timeout_s)
         app.state.decoder = Decoder(settings.max_image_pixels)
         app.state.renderer = Renderer()
         background = {
-            asyncio.create_task(end_when_stuck(settings.stuck_after_s, lambda: repository.busy_s)),
+            asyncio.create_task(watch_for_stalls(settings.watchdog_timeout_s, lambda: repository.busy_s)),
             asyncio.create_task(_tell_device_memory()),
         }
         if settings.watch:
@@ -106,7 +106,7 @@ def create_app(settings: ServiceSettings, *classifiers: LoadedClassifier) -> Fas
 
     app = FastAPIOffline(
         title="Keras image service",
-        summary="What is in this picture, how is the network built, and how good is it?",
+        summary="What is in this image, how is the model built, and how good is it?",
         description=_DESCRIPTION,
         version=_version(),
         openapi_tags=_TAGS,
@@ -123,7 +123,7 @@ def create_app(settings: ServiceSettings, *classifiers: LoadedClassifier) -> Fas
     return app
 
 
-def load(settings: ServiceSettings, path: Path) -> tuple[Classifier, str]:
+def load(settings: ServiceSettings, path: Path) -> tuple[TensorFlowEngine, str]:
     """The classifier in the file at `path`, and where its card comes from; of several models each is named as its file.
 
     Raises ModelFileError, DeviceError or StorageFailed.
@@ -145,8 +145,8 @@ def load(settings: ServiceSettings, path: Path) -> tuple[Classifier, str]:
 
 def guarded(app: FastAPI, settings: ServiceSettings) -> ASGIApp:
     """`app` behind everything that a request passes before and after it."""
-    keys = KeyRing(settings.api_keys, settings.requests_per_minute) if settings.api_keys else None
-    gate = Gate(ShortWay(app, predict.ENDPOINTS), keys, access_log=settings.access_log)
+    keys = ApiKeys(settings.api_keys, settings.requests_per_minute) if settings.api_keys else None
+    gate = RequestMiddleware(FastPath(app, predict.ENDPOINTS), keys, access_log=settings.access_log)
     if not settings.cors_origins:
         return gate
     return CORSMiddleware(
@@ -178,12 +178,12 @@ def from_environment() -> ASGIApp:
     return guarded(app, settings)
 
 
-def _load_first(settings: ServiceSettings) -> list[Classifier]:
+def _load_first(settings: ServiceSettings) -> list[TensorFlowEngine]:
     """The models that the settings name, the default first. One of the others that cannot be served is left out.
 
     Raises ModelFileError, DeviceError or StorageFailed.
     """
-    classifiers: list[Classifier] = []
+    classifiers: list[TensorFlowEngine] = []
     for path in model_files(settings.model_path, settings.default_model):
         try:
             classifier, source = load(settings, path)
@@ -206,7 +206,7 @@ async def _tell_device_memory() -> None:
         await asyncio.sleep(DEVICE_MEMORY_EVERY_S)
 
 
-def _load_all_on_sighup(repository: Repository, background: set[asyncio.Task[None]]) -> None:
+def _load_all_on_sighup(repository: ModelRepository, background: set[asyncio.Task[None]]) -> None:
     def begin() -> None:
         task = asyncio.create_task(repository.load_all())
         background.add(task)

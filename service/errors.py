@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
-from models.preprocessing import BrokenPicture, PictureError, TooManyPixels, UnknownFormat
+from models.preprocessing import BrokenImage, ImageError, TooManyPixels, UnknownFormat
 from service.api.schemas import Problem
 from service.metrics import REJECTED
 
@@ -20,9 +20,9 @@ PROBLEM_TYPE = "application/problem+json"
 
 _OTHERS_PATHS = re.compile(r"/v1/models|/v2(/|$)", re.IGNORECASE)
 
-_PICTURE_STATUS: dict[type[PictureError], HTTPStatus] = {
+_IMAGE_STATUS: dict[type[ImageError], HTTPStatus] = {
     UnknownFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    BrokenPicture: HTTPStatus.UNPROCESSABLE_ENTITY,
+    BrokenImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyPixels: HTTPStatus.UNPROCESSABLE_ENTITY,
 }
 
@@ -33,15 +33,15 @@ class ServiceError(Exception):
     ServiceError
       ├─ MalformedRequest      400
       ├─ Unauthorized          401  no API key, or not one that is known
-      ├─ NotHere               404  no such model, version, label or call
+      ├─ NotFound               404  no such model, version, label or call
       ├─ NotInCard             404  the model file says nothing of what was asked for
       ├─ RequestTimeout        408  the body came too slowly
       ├─ BodyTooLarge          413
       ├─ UnsupportedMediaType  415
-      ├─ NotInNetwork          422  the network has no such layer, map, place or class
+      ├─ NotInModel          422  the model has no such layer, map, place or class
       ├─ TooManyRequests       429  the key's allowance is spent
       ├─ StorageFailed         507  no room, or no right, to write a temporary file
-      ├─ BatchFailed           500  the network failed at the batch that the request was in
+      ├─ BatchFailed           500  the model failed at the batch that the request was in
       ├─ Unavailable           503
       │    ├─ NotReady              the model is not loaded, or the service is stopping
       │    ├─ Overloaded            more waits already than may
@@ -72,7 +72,7 @@ class NotInCard(ServiceError):
     status = HTTPStatus.NOT_FOUND
 
 
-class NotHere(ServiceError):
+class NotFound(ServiceError):
     """There is no such model, version, label or call here."""
 
     status = HTTPStatus.NOT_FOUND
@@ -97,8 +97,8 @@ class UnsupportedMediaType(ServiceError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
-class NotInNetwork(ServiceError):
-    """The network has no such layer, map, place or class."""
+class NotInModel(ServiceError):
+    """The model has no such layer, map, place or class."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -139,7 +139,7 @@ def writing_temporary_files() -> Iterator[None]:
 
 
 class BatchFailed(ServiceError):
-    """The network failed at the batch that the request was in. Its cause is what was raised there."""
+    """The model failed at the batch that the request was in. Its cause is what was raised there."""
 
 
 class Unavailable(ServiceError):
@@ -178,8 +178,8 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case ServiceError():
             return _problem(error.status, str(error))
-        case PictureError():
-            return _problem(_PICTURE_STATUS[type(error)], str(error))
+        case ImageError():
+            return _problem(_IMAGE_STATUS[type(error)], str(error))
         case RequestValidationError():
             parts = (f"{part['loc'][-1]}: {part['msg']}, got {part['input']!r:.80}" for part in error.errors())
             return _problem(HTTPStatus.BAD_REQUEST, "; ".join(parts))
@@ -194,7 +194,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
     Calls of other services' protocols have the body `{"error": text}`, which their clients read.
     """
     problem = problem_of(error)
-    if isinstance(error, (ServiceError, PictureError)):
+    if isinstance(error, (ServiceError, ImageError)):
         REJECTED.labels(type(error).__name__).inc()
     headers = dict(getattr(error, "headers", None) or {})
     if problem.status == HTTPStatus.NOT_FOUND and isinstance(error, HTTPException):
@@ -209,7 +209,7 @@ async def answer_error(request: Request, error: Exception) -> Response:
 
 def install_error_handler(app: FastAPI) -> None:
     """Let `answer_error` answer for every error of `app`."""
-    for kind in (ServiceError, PictureError, RequestValidationError, HTTPException, Exception):
+    for kind in (ServiceError, ImageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, answer_error)
 
 

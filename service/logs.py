@@ -11,7 +11,7 @@ LOGGER = "service"
 
 LogFormat = Literal["text", "json"]
 
-# The id of the request that is being answered; none between requests and on the network's thread.
+# The id of the request that is being answered; none between requests and on the inference thread.
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 

@@ -16,30 +16,37 @@ SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
-REQUESTS = Counter("service_requests", "Requests answered", ["route", "status"])
+REQUESTS = Counter("keras_service_requests", "Requests answered", ["route", "status"])
 REQUEST_SECONDS = Histogram(
-    "service_request_duration_seconds", "From a request's head to the end of its answer", ["route"], buckets=_SECONDS
-)
-REJECTED = Counter("service_rejected", "Requests and pictures refused, by the error that they were told", ["reason"])
-QUEUE_SECONDS = Histogram(
-    "service_queue_seconds",
-    "How long the first picture of each call of the network waited",
+    "keras_service_request_duration_seconds",
+    "From a request's head to the end of its answer",
+    ["route"],
     buckets=_SECONDS,
 )
-NETWORK_SECONDS = Histogram("service_network_seconds", "How long a call of the network took", buckets=_SECONDS)
-BATCH_PICTURES = Histogram("service_batch_pictures", "Pictures in one call of the network", buckets=_ROWS)
-WAITING = Gauge("service_waiting_pictures", "Pictures that wait for the network", multiprocess_mode="livesum")
-PREDICTED = Counter("service_predictions", "Pictures answered, by the most probable class", ["model", "label"])
-UNFAMILIAR = Counter("service_unfamiliar", "Pictures less familiar than 98 of 100 validation pictures", ["model"])
+REJECTED = Counter("keras_service_rejected", "Requests and images refused, by the code of the error", ["reason"])
+QUEUE_WAIT_SECONDS = Histogram(
+    "keras_service_queue_wait_seconds",
+    "How long the first image of each forward pass waited",
+    buckets=_SECONDS,
+)
+INFERENCE_SECONDS = Histogram("keras_service_inference_seconds", "How long a forward pass took", buckets=_SECONDS)
+BATCH_SIZE = Histogram("keras_service_batch_size", "Images in one forward pass", buckets=_ROWS)
+QUEUE_DEPTH = Gauge("keras_service_queue_depth", "Images that wait for the model", multiprocess_mode="livesum")
+PREDICTED = Counter("keras_service_predictions", "Images answered, by the most probable class", ["model", "label"])
+OUT_OF_DISTRIBUTION = Counter(
+    "keras_service_out_of_distribution", "Images less familiar than 98 of 100 validation images", ["model"]
+)
 MODEL = Gauge(
-    "service_model_info",
+    "keras_service_model_info",
     "1 for what answers, 0 for what did",
     ["name", "version", "device"],
     multiprocess_mode="livemax",
 )
-TAKEOVERS = Counter("service_takeovers", "New model files, taken or refused", ["outcome"])
-LOADED = Gauge("service_model_load_seconds", "How long loading and warming took", multiprocess_mode="livemax")
-DEVICE_MEMORY = Gauge("service_device_memory_bytes", "The GPU's memory that is in use", multiprocess_mode="livesum")
+MODEL_RELOADS = Counter("keras_service_model_reloads", "New model files, loaded or refused", ["outcome"])
+LOADED = Gauge("keras_service_model_load_seconds", "How long loading and warming took", multiprocess_mode="livemax")
+DEVICE_MEMORY = Gauge(
+    "keras_service_device_memory_bytes", "The GPU's memory that is in use", multiprocess_mode="livesum"
+)
 
 
 def reserve_storage() -> None:

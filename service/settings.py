@@ -11,7 +11,7 @@ from service.logs import LogFormat
 
 ENVIRONMENT_PREFIX = "SERVICE_"
 
-# What is left of `drain_timeout_s` for the network to end its last call, after callers were answered or given up.
+# What is left of `drain_timeout_s` for the model to end its last call, after callers were answered or given up.
 LAST_CALL_S = 0.5
 
 # A phone on a bad connection sends and reads faster.
@@ -52,9 +52,9 @@ class ServiceSettings(BaseSettings):
         False
     )
     keep_versions: Annotated[int, Field(ge=0, description="earlier models that stay loaded, to go back to")] = 1
-    stuck_after_s: Annotated[
+    watchdog_timeout_s: Annotated[
         float,
-        Field(gt=0, description="a process whose event loop or network stands still for so long ends, to be replaced"),
+        Field(gt=0, description="a process whose event loop or model stands still for so long ends, to be replaced"),
     ] = 30.0
     max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30
     class_names: Annotated[
@@ -62,23 +62,21 @@ class ServiceSettings(BaseSettings):
     ] = ()
     device: Annotated[
         Device,
-        Field(description="where the network runs; gpu refuses to start without one, auto takes one if there is"),
+        Field(description="where the model runs; gpu refuses to start without one, auto takes one if there is"),
     ] = "auto"
     inference_threads: Annotated[
         int,
         Field(ge=1, description="TensorFlow's threads; one leaves the other cores to the event loop and workers"),
     ] = 1
-    max_batch_size: Annotated[
-        int, Field(ge=1, le=1024, description="most pictures that share one call of the network")
-    ] = 64
+    max_batch_size: Annotated[int, Field(ge=1, le=1024, description="most images that share one forward pass")] = 64
     batch_wait_ms: Annotated[
-        float, Field(ge=0, le=1000, description="how long a picture may wait for company when the network is idle")
+        float, Field(ge=0, le=1000, description="how long an image may wait for company when the model is idle")
     ] = 0.0
     max_queue_size: Annotated[
-        int, Field(ge=1, description="most pictures that may wait for the network; past it the answer is 503")
+        int, Field(ge=1, description="most images that may wait for the model; past it the answer is 503")
     ] = 256
     request_timeout_s: Annotated[
-        float, Field(gt=0, description="how long a picture that was read may take to be answered; past it 504")
+        float, Field(gt=0, description="how long an image that was read may take to be answered; past it 504")
     ] = 10.0
     receive_timeout_s: Annotated[
         float,
@@ -89,7 +87,7 @@ class ServiceSettings(BaseSettings):
     ] = 30.0
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000
-    max_batch_pictures: Annotated[int, Field(ge=1, description="most pictures in one request")] = 64
+    max_images_per_request: Annotated[int, Field(ge=1, description="most images in one request")] = 64
     api_keys: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")], ...],
         NoDecode,
@@ -111,10 +109,10 @@ class ServiceSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _a_batch_fits_the_queue(self) -> Self:
-        if self.max_queue_size < self.max_batch_pictures:
+        if self.max_queue_size < self.max_images_per_request:
             raise ValueError(
-                f"--max-queue-size {self.max_queue_size} has no room for the {self.max_batch_pictures} pictures that "
-                "--max-batch-pictures lets one request bring"
+                f"--max-queue-size {self.max_queue_size} has no room for the {self.max_images_per_request} images that "
+                "--max-images-per-request lets one request bring"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""What tests share: real pictures, small real model files, and a client of the service with a fake classifier."""
+"""What tests share: real images, small real model files, and a client of the service with a fake classifier."""
 
 import os
 from collections.abc import Iterator
@@ -11,11 +11,11 @@ from fastapi.testclient import TestClient
 from models.card import write_card
 from service.app import create_app, guarded
 from service.settings import ServiceSettings
-from tests.fakes import FakeClassifier
+from tests.fakes import FakeEngine
 from tests.samples import SHIPPED_MODEL
 from training.network import build_network
 
-# The same damaged pictures in each run of the tests; `make fuzz` tries many more, and others each time.
+# The same damaged images in each run of the tests; `make fuzz` tries many more, and others each time.
 _FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))
 hypothesis.settings.register_profile(
     "here", max_examples=_FUZZ_EXAMPLES or 300, derandomize=not _FUZZ_EXAMPLES, deadline=None, database=None
@@ -45,7 +45,7 @@ def model_file(bare_model_file: Path, tmp_path: Path) -> Path:
     """The same network with a card."""
     path = tmp_path / "with-card.h5"
     path.write_bytes(bare_model_file.read_bytes())
-    write_card(path, FakeClassifier.card_for(8, 8, 3))
+    write_card(path, FakeEngine.card_for(8, 8, 3))
     return path
 
 
@@ -55,12 +55,14 @@ def shipped_model() -> Path:
 
 
 @pytest.fixture
-def classifier() -> FakeClassifier:
-    return FakeClassifier()
+def classifier() -> FakeEngine:
+    return FakeEngine()
 
 
 @pytest.fixture
-def client(classifier: FakeClassifier) -> Iterator[TestClient]:
-    settings = ServiceSettings(max_body_bytes=20_000, max_image_pixels=250_000, max_batch_pictures=5, max_queue_size=6)
+def client(classifier: FakeEngine) -> Iterator[TestClient]:
+    settings = ServiceSettings(
+        max_body_bytes=20_000, max_image_pixels=250_000, max_images_per_request=5, max_queue_size=6
+    )
     with TestClient(guarded(create_app(settings, classifier), settings), raise_server_exceptions=False) as client:
         yield client

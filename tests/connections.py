@@ -39,8 +39,8 @@ async def read_answer(reader: asyncio.StreamReader) -> Answer:
     return Answer(int(first.split()[1]), headers, content)
 
 
-async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, picture: bytes) -> Answer:
-    writer.write(as_request(picture))
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, image: bytes) -> Answer:
+    writer.write(as_request(image))
     return await read_answer(reader)
 
 

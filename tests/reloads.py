@@ -40,6 +40,6 @@ def outcomes(url: str) -> Counter[str]:
             sample.labels["outcome"]: int(sample.value)
             for family in text_string_to_metric_families(text)
             for sample in family.samples
-            if sample.name == "service_takeovers_total"
+            if sample.name == "keras_service_model_reloads_total"
         }
     )

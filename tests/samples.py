@@ -1,4 +1,4 @@
-"""Real pictures: 200 of Fashion-MNIST's test set as PNG, twenty of each class, named CLASS-NAME-INDEX.png."""
+"""Real images: 200 of Fashion-MNIST's test set as PNG, twenty of each class, named CLASS-NAME-INDEX.png."""
 
 import io
 import os
@@ -37,8 +37,8 @@ def pixels_of(file: Path) -> npt.NDArray[np.uint8]:
 
 
 def sample_split() -> Split:
-    """The sample as a Split: 120 pictures for training, 40 for validation, 40 for the test."""
-    pictures = np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis]
+    """The sample as a Split: 120 images for training, 40 for validation, 40 for the test."""
+    images = np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis]
     labels = np.array([label_of(file) for file in SAMPLE_FILES], np.uint8)
     chosen, held_out = split_indices(len(labels), 0.4, 42)
     return Split(
@@ -46,18 +46,18 @@ def sample_split() -> Split:
         source="tests",
         sha256="0" * 64,
         class_names=FASHION_MNIST_CLASS_NAMES,
-        training_pictures=pictures[chosen],
+        training_pictures=images[chosen],
         training_labels=labels[chosen],
-        validation_pictures=pictures[held_out[:40]],
+        validation_pictures=images[held_out[:40]],
         validation_labels=labels[held_out[:40]],
-        test_pictures=pictures[held_out[40:]],
+        test_pictures=images[held_out[40:]],
         test_labels=labels[held_out[40:]],
     )
 
 
 def encoded(pixels: Any, form: str = "PNG", **options: Any) -> bytes:
     """An array or a Pillow image as the bytes of a file of format `form`."""
-    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    image = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
     content = io.BytesIO()
-    picture.save(content, form, **options)
+    image.save(content, form, **options)
     return content.getvalue()

@@ -5,20 +5,20 @@ import re
 
 from fastapi.testclient import TestClient
 
-from tests.fakes import picture_for
+from tests.fakes import image_for
 from tests.samples import ROOT, encoded
 
 PANELS = json.loads((ROOT / "deploy" / "grafana" / "service.json").read_text())["panels"]
 
 
 def test_every_metric_of_the_dashboard_is_one_and_every_metric_is_on_it_or_in_the_readme(client: TestClient) -> None:
-    client.post("/predict", content=encoded(picture_for("owl")), headers={"Content-Type": "image/png"})
-    exposed = set(re.findall(r"^# TYPE (service_\w+) ", client.get("/metrics").text, re.MULTILINE))
+    client.post("/predict", content=encoded(image_for("owl")), headers={"Content-Type": "image/png"})
+    exposed = set(re.findall(r"^# TYPE (keras_service_\w+) ", client.get("/metrics").text, re.MULTILINE))
     asked = {
         re.sub("_(bucket|sum|count)$", "", name)
         for panel in PANELS
         for target in panel["targets"]
-        for name in re.findall(r"service_\w+", target["expr"])
+        for name in re.findall(r"keras_service_\w+", target["expr"])
     }
     assert asked
     assert asked <= exposed

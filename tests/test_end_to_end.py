@@ -1,4 +1,4 @@
-"""The whole path: train on real pictures, publish, start real uvicorn, POST, and compare with Keras itself."""
+"""The whole path: train on real images, publish, start real uvicorn, POST, and compare with Keras itself."""
 
 import signal
 from collections.abc import Iterator
@@ -33,8 +33,8 @@ def test_a_network_trained_and_published_here_answers_as_keras_does(tmp_path: Pa
         Console(quiet=True),
     )
     network = keras.saving.load_model(output, compile=False)
-    pictures = np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis]
-    expected = network.predict(pictures / 255.0, verbose=0)
+    images = np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis]
+    expected = network.predict(images / 255.0, verbose=0)
 
     with running_service("--model-path", output) as service, httpx.Client(base_url=service.url) as client:
         assert f"serving {output}, version {file_version(output)}" in service.log

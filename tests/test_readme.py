@@ -12,10 +12,10 @@ from pydantic_settings import BaseSettings
 from models.card import ModelCard, read_card
 from service.app import create_app
 from service.settings import ServiceSettings
-from tests.fakes import FakeClassifier
+from tests.fakes import FakeEngine
 from tests.processes import run_to_end, running_service
 from tests.samples import ROOT, SHIPPED_MODEL
-from training.ood_images import STRANGERS
+from training.ood_images import OOD_KINDS
 from training.robustness import KINDS
 from training.settings import TrainingSettings
 
@@ -54,7 +54,7 @@ def test_every_setting_is_in_its_table(settings: type[BaseSettings], prefix: str
 
 
 def test_every_call_is_in_the_table() -> None:
-    documented = create_app(ServiceSettings(), FakeClassifier()).openapi()["paths"]
+    documented = create_app(ServiceSettings(), FakeEngine()).openapi()["paths"]
     for path, methods in documented.items():
         for method in methods:
             assert f"| `{method.upper()} {path}` |" in README
@@ -128,7 +128,7 @@ def test_the_speeds_are_those_of_the_committed_run() -> None:
     results = json.loads((ROOT / "docs" / "benchmark.json").read_text())
     assert f"measured {results['measured']}:" in README
     for row in results["measurements"]:
-        if row["door"].startswith(("own short way", "this service, 64")):
+        if row["door"].startswith(("own fast path", "this service, 64")):
             continue
         cell = f" {row['requests_per_s']:,.0f} · {row['p50_ms']:.1f} · {row['p99_ms']:.1f} |"
         assert any(line.startswith(f"| {row['door']} |") and cell in line for line in README.splitlines()), row
@@ -140,8 +140,8 @@ def test_the_speeds_are_those_of_the_committed_run() -> None:
 def test_the_robustness_figures_are_those_of_the_committed_run() -> None:
     results = json.loads((ROOT / "docs" / "robustness.json").read_text())
     assert results["kinds"].keys() == KINDS.keys()
-    assert results["strangers"].keys() >= STRANGERS.keys()
-    for name, figures in results["strangers"].items():
+    assert results["ood_images"].keys() >= OOD_KINDS.keys()
+    for name, figures in results["ood_images"].items():
         cells = f"{figures['from_thumbnails']:.3f} | {figures['from_photographs']:.3f}"
         assert f"| {name} | {cells} |" in README
     for name, figures in results["kinds"].items():

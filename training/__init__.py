@@ -1,1 +1,1 @@
-"""Fits a convolutional network to pictures and publishes it as a model file with a card. Knows no service."""
+"""Fits a convolutional network to images and publishes it as a model file with a card. Knows no service."""

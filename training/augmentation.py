@@ -1,4 +1,4 @@
-"""Changes thumbnails as people's own pictures differ from those of the data set. Knows no network and no files."""
+"""Changes thumbnails as people's own images differ from those of the data set. Knows no network and no files."""
 
 from typing import Any
 
@@ -6,18 +6,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-Pictures = npt.NDArray[np.uint8]
-Picture = npt.NDArray[np.float32]
+Images = npt.NDArray[np.uint8]
+Image = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 
-def augmented(picture: Pictures, random: Random) -> Picture:
-    """One picture, uint8 (height, width, channels), as float32 0 to 255: mirrored, moved, turned, lit, partly hidden.
+def augmented(image: Images, random: Random) -> Image:
+    """One image, uint8 (height, width, channels), as float32 0 to 255: mirrored, moved, turned, lit, partly hidden.
 
     Hiding a part is random erasing (Zhong and others, 2017, arXiv:1708.04896).
     """
-    height, width, channels = picture.shape
-    changed: Any = picture.astype(np.float32)
+    height, width, channels = image.shape
+    changed: Any = image.astype(np.float32)
     if random.random() < 0.5:
         changed = changed[:, ::-1]
     if random.random() < 0.7:

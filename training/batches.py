@@ -1,4 +1,4 @@
-"""Feeds pictures to Keras batch by batch, so that a set may be larger than memory. Knows no files."""
+"""Feeds images to Keras batch by batch, so that a set may be larger than memory. Knows no files."""
 
 import math
 from collections.abc import Callable
@@ -7,26 +7,26 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
-Change = Callable[[Pictures, np.random.Generator], npt.NDArray[np.float32]]
+Change = Callable[[Images, np.random.Generator], npt.NDArray[np.float32]]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
-    """All pictures once, in order; with a seed, in another order in each epoch, and each changed anew by `change`."""
+    """All images once, in order; with a seed, in another order in each epoch, and each changed anew by `change`."""
 
     def __init__(
         self,
-        pictures: Pictures,
+        images: Images,
         labels: Labels,
         scale: float,
         batch_size: int = 256,
         seed: int | None = None,
         change: Change | None = None,
     ) -> None:
-        """`pictures` are uint8 (count, height, width, channels); each pixel of a batch is multiplied by `scale`."""
+        """`images` are uint8 (count, height, width, channels); each pixel of a batch is multiplied by `scale`."""
         super().__init__()
-        self._pictures, self._labels = pictures, labels
+        self._images, self._labels = images, labels
         self._scale, self._batch_size = np.float32(scale), batch_size
         self._seed, self._change = seed, change
         self._epoch = -1
@@ -39,11 +39,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
     def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float32], Labels]:
         """Batch `number`: float32 (batch, height, width, channels) and its labels."""
         chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]
-        pictures = self._pictures[chosen]
+        images = self._images[chosen]
         if self._change is None:
-            return pictures * self._scale, self._labels[chosen]
+            return images * self._scale, self._labels[chosen]
         random = np.random.default_rng([self._seed or 0, self._epoch, number])
-        changed = np.stack([self._change(picture, random) for picture in pictures])
+        changed = np.stack([self._change(image, random) for image in images])
         return changed * self._scale, self._labels[chosen]
 
     def on_epoch_end(self) -> None:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-Pictures = npt.NDArray[np.float32]
+Images = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.uint8]
 
@@ -15,7 +15,7 @@ _BINS = 15
 def fit_temperature(probabilities: Probabilities, labels: Labels) -> float:
     """What the logits are to be divided by so that the cross-entropy is lowest, between 0.25 and 4.
 
-    `probabilities` (pictures, classes) are the network's for held-out pictures. The method is temperature scaling
+    `probabilities` (images, classes) are the network's for held-out images. The method is temperature scaling
     (Guo and others, "On calibration of modern neural networks", 2017, arXiv:1706.04599, section 4.2).
     """
     logits = np.log(np.maximum(probabilities.astype(np.float64), 1e-12))
@@ -28,13 +28,13 @@ def divide_logits(network: keras.Model, temperature: float) -> None:
     last.set_weights([weights / np.float32(temperature) for weights in last.get_weights()])
 
 
-def features_and_logits(network: keras.Model, pictures: keras.utils.PyDataset | Pictures) -> tuple[Pictures, Pictures]:
-    """The input of the last layer (pictures, units), which must be dense with a softmax, and its logits.
+def features_and_logits(network: keras.Model, images: keras.utils.PyDataset | Images) -> tuple[Images, Images]:
+    """The input of the last layer (images, units), which must be dense with a softmax, and its logits.
 
-    Pictures that are given as an array are scaled already.
+    Images that are given as an array are scaled already.
     """
     last = network.layers[-1]
-    features = keras.Model(network.inputs, last.input).predict(pictures, verbose=0)
+    features = keras.Model(network.inputs, last.input).predict(images, verbose=0)
     kernel, *bias = last.get_weights()
     return features, features @ kernel + sum(bias)
 

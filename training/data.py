@@ -29,33 +29,33 @@ DIGESTS = {
     "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
 
-Pictures = npt.NDArray[np.uint8]
+Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Pictures for fitting, for choosing the best epoch, and for the final judgement.
+    """Images for fitting, for choosing the best epoch, and for the final judgement.
 
-    Pictures are uint8 (count, height, width, channels), 0 to 255; labels are whole numbers (count,), indices of
-    `class_names`. `preparation` is how the service is to prepare pictures like them.
+    Images are uint8 (count, height, width, channels), 0 to 255; labels are whole numbers (count,), indices of
+    `class_names`. `preparation` is how the service is to prepare images like them.
     """
 
     name: str
     source: str
     sha256: str
     class_names: tuple[str, ...]
-    training_pictures: Pictures
+    training_pictures: Images
     training_labels: Labels
-    validation_pictures: Pictures
+    validation_pictures: Images
     validation_labels: Labels
-    test_pictures: Pictures
+    test_pictures: Images
     test_labels: Labels
     preparation: Preparation = "resize"
 
 
 def load_fashion_mnist(data_dir: Path | None, validation_share: float, seed: int) -> Split:
-    """Fashion-MNIST with `validation_share` of its 60,000 training pictures held out. Raises DataError."""
+    """Fashion-MNIST with `validation_share` of its 60,000 training images held out. Raises DataError."""
     folder = data_dir or _find_folder()
     contents = [_read_file(folder, name) for name in DIGESTS]
     training_pictures, training_labels, test_pictures, test_labels = (_from_idx(content) for content in contents)
@@ -78,7 +78,7 @@ def load_fashion_mnist(data_dir: Path | None, validation_share: float, seed: int
 def load_mnist(validation_share: float, seed: int) -> Split:
     """MNIST's handwritten digits from Keras's cache, else downloaded. Raises DataError."""
     try:
-        (pictures, labels), (test_pictures, test_labels) = keras.datasets.mnist.load_data()
+        (images, labels), (test_pictures, test_labels) = keras.datasets.mnist.load_data()
     except Exception as error:  # whatever the download raises, the advice is the same
         raise DataError(f"MNIST is not in Keras's cache and could not be downloaded ({error})") from error
     chosen, held_out = split_indices(len(labels), validation_share, seed)
@@ -86,12 +86,12 @@ def load_mnist(validation_share: float, seed: int) -> Split:
         name="MNIST",
         source="Keras",
         sha256=hashlib.sha256(
-            b"".join(part.tobytes() for part in (pictures, labels, test_pictures, test_labels))
+            b"".join(part.tobytes() for part in (images, labels, test_pictures, test_labels))
         ).hexdigest(),
         class_names=tuple("0123456789"),
-        training_pictures=pictures[chosen, ..., np.newaxis],
+        training_pictures=images[chosen, ..., np.newaxis],
         training_labels=labels[chosen],
-        validation_pictures=pictures[held_out, ..., np.newaxis],
+        validation_pictures=images[held_out, ..., np.newaxis],
         validation_labels=labels[held_out],
         test_pictures=test_pictures[..., np.newaxis],
         test_labels=test_labels,
@@ -105,7 +105,7 @@ def split_indices(count: int, held_out_share: float, seed: int) -> tuple[npt.NDA
     """
     held_out = math.ceil(count * held_out_share)
     if not 0 < held_out < count:
-        raise DataError(f"holding out {held_out_share} of {count} pictures leaves one side empty; choose another share")
+        raise DataError(f"holding out {held_out_share} of {count} images leaves one side empty; choose another share")
     # RandomState, because that generator's stream is what scikit-learn draws from and what NumPy promises to keep.
     permutation = np.random.RandomState(seed).permutation(count)
     return permutation[held_out:], permutation[:held_out]
@@ -150,7 +150,7 @@ def _read_file(folder: Path, name: str) -> bytes:
 
 
 def _from_idx(content: bytes) -> npt.NDArray[np.uint8]:
-    """The array in an IDX file of unsigned bytes: (count,) of labels, or (count, height, width, 1) of pictures."""
+    """The array in an IDX file of unsigned bytes: (count,) of labels, or (count, height, width, 1) of images."""
     dimensions = content[3]
     shape = np.frombuffer(content, ">u4", count=dimensions, offset=4).astype(int)
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)

@@ -1,4 +1,4 @@
-"""The command line of the robustness test: how a model file does on pictures that look like people's own."""
+"""The command line of the robustness test: how a model file does on images that look like people's own."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,54 +14,54 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from models.card import ModelFileError, PictureInput, Share, read_card
-from models.ood import FamiliarityMeasure
-from models.preprocessing import PictureError, open_picture, prepare, scaled
+from models.card import ImageInput, ModelFileError, Share, read_card
+from models.ood import OodScorer
+from models.preprocessing import ImageError, open_image, prepare, scaled
 from training.errors import DataError, TrainingError
 
 _PLENTY_OF_PIXELS = 25_000_000
 
 
 class EvaluationSettings(BaseSettings):
-    """Judge a model file by pictures made from Fashion-MNIST's test set, and by others that show none of it."""
+    """Judge a model file by images made from Fashion-MNIST's test set, and by others that show none of it."""
 
     model_config = SettingsConfigDict(
         env_prefix="EVALUATION_", cli_prog_name="make evaluate", cli_kebab_case=True, cli_hide_none_type=True
     )
 
     model: Annotated[Path, Field(description="the model file to judge")] = Path("models/best-cnn-model.h5")
-    pictures: Annotated[int, Field(ge=1, le=10_000, description="how many test pictures each kind is made of")] = 1000
+    images: Annotated[int, Field(ge=1, le=10_000, description="how many test images each kind is made of")] = 1000
     seed: Annotated[int, Field(ge=0, description="seed of sizes, colours, places and noise")] = 0
     data_dir: Annotated[Path | None, Field(description="folder of the four Fashion-MNIST files")] = None
-    strangers: Annotated[
-        Path | None, Field(description="folder of pictures that show none of the classes, to be tried as well")
+    ood_images: Annotated[
+        Path | None, Field(description="folder of images that show none of the classes, to be tried as well")
     ] = None
     output: Annotated[Path | None, Field(description="file for the figures as JSON")] = None
 
 
 class KindFigures(BaseModel):
-    """How one kind of pictures like people's own was answered."""
+    """How one kind of images like people's own was answered."""
 
     accuracy: Share
-    agreement: Annotated[Share, Field(description="share of answers that are the same as for the clean picture")]
+    agreement: Annotated[Share, Field(description="share of answers that are the same as for the clean image")]
 
 
-class StrangerFigures(BaseModel):
-    """How well pictures of one kind that show none of the classes are told by their familiarity.
+class OodFigures(BaseModel):
+    """How well images of one kind that show none of the classes are told by their familiarity.
 
-    Both are the chance that a picture of a product is more familiar than one of them.
+    Both are the chance that an image of a product is more familiar than one of them.
     """
 
-    from_thumbnails: Annotated[Share, Field(description="the picture of a product is one of the data set's own")]
-    from_photographs: Annotated[Share, Field(description="the picture of a product is like people's own")]
+    from_thumbnails: Annotated[Share, Field(description="the image of a product is one of the data set's own")]
+    from_photographs: Annotated[Share, Field(description="the image of a product is like people's own")]
 
 
 class Figures(BaseModel):
-    """All that a model file is judged by. Without a card that tells familiarity there are no strangers."""
+    """All that a model file is judged by. Without a card that tells familiarity there are no ood_images."""
 
-    pictures: Annotated[int, Field(description="how many of each kind")]
+    images: Annotated[int, Field(description="how many of each kind")]
     kinds: dict[str, KindFigures]
-    strangers: dict[str, StrangerFigures]
+    ood_images: dict[str, OodFigures]
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def main() -> None:
         sys.exit(1)
     if settings.output:
         settings.output.write_text(figures.model_dump_json(indent=2) + "\n")
-    Console().print(kinds_table(figures.kinds), strangers_table(figures.strangers))
+    Console().print(kinds_table(figures.kinds), ood_table(figures.ood_images))
 
 
 def judge(settings: EvaluationSettings) -> Figures:
@@ -87,19 +87,19 @@ def judge(settings: EvaluationSettings) -> Figures:
     card = read_card(settings.model)
     if card is None:
         raise ModelFileError(f"{settings.model} has no card; give one that was made by `make train`")
-    own = _files(settings.strangers, settings.pictures) if settings.strangers else []
+    own = _files(settings.ood_images, settings.images) if settings.ood_images else []
     # TensorFlow takes seconds to import: --help and wrong settings should not wait for it.
     import keras  # noqa: PLC0415
 
     from training.calibration import features_and_logits  # noqa: PLC0415
     from training.data import load_fashion_mnist  # noqa: PLC0415
-    from training.ood_images import STRANGERS, separation  # noqa: PLC0415
+    from training.ood_images import OOD_KINDS, separation  # noqa: PLC0415
     from training.robustness import KINDS  # noqa: PLC0415
 
     network = keras.saving.load_model(settings.model, compile=False)
-    familiarity = FamiliarityMeasure(card.familiarity) if card.familiarity else None
+    familiarity = OodScorer(card.familiarity) if card.familiarity else None
     split = load_fashion_mnist(settings.data_dir, 0.5, 0)
-    thumbnails, labels = split.test_pictures[: settings.pictures, ..., 0], split.test_labels[: settings.pictures]
+    thumbnails, labels = split.test_pictures[: settings.images, ..., 0], split.test_labels[: settings.images]
 
     def randoms() -> Iterator[np.random.Generator]:
         return (np.random.default_rng([settings.seed, number]) for number in range(len(labels)))
@@ -116,24 +116,24 @@ def judge(settings: EvaluationSettings) -> Figures:
         if familiarity:
             known[name] = familiarity(*features_and_logits(network, inputs))
     if not familiarity:
-        return Figures(pictures=len(labels), kinds=kinds, strangers={})
+        return Figures(images=len(labels), kinds=kinds, ood_images={})
 
     thumbnail, photograph = known.pop("clean"), np.concatenate(list(known.values()))
-    contents: dict[str, Iterable[bytes]] = {name: map(make, randoms()) for name, make in STRANGERS.items()}
-    if settings.strangers:
-        contents[settings.strangers.name] = own
-    strangers = {}
-    for name, pictures in contents.items():
-        strange = familiarity(*features_and_logits(network, _inputs(pictures, name, card.input)))
-        strangers[name] = StrangerFigures(
+    contents: dict[str, Iterable[bytes]] = {name: map(make, randoms()) for name, make in OOD_KINDS.items()}
+    if settings.ood_images:
+        contents[settings.ood_images.name] = own
+    ood_images = {}
+    for name, images in contents.items():
+        strange = familiarity(*features_and_logits(network, _inputs(images, name, card.input)))
+        ood_images[name] = OodFigures(
             from_thumbnails=separation(thumbnail, strange), from_photographs=separation(photograph, strange)
         )
-    return Figures(pictures=len(labels), kinds=kinds, strangers=strangers)
+    return Figures(images=len(labels), kinds=kinds, ood_images=ood_images)
 
 
 def kinds_table(kinds: dict[str, KindFigures]) -> Table:
     """For the terminal."""
-    table = Table("pictures", "accuracy", "as for the clean one", title="Robustness", title_justify="left")
+    table = Table("images", "accuracy", "as for the clean one", title="Robustness", title_justify="left")
     for name, kind in kinds.items():
         table.add_row(name, f"{kind.accuracy:.3f}", f"{kind.agreement:.3f}")
     accuracies = [kind.accuracy for kind in kinds.values()]
@@ -143,33 +143,33 @@ def kinds_table(kinds: dict[str, KindFigures]) -> Table:
     return table
 
 
-def strangers_table(strangers: dict[str, StrangerFigures]) -> Table:
+def ood_table(ood_images: dict[str, OodFigures]) -> Table:
     """For the terminal."""
-    title = "How often a picture of a product is more familiar"
+    title = "How often an image of a product is more familiar"
     table = Table("than one of", "a thumbnail", "a photograph", title=title, title_justify="left")
-    for name, stranger in strangers.items():
-        table.add_row(name, f"{stranger.from_thumbnails:.3f}", f"{stranger.from_photographs:.3f}")
+    for name, kind in ood_images.items():
+        table.add_row(name, f"{kind.from_thumbnails:.3f}", f"{kind.from_photographs:.3f}")
     return table
 
 
-def _inputs(contents: Iterable[bytes], name: str, wanted: PictureInput) -> npt.NDArray[np.float32]:
-    """The network's input for each of the encoded pictures, prepared as the service does it."""
-    opened = (open_picture(content, _PLENTY_OF_PIXELS) for content in track(contents, f"{name:20}"))
-    return scaled(np.stack([prepare(picture, wanted) for picture in opened]), wanted)
+def _inputs(contents: Iterable[bytes], name: str, wanted: ImageInput) -> npt.NDArray[np.float32]:
+    """The network's input for each of the encoded images, prepared as the service does it."""
+    opened = (open_image(content, _PLENTY_OF_PIXELS) for content in track(contents, f"{name:20}"))
+    return scaled(np.stack([prepare(image, wanted) for image in opened]), wanted)
 
 
 def _files(folder: Path, most: int) -> list[bytes]:
-    """The content of up to `most` files below `folder` that are pictures."""
+    """The content of up to `most` files below `folder` that are images."""
     contents = []
     for path in sorted(folder.rglob("*")):
-        with suppress(PictureError, IsADirectoryError):
+        with suppress(ImageError, IsADirectoryError):
             content = path.read_bytes()
-            open_picture(content, _PLENTY_OF_PIXELS)
+            open_image(content, _PLENTY_OF_PIXELS)
             contents.append(content)
         if len(contents) == most:
             break
     if not contents:
-        raise DataError(f"there is no picture in {folder}; name a folder that has some")
+        raise DataError(f"there is no image in {folder}; name a folder that has some")
     return contents
 
 

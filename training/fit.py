@@ -12,8 +12,8 @@ import keras
 import tensorflow as tf
 from rich.console import Console
 
-from models.card import Data, Epoch, ModelCard, PictureInput, Training
-from models.ood import fit_familiarity
+from models.card import Data, Epoch, ImageInput, ModelCard, Training
+from models.ood import fit_ood_statistics
 from training import recipe
 from training.batches import Batches
 from training.calibration import divide_logits, features_and_logits, fit_temperature
@@ -39,7 +39,7 @@ def load(settings: TrainingSettings, console: Console) -> Split:
     if settings.data == "mnist":
         return load_mnist(settings.validation_share, settings.seed)
     edge, channels = settings.image_size, settings.channels
-    wanted = PictureInput(height=edge, width=edge, channels=channels, scale=SCALE)
+    wanted = ImageInput(height=edge, width=edge, channels=channels, scale=SCALE)
     split, left_out = load_folder(Path(settings.data), wanted, settings.validation_share, settings.seed)
     if left_out:
         console.print(f"{len(left_out):,} of the files cannot be read and are left out:")
@@ -59,12 +59,12 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     height, width, channels = split.training_pictures.shape[1:]
     if min(height, width) < 2 ** len(settings.filters):
         raise TrainingError(
-            f"--filters names {len(settings.filters)} convolutions, each followed by a pooling of 2, and pictures of "
+            f"--filters names {len(settings.filters)} convolutions, each followed by a pooling of 2, and images of "
             f"{height}×{width} are too small for that; name fewer"
         )
     run_dir = _interrupted_run(settings) if settings.resume else _new_run(settings)
     console.print(
-        f"{split.name} from {split.source}: {len(split.training_labels):,} pictures for training, "
+        f"{split.name} from {split.source}: {len(split.training_labels):,} images for training, "
         f"{len(split.validation_labels):,} for validation, {len(split.test_labels):,} for the test",
         soft_wrap=True,
     )
@@ -113,7 +113,7 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
     card = ModelCard(
         name=settings.output.stem,
         class_names=split.class_names,
-        input=PictureInput(height=height, width=width, channels=channels, scale=SCALE, preparation=split.preparation),
+        input=ImageInput(height=height, width=width, channels=channels, scale=SCALE, preparation=split.preparation),
         data=Data(
             name=split.name,
             sha256=split.sha256,
@@ -123,7 +123,7 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
         ),
         training=training,
         evaluation=evaluation,
-        familiarity=fit_familiarity(*inside, split.validation_labels),
+        familiarity=fit_ood_statistics(*inside, split.validation_labels),
     )
     publish(network, card, settings.output)
     draw_run(run_dir, network, split.class_names, training, evaluation, console)

@@ -1,4 +1,4 @@
-"""A folder of pictures with one subfolder for each class, as a Split of arrays. Knows no network."""
+"""A folder of images with one subfolder for each class, as a Split of arrays. Knows no network."""
 
 import hashlib
 import tempfile
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.card import PictureInput
-from models.preprocessing import FORMATS, PictureError, open_picture, prepare
+from models.card import ImageInput
+from models.preprocessing import FORMATS, ImageError, open_image, prepare
 from training.data import Split
 from training.errors import DataError
 
@@ -18,27 +18,27 @@ _TEST_SHARE = 0.1
 
 
 class LeftOut(NamedTuple):
-    """A file that is no picture which can be read, and why."""
+    """A file that is no image which can be read, and why."""
 
     path: Path
     reason: str
 
 
-def load_folder(folder: Path, wanted: PictureInput, validation_share: float, seed: int) -> tuple[Split, list[LeftOut]]:
-    """Every picture below `folder` as the network is to see it, and the files that cannot be read.
+def load_folder(folder: Path, wanted: ImageInput, validation_share: float, seed: int) -> tuple[Split, list[LeftOut]]:
+    """Every image below `folder` as the network is to see it, and the files that cannot be read.
 
     The names of the subfolders are the classes, in alphabetical order, as in Keras's `image_dataset_from_directory`.
-    A tenth of the pictures, drawn at random, is for the test, `validation_share` of them for validation. The pictures
+    A tenth of the images, drawn at random, is for the test, `validation_share` of them for validation. The images
     are prepared as the service prepares them, and kept on disk in a temporary file. Raises DataError.
     """
     names = tuple(sorted(entry.name for entry in _entries(folder) if entry.is_dir() and not entry.name.startswith(".")))
     if len(names) < 2:
         raise DataError(
             f"{folder} has {len(names)} subfolders, expected one for each class and at least two; "
-            "put the pictures of each class into a subfolder of its name"
+            "put the images of each class into a subfolder of its name"
         )
     files = [(path, label) for label, name in enumerate(names) for path in _files(folder / name)]
-    pictures = _on_disk(len(files), wanted)
+    images = _on_disk(len(files), wanted)
     labels: list[int] = []
     left_out: list[LeftOut] = []
     digest = hashlib.sha256()
@@ -46,8 +46,8 @@ def load_folder(folder: Path, wanted: PictureInput, validation_share: float, see
         path, label = files[number]
         try:
             content = path.read_bytes()
-            pictures[len(labels)] = prepare(open_picture(content, _MAX_PIXELS), wanted)
-        except (PictureError, OSError) as error:
+            images[len(labels)] = prepare(open_image(content, _MAX_PIXELS), wanted)
+        except (ImageError, OSError) as error:
             left_out.append(LeftOut(path, str(error)))
         else:
             digest.update(hashlib.sha256(content).digest())
@@ -55,20 +55,20 @@ def load_folder(folder: Path, wanted: PictureInput, validation_share: float, see
     for label, name in enumerate(names):
         if label not in labels:
             raise DataError(
-                f"{folder / name} holds no picture that can be read ({', '.join(FORMATS)}); add some, or remove it"
+                f"{folder / name} holds no image that can be read ({', '.join(FORMATS)}); add some, or remove it"
             )
-    return _split(folder, names, digest.hexdigest(), pictures, np.array(labels), validation_share), left_out
+    return _split(folder, names, digest.hexdigest(), images, np.array(labels), validation_share), left_out
 
 
 def _split(
-    folder: Path, names: tuple[str, ...], digest: str, pictures: np.memmap, labels: np.ndarray, validation_share: float
+    folder: Path, names: tuple[str, ...], digest: str, images: np.memmap, labels: np.ndarray, validation_share: float
 ) -> Split:
     count = len(labels)
     tests, validations = max(1, round(_TEST_SHARE * count)), max(1, round(validation_share * count))
     if set(labels[tests + validations :]) != set(range(len(names))):
         raise DataError(
-            f"{folder} has {count} pictures of {len(names)} classes: too few to hold out {tests} for the test and "
-            f"{validations} for validation; add pictures, or choose a lower --validation-share"
+            f"{folder} has {count} images of {len(names)} classes: too few to hold out {tests} for the test and "
+            f"{validations} for validation; add images, or choose a lower --validation-share"
         )
     labels = labels.astype(np.uint8 if len(names) <= 256 else np.uint16)
     return Split(
@@ -76,11 +76,11 @@ def _split(
         source=str(folder),
         sha256=digest,
         class_names=names,
-        test_pictures=pictures[:tests],
+        test_pictures=images[:tests],
         test_labels=labels[:tests],
-        validation_pictures=pictures[tests : tests + validations],
+        validation_pictures=images[tests : tests + validations],
         validation_labels=labels[tests : tests + validations],
-        training_pictures=pictures[tests + validations : count],
+        training_pictures=images[tests + validations : count],
         training_labels=labels[tests + validations :],
     )
 
@@ -96,8 +96,8 @@ def _files(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith("."))
 
 
-def _on_disk(count: int, wanted: PictureInput) -> np.memmap:
-    """Room for so many pictures in a file that vanishes with the process."""
+def _on_disk(count: int, wanted: ImageInput) -> np.memmap:
+    """Room for so many images in a file that vanishes with the process."""
     shape = (max(1, count), wanted.height, wanted.width, wanted.channels)
     with tempfile.TemporaryFile() as file:
         return np.memmap(file, np.uint8, "w+", shape=shape)  # which keeps its own hold on the file

@@ -1,4 +1,4 @@
-"""Makes pictures that show nothing a network for clothing knows, one kind at a time; and how well they are told."""
+"""Makes images that show nothing a network for clothing knows, one kind at a time; and how well they are told."""
 
 from collections.abc import Callable
 
@@ -15,12 +15,12 @@ Random = np.random.Generator
 
 _EDGE = 280
 _LETTERS = list("abcdefghijklmnopqrstuvwxyz ABCDEFGHIJ 0123456789")
-# The pictures that Matplotlib brings: a portrait, a drawing of a parcel, a logo.
+# The images that Matplotlib brings: a portrait, a drawing of a parcel, a logo.
 _PHOTOGRAPHS = ("grace_hopper.jpg", "Minduka_Present_Blue_Pack.png", "logo2.png")
 
 
 def separation(known: Floats, strange: Floats) -> float:
-    """The share of pairs in which the known picture's value is the higher one, a tie counted half; 0.5 is chance.
+    """The share of pairs in which the known image's value is the higher one, a tie counted half; 0.5 is chance.
 
     This is the area under the receiver operating characteristic (Hanley and McNeil, 1982).
     """
@@ -65,12 +65,12 @@ def _thumbnail_of_a_digit(random: Random) -> bytes:
 
 def _shapes(random: Random) -> bytes:
     """A few ellipses in many colours, drawn over each other."""
-    picture = Image.new("RGB", (_EDGE, _EDGE), tuple(random.integers(0, 256, 3)))
-    draw = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (_EDGE, _EDGE), tuple(random.integers(0, 256, 3)))
+    draw = ImageDraw.Draw(image)
     for _ in range(8):
         (left, top), (width, height) = random.integers(0, _EDGE, 2), random.integers(20, _EDGE, 2)
         draw.ellipse((left, top, left + width, top + height), fill=tuple(random.integers(0, 256, 3)))
-    return encoded(picture, "PNG", compress_level=1)
+    return encoded(image, "PNG", compress_level=1)
 
 
 def _part_of_a_photograph(random: Random) -> bytes:
@@ -82,8 +82,8 @@ def _part_of_a_photograph(random: Random) -> bytes:
     return encoded(part.astype(np.float32), "JPEG", quality=90)
 
 
-# A kind makes an encoded picture.
-STRANGERS: dict[str, Callable[[Random], bytes]] = {
+# A kind makes an encoded image.
+OOD_KINDS: dict[str, Callable[[Random], bytes]] = {
     "blank": _blank,
     "noise": _noise,
     "thumbnails of noise": _thumbnail_of_noise,

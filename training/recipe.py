@@ -45,13 +45,13 @@ def compile_network(network: keras.Model, settings: TrainingSettings, steps: int
 
 
 def training_input(split: Split, settings: TrainingSettings, scale: float) -> dict[str, Any]:
-    """What `fit` is given: the pictures as they are, or changed anew in each epoch; each pixel times `scale`."""
-    pictures, labels = split.training_pictures, split.training_labels
+    """What `fit` is given: the images as they are, or changed anew in each epoch; each pixel times `scale`."""
+    images, labels = split.training_pictures, split.training_labels
     if settings.recipe == "strong":
-        return {"x": Batches(pictures, labels, scale, settings.batch_size, settings.seed, augmented)}
-    if isinstance(pictures, np.memmap):
-        return {"x": Batches(pictures, labels, scale, settings.batch_size, settings.seed)}
-    return {"x": pictures * np.float32(scale), "y": labels, "batch_size": settings.batch_size}
+        return {"x": Batches(images, labels, scale, settings.batch_size, settings.seed, augmented)}
+    if isinstance(images, np.memmap):
+        return {"x": Batches(images, labels, scale, settings.batch_size, settings.seed)}
+    return {"x": images * np.float32(scale), "y": labels, "batch_size": settings.batch_size}
 
 
 def precision(settings: TrainingSettings) -> str:

@@ -1,4 +1,4 @@
-"""What a person wants to know after a run: figures for the card, pictures, a table on the terminal."""
+"""What a person wants to know after a run: figures for the card, images, a table on the terminal."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from training.data import Labels, Split
 
 
 def evaluate(network: keras.Model, split: Split, scale: float) -> Evaluation:
-    """Judge the network on the validation and the test pictures, each pixel times `scale`."""
+    """Judge the network on the validation and the test images, each pixel times `scale`."""
     validation = _score(network, Batches(split.validation_pictures, split.validation_labels, scale))
     tests = Batches(split.test_pictures, split.test_labels, scale)
     test = _score(network, tests)
@@ -40,14 +40,14 @@ def count_answers(labels: Labels, answers: npt.NDArray[np.int64], classes: int) 
 
 def class_figures(class_names: tuple[str, ...], matrix: npt.NDArray[np.int64]) -> tuple[ClassFigures, ...]:
     """Precision, recall and F1 of each class, from the confusion matrix; 0 where there is nothing to divide by."""
-    right, answered, pictures = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
+    right, answered, images = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
     return tuple(
         ClassFigures(
             name=name,
             precision=float(right[index] / max(1, answered[index])),
-            recall=float(right[index] / max(1, pictures[index])),
-            f1=float(2 * right[index] / max(1, answered[index] + pictures[index])),
-            pictures=int(pictures[index]),
+            recall=float(right[index] / max(1, images[index])),
+            f1=float(2 * right[index] / max(1, answered[index] + images[index])),
+            pictures=int(images[index]),
         )
         for index, name in enumerate(class_names)
     )

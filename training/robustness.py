@@ -1,4 +1,4 @@
-"""Makes pictures that look like people's own from a data set's thumbnails, one kind of difficulty at a time."""
+"""Makes images that look like people's own from a data set's thumbnails, one kind of difficulty at a time."""
 
 import io
 from collections.abc import Callable
@@ -68,17 +68,17 @@ def _gradient(random: Random, low: float, high: float) -> Floats:
     return np.repeat(corners.clip(0, 255)[..., None], 3, axis=2)
 
 
-def encoded(picture: Floats | Image.Image, form: str, **options: object) -> bytes:
-    """The picture, float32 0 to 255 (height, width) or (height, width, 3) or Pillow's, as a file of Pillow's `form`."""
-    if not isinstance(picture, Image.Image):
-        picture = Image.fromarray(np.rint(picture.clip(0, 255)).astype(np.uint8))
+def encoded(image: Floats | Image.Image, form: str, **options: object) -> bytes:
+    """The image, float32 0 to 255 (height, width) or (height, width, 3) or Pillow's, as a file of Pillow's `form`."""
+    if not isinstance(image, Image.Image):
+        image = Image.fromarray(np.rint(image.clip(0, 255)).astype(np.uint8))
     content = io.BytesIO()
-    picture.save(content, form, **options)
+    image.save(content, form, **options)
     return content.getvalue()
 
 
-def _jpeg(picture: Floats, random: Random) -> bytes:
-    return encoded(picture, "JPEG", quality=int(random.integers(70, 96)))
+def _jpeg(image: Floats, random: Random) -> bytes:
+    return encoded(image, "JPEG", quality=int(random.integers(70, 96)))
 
 
 def _clean(thumbnail: Pixels, _random: Random) -> bytes:
@@ -119,11 +119,11 @@ def _on_dark(thumbnail: Pixels, random: Random) -> bytes:
 def _with_shadow(thumbnail: Pixels, random: Random) -> bytes:
     """Lit from above: a soft shadow on the white table, around the product and more of it below."""
     scene = _scene(thumbnail, random)
-    picture = _placed(scene, random, _WHITE)
-    dark = 1 - picture.min(axis=2) / 255
-    spread = 0.03 * max(picture.shape[:2])
+    image = _placed(scene, random, _WHITE)
+    dark = 1 - image.min(axis=2) / 255
+    spread = 0.03 * max(image.shape[:2])
     shadow = cv2.GaussianBlur(np.roll((dark > 0.05).astype(np.float32), int(spread), axis=0), (0, 0), spread)
-    return _jpeg(picture * (1 - random.uniform(0.05, 0.2) * shadow * (dark < 0.05))[..., None], random)
+    return _jpeg(image * (1 - random.uniform(0.05, 0.2) * shadow * (dark < 0.05))[..., None], random)
 
 
 def _cut_close(thumbnail: Pixels, random: Random) -> bytes:
@@ -136,8 +136,8 @@ def _cut_close(thumbnail: Pixels, random: Random) -> bytes:
 
 
 def _rotated(thumbnail: Pixels, random: Random) -> bytes:
-    picture = Image.fromarray(_placed(_scene(thumbnail, random), random, _WHITE).clip(0, 255).astype(np.uint8))
-    turned = picture.rotate(random.uniform(-10, 10), Image.Resampling.BILINEAR, expand=True, fillcolor=(255, 255, 255))
+    image = Image.fromarray(_placed(_scene(thumbnail, random), random, _WHITE).clip(0, 255).astype(np.uint8))
+    turned = image.rotate(random.uniform(-10, 10), Image.Resampling.BILINEAR, expand=True, fillcolor=(255, 255, 255))
     return encoded(turned, "JPEG", quality=90)
 
 
@@ -146,9 +146,9 @@ def _off_centre(thumbnail: Pixels, random: Random) -> bytes:
 
 
 def _noisy(thumbnail: Pixels, random: Random) -> bytes:
-    picture = _placed(_scene(thumbnail, random), random, (random.uniform(225, 250),) * 3)
-    noise = random.standard_normal(picture.shape, np.float32) * np.float32(random.uniform(3, 10))
-    return _jpeg(picture + noise, random)
+    image = _placed(_scene(thumbnail, random), random, (random.uniform(225, 250),) * 3)
+    noise = random.standard_normal(image.shape, np.float32) * np.float32(random.uniform(3, 10))
+    return _jpeg(image + noise, random)
 
 
 def _strongly_compressed(thumbnail: Pixels, random: Random) -> bytes:
@@ -162,8 +162,8 @@ def _transparent(thumbnail: Pixels, random: Random) -> bytes:
 
 
 def _webp(thumbnail: Pixels, random: Random) -> bytes:
-    picture = _placed(_scene(thumbnail, random), random, _WHITE)
-    return encoded(picture, "WEBP", quality=int(random.integers(50, 96)), method=0)
+    image = _placed(_scene(thumbnail, random), random, _WHITE)
+    return encoded(image, "WEBP", quality=int(random.integers(50, 96)), method=0)
 
 
 def _sideways(thumbnail: Pixels, random: Random) -> bytes:
@@ -175,7 +175,7 @@ def _sideways(thumbnail: Pixels, random: Random) -> bytes:
     return encoded(upright.rotate(back, expand=True), "JPEG", quality=90, exif=exif)
 
 
-# A kind makes an encoded picture from a thumbnail, uint8 (28, 28).
+# A kind makes an encoded image from a thumbnail, uint8 (28, 28).
 KINDS: dict[str, Callable[[Pixels, Random], bytes]] = {
     "clean": _clean,
     "negated": _negated,

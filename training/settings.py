@@ -10,7 +10,7 @@ STRONG_DEFAULTS = {"epochs": 150, "batch_size": 128, "learning_rate": 0.002, "va
 
 
 class TrainingSettings(BaseSettings):
-    """Fit the network to Fashion-MNIST, or to pictures of your own, and publish it as a model file.
+    """Fit the network to Fashion-MNIST, or to images of your own, and publish it as a model file.
 
     Each option can be given in the environment too: --batch-size is TRAINING_BATCH_SIZE.
     The defaults are the textbook's recipe.
@@ -29,12 +29,12 @@ class TrainingSettings(BaseSettings):
     recipe: Annotated[
         Literal["textbook", "strong"],
         Field(
-            description="strong fits longer to pictures that are changed anew each time; its defaults for others: "
+            description="strong fits longer to images that are changed anew each time; its defaults for others: "
             + ", ".join(f"{name.replace('_', '-')} {value}" for name, value in STRONG_DEFAULTS.items())
         ),
     ] = "textbook"
-    epochs: Annotated[int, Field(ge=1, description="most passes over the training pictures")] = 20
-    batch_size: Annotated[int, Field(ge=1, description="pictures in one step of the optimizer")] = 32
+    epochs: Annotated[int, Field(ge=1, description="most passes over the training images")] = 20
+    batch_size: Annotated[int, Field(ge=1, description="images in one step of the optimizer")] = 32
     learning_rate: Annotated[float, Field(gt=0, description="Adam's step size")] = 0.001
     patience: Annotated[
         int, Field(ge=0, description="epochs without a lower validation loss after which fitting stops")
@@ -47,22 +47,22 @@ class TrainingSettings(BaseSettings):
     dense: Annotated[int, Field(ge=1, description="units of the dense layer")] = 100
     dropout: Annotated[float, Field(ge=0, lt=1, description="share of the dense layer dropped in each step")] = 0.4
     validation_share: Annotated[
-        float, Field(gt=0, lt=1, description="share of the training pictures held out to choose the best epoch")
+        float, Field(gt=0, lt=1, description="share of the training images held out to choose the best epoch")
     ] = 0.2
     seed: Annotated[
         int, Field(ge=0, lt=2**32, description="seed of the split, the first weights, the shuffling and the dropout")
     ] = 42
     data: Annotated[
         str,
-        Field(description="what to fit to: fashion-mnist, mnist, or a folder with one subfolder of pictures a class"),
+        Field(description="what to fit to: fashion-mnist, mnist, or a folder with one subfolder of images a class"),
     ] = "fashion-mnist"
     image_size: Annotated[
-        int, Field(ge=2, le=1024, description="height and width to which pictures from a folder are scaled")
+        int, Field(ge=2, le=1024, description="height and width to which images from a folder are scaled")
     ] = 28
     channels: Annotated[
         Literal[1, 3],
         BeforeValidator(int),
-        Field(description="1 to look at pictures from a folder in grey, 3 in colours"),
+        Field(description="1 to look at images from a folder in grey, 3 in colours"),
     ] = 1
     data_dir: Annotated[
         Path | None,

@@ -16,4 +16,4 @@ class Classify:
 
     @bentoml.api(batchable=True, max_batch_size=MAX_BATCH_SIZE, max_latency_ms=1000)
     def predict(self, files: list[Image]) -> list[dict[str, Any]]:
-        return self.network.answers([prepare(picture, self.network.classifier.card.input) for picture in files])
+        return self.network.answers([prepare(image, self.network.classifier.card.input) for image in files])

@@ -1,6 +1,6 @@
-"""The floors: the service's own stack with nothing behind it. Reads the picture, then sends an answer made before.
+"""The floors: the service's own stack with nothing behind it. Reads the image, then sends an answer made before.
 
-`/short` is read and answered on the service's own short way, `/usual` by FastAPI as its documentation shows it.
+`/short` is read and answered on the service's own fast path, `/usual` by FastAPI as its documentation shows it.
 """
 
 import json
@@ -11,13 +11,13 @@ import uvicorn
 from fastapi import FastAPI, File, Request, Response
 from starlette.routing import Route
 
-from service.http.bodies import Bodies, read_picture
+from service.http.bodies import BodyLimits, read_image
 
 _CLASSES = [{"label": "Ankle boot", "index": 9, "probability": 0.9999924898147583}] * 10
 _ANSWER = json.dumps(
     {**_CLASSES[0], "probabilities": _CLASSES, "model": {"name": "best-cnn-model", "version": "0" * 12}}
 ).encode()
-_BODIES = Bodies(10 * 1024 * 1024, 10.0)
+_BODIES = BodyLimits(10 * 1024 * 1024, 10.0)
 
 app = FastAPI()
 
@@ -34,7 +34,7 @@ async def _usual_multipart(file: Annotated[bytes, File()]) -> Response:
 
 
 async def _short(request: Request) -> Response:
-    await read_picture(request, _BODIES)
+    await read_image(request, _BODIES)
     return Response(_ANSWER, media_type="application/json")
 
 

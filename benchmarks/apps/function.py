@@ -1,4 +1,4 @@
-"""No server: prints how many pictures a second the compiled function does alone, at batches of 64."""
+"""No server: prints how many images a second the compiled function does alone, at batches of 64."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What the compared servers share: encoded pictures in, answers out, by this service's compiled function."""
+"""What the compared servers share: encoded images in, answers out, by this service's compiled function."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.preprocessing import open_picture, plain_pixels, prepare, scaled
+from models.preprocessing import open_image, plain_pixels, prepare, scaled
 from service.model_files.loading import limit_threads, load_classifier
 
 MODEL = Path(__file__).parents[2] / "models" / "best-cnn-model.h5"
@@ -22,14 +22,14 @@ class Network:
         self.classifier, _ = load_classifier(MODEL, "cpu", (), MAX_BATCH_SIZE)
 
     def pixels(self, content: bytes) -> Any:
-        """One encoded picture as the network is to see it."""
+        """One encoded image as the network is to see it."""
         wanted = self.classifier.card.input
         pixels = plain_pixels(content, wanted)
-        return prepare(open_picture(content, _MAX_PIXELS), wanted) if pixels is None else pixels
+        return prepare(open_image(content, _MAX_PIXELS), wanted) if pixels is None else pixels
 
-    def answers(self, pictures: Sequence[Any]) -> list[dict[str, Any]]:
-        """For each of 1 to 64 pictures what `POST /predict` would say."""
-        batch = scaled(np.stack(list(pictures)), self.classifier.card.input)
+    def answers(self, images: Sequence[Any]) -> list[dict[str, Any]]:
+        """For each of 1 to 64 images what `POST /predict` would say."""
+        batch = scaled(np.stack(list(images)), self.classifier.card.input)
         return [self._answer(row) for row in self.classifier.predict(batch).tolist()]
 
     def _answer(self, row: list[float]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The way of most tutorials: a route that calls `model.predict` for each picture."""
+"""The way of most tutorials: a route that calls `model.predict` for each image."""
 
 import io
 import sys
@@ -19,8 +19,8 @@ model = keras.models.load_model(MODEL, compile=False)
 
 @app.post("/predict")
 def predict(file: Annotated[UploadFile, File()]) -> Any:
-    picture = Image.open(io.BytesIO(file.file.read())).convert("L").resize((28, 28))
-    probabilities = model.predict(np.asarray(picture).reshape(1, 28, 28, 1) / 255.0, verbose=0)[0]
+    image = Image.open(io.BytesIO(file.file.read())).convert("L").resize((28, 28))
+    probabilities = model.predict(np.asarray(image).reshape(1, 28, 28, 1) / 255.0, verbose=0)[0]
     index = int(probabilities.argmax())
     return {"label": FASHION_MNIST_CLASS_NAMES[index], "probability": float(probabilities[index])}
 

@@ -7,8 +7,8 @@ from models.card import (
     Data,
     Epoch,
     Evaluation,
+    ImageInput,
     ModelCard,
-    PictureInput,
     Score,
     Training,
 )
@@ -51,7 +51,7 @@ BATCH_ANSWER = BatchAnswer(
             problem=Problem(
                 title="Unsupported Media Type",
                 status=415,
-                detail="the content is not a picture in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
+                detail="the content is not an image in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
             ),
         ),
     ),
@@ -113,7 +113,7 @@ Model: "sequential"
 MODEL_CARD = ModelCard(
     name="cats-and-dogs",
     class_names=("cat", "dog"),
-    input=PictureInput(height=32, width=32, channels=3, scale=1 / 255),
+    input=ImageInput(height=32, width=32, channels=3, scale=1 / 255),
     data=Data(
         name="cats-and-dogs",
         sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -144,7 +144,7 @@ MODEL_CARD = ModelCard(
     ),
 )
 
-# Of a network for pictures of 2×2, so that a person can read them.
+# Of a model for images of 2×2, so that a person can read them.
 FEATURE_MAPS = FeatureMaps(
     model=_MODEL,
     layers=(

@@ -1,4 +1,4 @@
-"""What the network saw and how it came to its answer: kernels, feature maps, attribution, arithmetic."""
+"""What the model saw and how it came to its answer: kernels, feature maps, attribution, arithmetic."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,22 +10,22 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from models.charts import PictureFormat
-from models.preprocessing import NetworkInput, PreparationChoice, Seen, scaled
+from models.charts import PlotFormat
+from models.preprocessing import ModelInput, PreparationChoice, Seen, scaled
 from service.api.dependencies import Accept, HowPrepared, Live, PlotRenderer, WhichModel, live_model, model_name
 from service.api.examples import ATTRIBUTION, FEATURE_MAPS, KERNELS, TRACE
-from service.api.openapi import PICTURE_BODY, answers, problems
+from service.api.openapi import IMAGE_BODY, answers, problems
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
-from service.errors import NotInNetwork
+from service.errors import NotInModel
 from service.explain.attribution import Method, attribute
 from service.explain.drawing.feature_maps import draw_feature_maps, strongest_first
 from service.explain.drawing.overlay import draw_attribution
 from service.explain.kernels import KernelScale, draw_kernels, kernels_of
 from service.explain.layers import layer_outputs
 from service.explain.trace import ConvolutionTrace, trace
-from service.http.bodies import read_picture
+from service.http.bodies import read_image
 from service.http.negotiation import choose_media_type
-from service.inference.model_runner import LiveModel
+from service.inference.model_runner import ModelRunner
 
 router = APIRouter(tags=["inside"])
 
@@ -33,7 +33,7 @@ Form = Literal["png", "svg", "json"]
 
 _FORMS: dict[str, Form] = {"image/png": "png", "image/svg+xml": "svg", "application/json": "json"}
 _MEDIA_TYPES = {form: media_type for media_type, form in _FORMS.items()}
-_PICTURES = ("image/png", "image/svg+xml")
+_IMAGES = ("image/png", "image/svg+xml")
 _DECIMALS = 6
 # Some 20 MB of text.
 MOST_VALUES = 2_000_000
@@ -43,7 +43,7 @@ Format = Annotated[
 ]
 Layer = Annotated[str | None, Query(description="the layer's name in `/model-summary`; without it the first that fits")]
 
-_NO_LAYER = "layer: 'conv9' has no kernels to show or is not in this network; it has conv2d, conv2d_1"
+_NO_LAYER = "layer: 'conv9' has no kernels to show or is not in this model; it has conv2d, conv2d_1"
 _POST_PROBLEMS = problems(400, 404, 408, 413, 415, 503, 504, details={422: _NO_LAYER})
 
 
@@ -51,7 +51,7 @@ _POST_PROBLEMS = problems(400, 404, 408, 413, 415, 503, 504, details={422: _NO_L
     "/plot/kernels",
     summary="Draw a convolution's kernels",
     response_model=KernelsAnswer,
-    responses={**answers(KERNELS, pictures=_PICTURES), **problems(400, 404, 503, 504, details={422: _NO_LAYER})},
+    responses={**answers(KERNELS, images=_IMAGES), **problems(400, 404, 503, 504, details={422: _NO_LAYER})},
 )
 async def plot_kernels(
     live: Live,
@@ -64,9 +64,9 @@ async def plot_kernels(
     form: Format = None,
     accept: Accept = "*/*",
 ) -> Response:
-    """The weights that the network looks at pictures with, their histogram, mean and standard deviation."""
+    """The weights that the model looks at images with, their histogram, mean and standard deviation."""
     form = form or _preferred(accept)
-    kernels = await live.inspect(lambda network: kernels_of(network, layer, channel))
+    kernels = await live.inspect(lambda model: kernels_of(model, layer, channel))
     if form == "json":
         return _json(
             live,
@@ -83,10 +83,10 @@ async def plot_kernels(
 
 @router.post(
     "/plot/feature-maps",
-    summary="Draw what the layers make of a picture",
+    summary="Draw what the layers make of an image",
     response_model=FeatureMaps,
-    responses={**answers(FEATURE_MAPS, pictures=_PICTURES), **_POST_PROBLEMS},
-    openapi_extra=PICTURE_BODY,
+    responses={**answers(FEATURE_MAPS, images=_IMAGES), **_POST_PROBLEMS},
+    openapi_extra=IMAGE_BODY,
 )
 async def plot_feature_maps(
     request: Request,
@@ -96,27 +96,27 @@ async def plot_feature_maps(
         Query(description="the layer's name in `/model-summary`; without it every layer that makes something"),
     ] = None,
     order: Annotated[
-        Literal["network", "strongest"],
-        Query(description="draw the maps in the network's order, or the strongest first"),
-    ] = "network",
+        Literal["model", "strongest"],
+        Query(description="draw the maps in the model's order, or the strongest first"),
+    ] = "model",
     preparation: HowPrepared = "auto",
     model: WhichModel = None,
     form: Format = None,
     accept: Accept = "*/*",
 ) -> Response:
-    """The maps of each convolution and pooling, and the values of each dense layer, for the picture that is sent.
+    """The maps of each convolution and pooling, and the values of each dense layer, for the image that is sent.
 
     As JSON the numbers are those that Keras itself has between its layers.
     """
     form = form or _preferred(accept)
-    live, _, picture = await _look(request, preparation, model)
-    outputs = await live.inspect(lambda network: layer_outputs(network, picture, layer))
+    live, _, image = await _look(request, preparation, model)
+    outputs = await live.inspect(lambda model: layer_outputs(model, image, layer))
     if form == "json":
         count = sum(values.size for values in outputs.values())
         if count > MOST_VALUES:
-            raise NotInNetwork(
+            raise NotInModel(
                 f"layer: the maps have {count:,} values together, and at most {MOST_VALUES:,} are sent as JSON; "
-                "name a smaller layer, or ask for a picture"
+                "name a smaller layer, or ask for an image"
             )
         return await to_thread.run_sync(
             lambda: _json(live, layers=[_layer_output(name, values) for name, values in outputs.items()])
@@ -129,7 +129,7 @@ async def plot_feature_maps(
     summary="Draw what an answer rests on",
     response_model=AttributionAnswer,
     responses={
-        **answers(ATTRIBUTION, pictures=_PICTURES),
+        **answers(ATTRIBUTION, images=_IMAGES),
         **problems(
             400,
             404,
@@ -141,7 +141,7 @@ async def plot_feature_maps(
             details={422: "class: 'Hat' is none of the classes, which are T-shirt/top, Trouser"},
         ),
     },
-    openapi_extra=PICTURE_BODY,
+    openapi_extra=IMAGE_BODY,
 )
 async def plot_attribution(
     request: Request,
@@ -157,17 +157,17 @@ async def plot_attribution(
     form: Format = None,
     accept: Accept = "*/*",
 ) -> Response:
-    """How much each pixel speaks for a class, over the picture that was sent and over what the network saw of it.
+    """How much each pixel speaks for a class, over the image that was sent and over what the model saw of it.
 
     Red speaks for the class, blue against it. `grad-cam` and `grad-cam++` show where the last convolution found what
     speaks for it; `saliency` and `smoothgrad` which pixels would change the score most; `integrated-gradients` shares
-    out the difference to a black picture among the pixels; `occlusion` covers a part at a time and looks what is lost.
+    out the difference to a black image among the pixels; `occlusion` covers a part at a time and looks what is lost.
     """
     form = form or _preferred(accept)
-    live, seen, picture = await _look(request, preparation, model)
+    live, seen, image = await _look(request, preparation, model)
     names = live.card.class_names
     index = _class_index(wanted, names)
-    found = await live.inspect(lambda network: attribute(network, picture, method, index))
+    found = await live.inspect(lambda model: attribute(model, image, method, index))
     if form == "json":
         return _json(
             live,
@@ -189,7 +189,7 @@ async def plot_attribution(
     summary="Show the arithmetic of one value",
     response_model=Trace,
     responses={**answers(TRACE), **_POST_PROBLEMS},
-    openapi_extra=PICTURE_BODY,
+    openapi_extra=IMAGE_BODY,
 )
 async def trace_value(
     request: Request,
@@ -204,8 +204,8 @@ async def trace_value(
 
     For a convolution or a pooling, by name; without one for the first.
     """
-    live, _, picture = await _look(request, preparation, model)
-    traced = await live.inspect(lambda network: trace(network, picture, layer, channel, row, column))
+    live, _, image = await _look(request, preparation, model)
+    traced = await live.inspect(lambda model: trace(model, image, layer, channel, row, column))
     window = {
         "rows": traced.window.rows,
         "columns": traced.window.columns,
@@ -230,11 +230,11 @@ async def trace_value(
 
 async def _look(
     request: Request, preparation: PreparationChoice, model: str | None
-) -> tuple[LiveModel, Seen, NetworkInput]:
-    """The model that answers, the picture in the request as seen, and as the network's input."""
+) -> tuple[ModelRunner, Seen, ModelInput]:
+    """The model that answers, the image in the request as seen, and as the model's input."""
     state = request.app.state
-    live_model(request, model).check_room()
-    content = await read_picture(request, state.bodies)
+    live_model(request, model).ensure_capacity()
+    content = await read_image(request, state.bodies)
     live = live_model(request, model)
     seen: Seen = await state.decoder.seen(content, live.card.input, live.deadline(), preparation)
     return live, seen, scaled(seen.pixels, live.card.input)
@@ -249,7 +249,7 @@ def _class_index(wanted: str | None, names: tuple[str, ...]) -> int | None:
     if wanted.isdecimal() and int(wanted) < len(names):
         return int(wanted)
     listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    raise NotInNetwork(f"class: {wanted!r:.80} is none of the classes, which are {listed}, or 0 to {len(names) - 1}")
+    raise NotInModel(f"class: {wanted!r:.80} is none of the classes, which are {listed}, or 0 to {len(names) - 1}")
 
 
 def _layer_output(name: str, values: npt.NDArray[np.float32]) -> Mapping[str, Any]:
@@ -268,12 +268,12 @@ def _preferred(accept: str) -> Form:
 
 
 async def _drawn(
-    live: LiveModel, renderer: PlotRenderer, form: PictureFormat, draw: Callable[[PictureFormat], bytes]
+    live: ModelRunner, renderer: PlotRenderer, form: PlotFormat, draw: Callable[[PlotFormat], bytes]
 ) -> Response:
     content = await renderer.draw(partial(draw, form))
     return Response(content, media_type=_MEDIA_TYPES[form], headers={"Vary": "Accept", "Model-Version": live.version})
 
 
-def _json(live: LiveModel, **content: Any) -> Response:
+def _json(live: ModelRunner, **content: Any) -> Response:
     headers = {"Vary": "Accept", "Model-Version": live.version}
     return Response(to_json({"model": model_name(live), **content}), media_type="application/json", headers=headers)

@@ -1,4 +1,4 @@
-"""How the network is built, and what its file says of itself."""
+"""How the model is built, and what its file says of itself."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ router = APIRouter(tags=["model"])
 
 @router.get(
     "/model-summary",
-    summary="List the network's layers",
+    summary="List the model's layers",
     response_description="Layers, shapes and parameters; with `Accept: text/plain`, Keras's own table",
     response_model=ModelSummary,
     responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(404, 503, 504)},
@@ -39,7 +39,7 @@ async def model_summary(live: Live, accept: Accept = "*/*") -> ModelSummary | Re
     responses={**answers(MODEL_CARD), **problems(404)},
 )
 async def model_card(live: Live) -> ModelCard:
-    """Class names, the input that the network takes, the data and the recipe it was fitted with, and how good it is.
+    """Class names, the input that the model takes, the data and the recipe it was fitted with, and how good it is.
 
     A file that Keras saved without a card has null for data, training and evaluation.
     """

@@ -15,21 +15,21 @@ from service.api.schemas import Problem
 from service.errors import PROBLEM_TYPE
 
 _DETAILS = {
-    400: "the form has no file in a field 'file'; its fields: 'picture'",
+    400: "the form has no file in a field 'file'; its fields: 'image'",
     401: "this service needs an API key; send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`",
     404: "there is no model 'hats'; there are 'best-cnn-model'",
-    408: "only 1,024 bytes of the body came in 10 s; send it at once, or a smaller picture",
-    413: "the body is larger than the 10,485,760 bytes that are read; send fewer or smaller pictures",
-    415: f"the content is not a picture in a format that is read here: {', '.join(FORMATS)}",
-    422: "the PNG picture cannot be decoded: it is damaged or cut short",
+    408: "only 1,024 bytes of the body came in 10 s; send it at once, or a smaller image",
+    413: "the body is larger than the 10,485,760 bytes that are read; send fewer or smaller images",
+    415: f"the content is not an image in a format that is read here: {', '.join(FORMATS)}",
+    422: "the PNG image cannot be decoded: it is damaged or cut short",
     429: "this API key has 600 requests a minute, and they are spent; go on in 7 s",
     500: "the service failed at this request; its log says more",
-    503: "256 pictures wait for the network and at most 256 may; send the request again later",
-    504: "the network did not come to this request in time; send it again later",
+    503: "256 images wait for the model and at most 256 may; send the request again later",
+    504: "the model did not come to this request in time; send it again later",
 }
 
-# What an encoded picture looks like to a person who reads the page.
-_PICTURE_EXAMPLES = {
+# What an encoded image looks like to a person who reads the page.
+_IMAGE_EXAMPLES = {
     "image/png": "(the bytes of a PNG file)",
     "image/svg+xml": '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="320">…</svg>',
 }
@@ -41,10 +41,10 @@ _KEY_SCHEMES = {
 }
 
 _BINARY = {"type": "string", "format": "binary"}
-# An empty file is answered with 400, so the document says that a picture has bytes.
-_PICTURE = _BINARY | {"minLength": 1}
+# An empty file is answered with 400, so the document says that an image has bytes.
+_IMAGE = _BINARY | {"minLength": 1}
 
-PICTURE_BODY = {
+IMAGE_BODY = {
     "requestBody": {
         "required": True,
         "content": {
@@ -52,10 +52,10 @@ PICTURE_BODY = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
-                    "properties": {"file": _PICTURE | {"description": "the picture"}},
+                    "properties": {"file": _IMAGE | {"description": "the image"}},
                 }
             },
-            "image/*": {"schema": _PICTURE},
+            "image/*": {"schema": _IMAGE},
         },
     }
 }
@@ -69,7 +69,7 @@ FILES_BODY = {
                     "type": "object",
                     "required": ["files"],
                     "properties": {
-                        "files": {"type": "array", "items": _BINARY, "minItems": 1, "description": "the pictures"}
+                        "files": {"type": "array", "items": _BINARY, "minItems": 1, "description": "the images"}
                     },
                 }
             }
@@ -88,21 +88,21 @@ def problems(*statuses: int, details: Mapping[int, str] | None = None) -> dict[i
 
 
 def answers(
-    example: BaseModel, text: str | None = None, pictures: tuple[str, ...] = ()
+    example: BaseModel, text: str | None = None, images: tuple[str, ...] = ()
 ) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that answers as JSON like `example` does.
 
-    On demand also as plain text like `text`, or as a picture of one of these media types.
+    On demand also as plain text like `text`, or as an image of one of these media types.
     """
     content: dict[str, Any] = {"application/json": {"example": example.model_dump(mode="json", exclude_none=True)}}
     if text is not None:
         content["text/plain"] = {"schema": {"type": "string"}, "example": text}
-    return {200: {"content": content | _pictures(pictures)}}
+    return {200: {"content": content | _images(images)}}
 
 
-def picture_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that answers with an encoded picture of one of these media types."""
-    return {200: {"content": _pictures(media_types), "description": "The picture"}}
+def plot_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a call that answers with an encoded image of one of these media types."""
+    return {200: {"content": _images(media_types), "description": "The image"}}
 
 
 def install_documentation(app: FastAPI) -> None:
@@ -155,8 +155,8 @@ async def _redoc(request: Request) -> HTMLResponse:
     return page
 
 
-def _pictures(media_types: tuple[str, ...]) -> dict[str, Any]:
-    return {name: {"schema": _BINARY, "example": _PICTURE_EXAMPLES[name]} for name in media_types}
+def _images(media_types: tuple[str, ...]) -> dict[str, Any]:
+    return {name: {"schema": _BINARY, "example": _IMAGE_EXAMPLES[name]} for name in media_types}
 
 
 def _problem(status: int, detail: str) -> dict[str, Any]:

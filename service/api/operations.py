@@ -11,9 +11,9 @@ from service.errors import STOPPING, NotReady
 from service.metrics import exposition
 
 _METRICS = """\
-# HELP service_requests_total Requests answered
-# TYPE service_requests_total counter
-service_requests_total{route="/predict",status="200"} 1024.0
+# HELP keras_service_requests_total Requests answered
+# TYPE keras_service_requests_total counter
+keras_service_requests_total{route="/predict",status="200"} 1024.0
 """
 
 router = APIRouter(tags=["operations"])
@@ -27,11 +27,11 @@ async def live() -> Health:
 
 @router.get(
     "/health/ready",
-    summary="Can it answer about pictures?",
+    summary="Can it answer about images?",
     responses={**answers(Health(status="ready")), **problems(404, details={503: STOPPING})},
 )
 async def ready(live: Live) -> Health:
-    """200 once the model is loaded and warm, 503 while the service is stopping; send no pictures then."""
+    """200 once the model is loaded and warm, 503 while the service is stopping; send no images then."""
     if not live.ready:
         raise NotReady(STOPPING)
     return Health(status="ready")
@@ -50,5 +50,5 @@ async def ready(live: Live) -> Health:
     },
 )
 async def metrics() -> Response:
-    """Requests, their time in the queue and in the network, batches, refusals, classes, familiarity, the model."""
+    """Requests, their time in the queue and in the model, batches, refusals, classes, familiarity, the model."""
     return Response(await to_thread.run_sync(exposition), media_type=CONTENT_TYPE_LATEST)

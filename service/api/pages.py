@@ -1,4 +1,4 @@
-"""The page that shows the network to a person: plain files, which ask this service and no other host."""
+"""The page that shows the model to a person: plain files, which ask this service and no other host."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from fastapi.staticfiles import StaticFiles
 
 WEB = Path(__file__).parent.parent / "web"
 
-# The page's own scripts and styles; pictures from the person, too, which never leave the page but to this service.
+# The page's own scripts and styles; images from the person, too, which never leave the page but to this service.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,4 +1,4 @@
-"""Pictures of the network and of how it was trained, as PNG or SVG."""
+"""Images of the model and of how it was trained, as PNG or SVG."""
 
 from functools import partial
 from typing import Annotated, Literal
@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 
 from models.card import Evaluation, Training
-from models.charts import PictureFormat, confusion_matrix, learning_curves
+from models.charts import PlotFormat, confusion_matrix, learning_curves
 from service.api.dependencies import Accept, Live, PlotRenderer
-from service.api.openapi import picture_answers, problems
+from service.api.openapi import plot_answers, problems
 from service.errors import NotInCard
 from service.explain.drawing.blocks import draw_blocks
 from service.explain.drawing.diagram import NO_GRAPHVIZ, diagram_source, draw_diagram
@@ -17,18 +17,18 @@ from service.http.negotiation import choose_media_type
 
 router = APIRouter(tags=["plots"])
 
-_MEDIA_TYPES: dict[PictureFormat, str] = {"png": "image/png", "svg": "image/svg+xml"}
-_FORMATS: dict[str, PictureFormat] = {media_type: form for form, media_type in _MEDIA_TYPES.items()}
+_MEDIA_TYPES: dict[PlotFormat, str] = {"png": "image/png", "svg": "image/svg+xml"}
+_FORMATS: dict[str, PlotFormat] = {media_type: form for form, media_type in _MEDIA_TYPES.items()}
 
 Format = Annotated[
-    PictureFormat | None, Query(alias="format", description="png or svg; without it, what the Accept header prefers")
+    PlotFormat | None, Query(alias="format", description="png or svg; without it, what the Accept header prefers")
 ]
 Style = Annotated[
     Literal["graph", "blocks"],
     Query(description="`graph`: boxes and arrows, as Keras draws them; `blocks`: feature maps to scale"),
 ]
 
-_ANSWER = picture_answers(*_FORMATS)
+_ANSWER = plot_answers(*_FORMATS)
 _NO_TRAINING = "the card of this model says nothing of how it was trained"
 _NO_EVALUATION = "the card of this model says nothing of how it was tested"
 _NO_SUCH_FORMAT = "format: Input should be 'png' or 'svg', got 'gif'"
@@ -36,7 +36,7 @@ _NO_SUCH_FORMAT = "format: Input should be 'png' or 'svg', got 'gif'"
 
 @router.get(
     "/plot",
-    summary="Draw the network",
+    summary="Draw the model",
     response_class=Response,
     responses={
         **_ANSWER,
@@ -60,7 +60,7 @@ async def plot(
         draw = partial(draw_blocks, summary, form)
     else:
         draw = partial(draw_diagram, await live.inspect(diagram_source), form)
-    return _picture(await renderer.draw(draw, (live.version, style, form)), form)
+    return _image(await renderer.draw(draw, (live.version, style, form)), form)
 
 
 @router.get(
@@ -76,7 +76,7 @@ async def plot_history(live: Live, renderer: PlotRenderer, form: Format = None, 
     if training is None:
         raise NotInCard(_NO_TRAINING)
     draw = partial(learning_curves, training, form)
-    return _picture(await renderer.draw(draw, (live.version, Training, form)), form)
+    return _image(await renderer.draw(draw, (live.version, Training, form)), form)
 
 
 @router.get(
@@ -88,18 +88,18 @@ async def plot_history(live: Live, renderer: PlotRenderer, form: Format = None, 
 async def plot_confusion_matrix(
     live: Live, renderer: PlotRenderer, form: Format = None, accept: Accept = "*/*"
 ) -> Response:
-    """Test pictures by true class and answer: what the network takes for what."""
+    """Test images by true class and answer: what the model takes for what."""
     form = form or _preferred(accept)
     evaluation = live.card.evaluation
     if evaluation is None:
         raise NotInCard(_NO_EVALUATION)
     draw = partial(confusion_matrix, live.card.class_names, evaluation, form)
-    return _picture(await renderer.draw(draw, (live.version, Evaluation, form)), form)
+    return _image(await renderer.draw(draw, (live.version, Evaluation, form)), form)
 
 
-def _preferred(accept: str) -> PictureFormat:
+def _preferred(accept: str) -> PlotFormat:
     return _FORMATS[choose_media_type(accept, tuple(_FORMATS))]
 
 
-def _picture(content: bytes, form: PictureFormat) -> Response:
+def _image(content: bytes, form: PlotFormat) -> Response:
     return Response(content, media_type=_MEDIA_TYPES[form], headers={"Vary": "Accept"})

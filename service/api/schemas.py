@@ -19,7 +19,7 @@ class ModelName(_Shape):
 
 
 class ClassProbability(_Shape):
-    """One class and how probable the network holds it to be."""
+    """One class and how probable the model holds it to be."""
 
     label: Annotated[str, Field(examples=["Ankle boot"])]
     index: Annotated[int, Field(ge=0, examples=[9])]
@@ -32,7 +32,7 @@ class Prediction(ClassProbability):
     familiarity: Annotated[
         Share | None,
         Field(
-            description="share of the validation pictures that are less typical than this one of what the network was "
+            description="share of the validation images that are less typical than this one of what the model was "
             "fitted to: near 0 for what is nothing of the kind; null where the model's card has nothing to tell it by",
             examples=[0.62],
         ),
@@ -41,13 +41,13 @@ class Prediction(ClassProbability):
 
 
 class Answer(Prediction):
-    """What is in the picture, and which model says so."""
+    """What is in the image, and which model says so."""
 
     model: ModelName
     input: Annotated[
         str | None,
         Field(
-            description="what the network saw, a PNG in a data URL; only there if `return_input` asks for it",
+            description="what the model saw, a PNG in a data URL; only there if `return_input` asks for it",
             examples=["data:image/png;base64,iVBORw0KGgo="],
         ),
     ] = None
@@ -84,7 +84,7 @@ class BatchAnswer(_Shape):
 
 
 class LayerOutput(_Shape):
-    """What one layer made of the picture: maps, or a vector of values."""
+    """What one layer made of the image: maps, or a vector of values."""
 
     layer: Annotated[str, Field(description="the layer's name in `/model-summary`", examples=["conv2d"])]
     shape: Annotated[tuple[int, ...], Field(description="height, width, channels; or units", examples=[[28, 28, 32]])]
@@ -98,7 +98,7 @@ class LayerOutput(_Shape):
 
 
 class FeatureMaps(_Shape):
-    """What the layers made of one picture."""
+    """What the layers made of one image."""
 
     model: ModelName
     layers: tuple[LayerOutput, ...]
@@ -128,9 +128,9 @@ class KernelsAnswer(_Shape):
 
 
 class FrameShown(_Shape):
-    """Which part of the sent picture, upright, the network's input shows, in shares of its width and height.
+    """Which part of the sent image, upright, the model's input shows, in shares of its width and height.
 
-    It may reach beyond the picture: there the input is black.
+    It may reach beyond the image: there the input is black.
     """
 
     left: float
@@ -140,7 +140,7 @@ class FrameShown(_Shape):
 
 
 class AttributionAnswer(_Shape):
-    """How much each pixel of the network's input speaks for a class."""
+    """How much each pixel of the model's input speaks for a class."""
 
     model: ModelName
     method: Annotated[str, Field(examples=["grad-cam"])]
@@ -150,7 +150,7 @@ class AttributionAnswer(_Shape):
     score: Annotated[
         float, Field(description="what is explained: the class's logit, or the logarithm of its probability")
     ]
-    baseline_score: Annotated[float, Field(description="the same for a black picture")]
+    baseline_score: Annotated[float, Field(description="the same for a black image")]
     values: Annotated[
         tuple[tuple[float, ...], ...], Field(description="by row and column; negative where a pixel speaks against it")
     ]
@@ -190,7 +190,7 @@ class Trace(_Shape):
     total: float | None = None
     activation: Annotated[str | None, Field(examples=["relu"])] = None
     chosen: tuple[int, int] | None = None
-    value: Annotated[float, Field(description="what the network has there")]
+    value: Annotated[float, Field(description="what the model has there")]
 
 
 class Health(_Shape):

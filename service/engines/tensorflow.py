@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.card import Familiarity, ModelCard, ModelFileError
+from models.card import ModelCard, ModelFileError, OodStatistics
 from models.ood import DISTANCE_WEIGHT
-from models.preprocessing import NetworkInput
+from models.preprocessing import ModelInput
 
 Floats = npt.NDArray[np.float32]
 
@@ -17,15 +17,15 @@ Floats = npt.NDArray[np.float32]
 def batch_sizes(largest: int) -> tuple[int, ...]:
     """The sizes of batches that are warmed, and to which all others are padded: 1 to 8, then four to each doubling.
 
-    Each new size costs a new oneDNN primitive, and each row of padding as much as a picture.
+    Each new size costs a new oneDNN primitive, and each row of padding as much as an image.
     """
     return (*(size for size in range(1, largest) if size % max(1, 2 ** (size - 1).bit_length() // 8) == 0), largest)
 
 
 class Answers(NamedTuple):
-    """What the network says of a batch: probabilities (rows, classes), and for each row how familiar it is, 0 to 1.
+    """What the model says of a batch: probabilities (rows, classes), and for each row how familiar it is, 0 to 1.
 
-    `familiarity` is None where the card has nothing to tell it by, or where the network does not end in a dense layer
+    `familiarity` is None where the card has nothing to tell it by, or where the model does not end in a dense layer
     with a softmax.
     """
 
@@ -33,31 +33,31 @@ class Answers(NamedTuple):
     familiarity: Floats | None
 
 
-class Classifier:
-    """A loaded network, its card and version, and one compiled function that answers for it.
+class TensorFlowEngine:
+    """A loaded model, its card and version, and one compiled function that answers for it.
 
     Everything here must be called from one thread, except the plain attributes.
     """
 
-    def __init__(self, network: keras.Model, card: ModelCard, version: str, device: str, max_batch_size: int) -> None:
+    def __init__(self, model: keras.Model, card: ModelCard, version: str, device: str, max_batch_size: int) -> None:
         self.batch_sizes = batch_sizes(max_batch_size)
-        self.network = network
+        self.model = model
         self.card = card
         self.version = version
         self.device = device
         wanted = card.input
-        network_shape = network.input_shape[1:]
-        before_last = _without_last_layer(network)
-        last = network.layers[-1]
+        network_shape = model.input_shape[1:]
+        before_last = _without_last_layer(model)
+        last = model.layers[-1]
         known = card.familiarity
 
-        # Traced once, for a batch of any size: model.predict costs 70 times as much for one picture, model(x) 8 times,
+        # Traced once, for a batch of any size: model.predict costs 70 times as much for one image, model(x) 8 times,
         # and a tf.function that looks up its trace at each call a quarter more.
         @tf.function(autograph=False)  # type: ignore[untyped-decorator] # it would write a file
         def call(batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
             shaped = tf.reshape(batch, (-1, *network_shape))
             if before_last is None:
-                return (network(shaped, training=False),)
+                return (model(shaped, training=False),)
             features = before_last(shaped, training=False)
             logits = tf.matmul(features, last.kernel)
             if last.use_bias:
@@ -69,14 +69,14 @@ class Classifier:
             tf.TensorSpec((None, wanted.height, wanted.width, wanted.channels), tf.float32)
         )
 
-    def predict(self, batch: NetworkInput) -> Floats:
-        """Probabilities (rows, classes) of float32 pictures (rows, height, width, channels) as `scaled` makes them."""
+    def predict(self, batch: ModelInput) -> Floats:
+        """Probabilities (rows, classes) of float32 images (rows, height, width, channels) as `scaled` makes them."""
         step = self.batch_sizes[-1]
         answers = [self.answer(batch[start : start + step]).probabilities for start in range(0, len(batch), step)]
         return np.concatenate(answers)
 
-    def answer(self, batch: NetworkInput) -> Answers:
-        """The same and more, of 1 to `max_batch_size` pictures."""
+    def answer(self, batch: ModelInput) -> Answers:
+        """The same and more, of 1 to `max_batch_size` images."""
         rows = len(batch)
         size = next(size for size in self.batch_sizes if size >= rows)
         if size > rows:
@@ -85,7 +85,7 @@ class Classifier:
         return Answers(probabilities, shares[0] if shares else None)
 
     def warm(self) -> None:
-        """Call the network once with each batch size, and see that it answers with probabilities.
+        """Call the model once with each batch size, and see that it answers with probabilities.
 
         Raises ModelFileError where it does not.
         """
@@ -95,12 +95,12 @@ class Classifier:
             answer = self.predict(blank)
         if not (np.isfinite(answer).all() and (answer >= 0).all() and np.allclose(answer.sum(axis=1), 1, atol=1e-3)):
             raise ModelFileError(
-                f"{self.card.name} does not answer with probabilities that sum to 1; end the network with a softmax, "
+                f"{self.card.name} does not answer with probabilities that sum to 1; end the model with a softmax, "
                 "and see that its weights are numbers"
             )
 
 
-def _shares(known: Familiarity, features: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+def _shares(known: OodStatistics, features: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """What `models.ood` measures, as a part of the compiled function, (rows,).
 
     There it needs no lock of the interpreter: each of its steps would wait for the event loop to let go of it.
@@ -119,12 +119,12 @@ def _shares(known: Familiarity, features: tf.Tensor, logits: tf.Tensor) -> tf.Te
     return tf.reduce_mean(tf.clip_by_value(parts, 0.0, 1.0), axis=1)
 
 
-def _without_last_layer(network: keras.Model) -> keras.Model | None:
-    """The network up to the logits' layer, or None where it does not end in a dense layer with a softmax."""
-    last = network.layers[-1]
+def _without_last_layer(model: keras.Model) -> keras.Model | None:
+    """The model up to the logits' layer, or None where it does not end in a dense layer with a softmax."""
+    last = model.layers[-1]
     if not isinstance(last, keras.layers.Dense) or last.activation is not keras.activations.softmax:
         return None
     try:
-        return keras.Model(network.inputs, last.input)
+        return keras.Model(model.inputs, last.input)
     except (AttributeError, ValueError):  # it was built without telling its layers apart
         return None

@@ -1,6 +1,6 @@
-"""What an answer rests on: how much each pixel of the network's input speaks for a class. Knows no HTTP.
+"""What an answer rests on: how much each pixel of the model's input speaks for a class. Knows no HTTP.
 
-What is explained is the class's logit, the value before the softmax, as the papers do; where a network does not end in
+What is explained is the class's logit, the value before the softmax, as the papers do; where a model does not end in
 a dense layer with a softmax, the logarithm of the probability. Occlusion looks at the probability itself.
 """
 
@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.preprocessing import NetworkInput
-from service.errors import NotInNetwork
+from models.preprocessing import ModelInput
+from service.errors import NotInModel
 from service.explain.layers import as_batch, is_convolution
 
 Floats = npt.NDArray[np.float32]
@@ -36,8 +36,8 @@ class Attribution(NamedTuple):
     """How much each pixel speaks for class `class_index`: `values`, float32 (height, width).
 
     Those of occlusion and integrated gradients may be negative, for pixels that speak against it; of the others they
-    are 0 or more. `score` is what was explained, `baseline_score` the same of a black picture, and `probability` the
-    network's own for the class.
+    are 0 or more. `score` is what was explained, `baseline_score` the same of a black image, and `probability` the
+    model's own for the class.
     """
 
     values: Floats
@@ -47,16 +47,16 @@ class Attribution(NamedTuple):
     baseline_score: float
 
 
-def attribute(network: keras.Model, picture: NetworkInput, method: Method, index: int | None) -> Attribution:
-    """The attribution to class `index`, or to the network's answer. Must be called on the network's thread.
+def attribute(model: keras.Model, image: ModelInput, method: Method, index: int | None) -> Attribution:
+    """The attribution to class `index`, or to the model's answer. Must be called on the inference thread.
 
-    `picture` is float32 (height, width, channels), scaled. Raises NotInNetwork where the method needs feature maps and
-    the network has none.
+    `image` is float32 (height, width, channels), scaled. Raises NotInModel where the method needs feature maps and
+    the model has none.
     """
-    batch = as_batch(network, picture)
-    probabilities = np.asarray(network(batch, training=False))[0]
+    batch = as_batch(model, image)
+    probabilities = np.asarray(model(batch, training=False))[0]
     chosen = int(probabilities.argmax()) if index is None else index
-    scored = _scored(network)
+    scored = _scored(model)
 
     def score(rows: tf.Tensor) -> tf.Tensor:
         return scored(rows, training=False)[:, chosen]
@@ -69,10 +69,10 @@ def attribute(network: keras.Model, picture: NetworkInput, method: Method, index
         case "integrated-gradients":
             values = integrated_gradients(score, batch)
         case "occlusion":
-            values = occlusion(lambda rows: network(rows, training=False)[:, chosen], batch, picture.shape[:2])
+            values = occlusion(lambda rows: model(rows, training=False)[:, chosen], batch, image.shape[:2])
         case "grad-cam" | "grad-cam++":
-            values = class_activation(network, score, batch, picture.shape[:2], plus_plus=method == "grad-cam++")
-    by_channel = values.reshape(*picture.shape[:2], -1)
+            values = class_activation(model, score, batch, image.shape[:2], plus_plus=method == "grad-cam++")
+    by_channel = values.reshape(*image.shape[:2], -1)
     gradient_alone = method in ("saliency", "smoothgrad")
     values = np.abs(by_channel).max(axis=-1) if gradient_alone else by_channel.sum(axis=-1)
     base = float(score(tf.zeros_like(batch))[0])
@@ -88,13 +88,13 @@ def attribute(network: keras.Model, picture: NetworkInput, method: Method, index
 def saliency(score: Scorer, batch: Floats) -> Floats:
     """The gradient of the score by the pixels, of `batch`'s own shape without the first axis.
 
-    Simonyan, Vedaldi and Zisserman, "Deep inside convolutional networks", 2013 (arXiv:1312.6034), section 3.
+    Simonyan, Vedaldi and Zisserman, "Deep inside convolutional models", 2013 (arXiv:1312.6034), section 3.
     """
     return np.asarray(_gradients(score, batch)[0], np.float32)
 
 
 def smoothgrad(score: Scorer, batch: Floats) -> Floats:
-    """The mean of that gradient over copies of the picture with noise; the noise is the same for each call.
+    """The mean of that gradient over copies of the image with noise; the noise is the same for each call.
 
     Smilkov and others, "SmoothGrad: removing noise by adding noise", 2017 (arXiv:1706.03825).
     """
@@ -104,10 +104,10 @@ def smoothgrad(score: Scorer, batch: Floats) -> Floats:
 
 
 def integrated_gradients(score: Scorer, batch: Floats) -> Floats:
-    """The gradient along the way from black to the picture, times the pixels: they sum to the score's difference.
+    """The gradient along the way from black to the image, times the pixels: they sum to the score's difference.
 
-    Sundararajan, Taly and Yan, "Axiomatic attribution for deep networks", 2017 (arXiv:1703.01365), section 3. The steps
-    are closest where the picture is darkest: there a network of ReLUs changes its gradient most often.
+    Sundararajan, Taly and Yan, "Axiomatic attribution for deep models", 2017 (arXiv:1703.01365), section 3. The steps
+    are closest where the image is darkest: there a model of ReLUs changes its gradient most often.
     """
     middles = ((np.arange(_STEPS) + 0.5) / _STEPS).reshape(-1, *[1] * (batch.ndim - 1)).astype(np.float32)
     along = _gradients(score, batch * middles**2) * (2 * middles)
@@ -117,7 +117,7 @@ def integrated_gradients(score: Scorer, batch: Floats) -> Floats:
 def occlusion(probability: Scorer, batch: Floats, size: tuple[int, int]) -> Floats:
     """How much lower the probability is with a black patch over a pixel, on average over the patches that cover it.
 
-    Zeiler and Fergus, "Visualizing and understanding convolutional networks", 2013 (arXiv:1311.2901), section 4.2.
+    Zeiler and Fergus, "Visualizing and understanding convolutional models", 2013 (arXiv:1311.2901), section 4.2.
     """
     height, width = size
     edge = max(2, round(_PATCH_SHARE * max(size)))
@@ -140,14 +140,14 @@ def occlusion(probability: Scorer, batch: Floats, size: tuple[int, int]) -> Floa
 
 
 def class_activation(
-    network: keras.Model, score: Scorer, batch: Floats, size: tuple[int, int], *, plus_plus: bool
+    model: keras.Model, score: Scorer, batch: Floats, size: tuple[int, int], *, plus_plus: bool
 ) -> Floats:
-    """Where the last convolution's maps speak for the class, made as large as the picture; (height, width), 0 or more.
+    """Where the last convolution's maps speak for the class, made as large as the image; (height, width), 0 or more.
 
     Grad-CAM: Selvaraju and others, 2016 (arXiv:1610.02391), section 3. Grad-CAM++: Chattopadhay and others, 2017
     (arXiv:1710.11063), section 3, with the exponential of the score as the smooth function.
     """
-    layer = _last_with_maps(network)
+    layer = _last_with_maps(model)
     call, made = layer.call, []
 
     # What Keras hands out of a model is a copy of what passes between its layers, and has no gradient.
@@ -172,24 +172,24 @@ def class_activation(
     return np.asarray(cv2.resize(spoken, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _last_with_maps(network: keras.Model) -> keras.layers.Layer:
-    """The last convolution; where none is in sight, as in a network inside the network, the last layer with maps."""
-    with_maps = [layer for layer in network.layers if len(getattr(layer.output, "shape", ())) == 4]
+def _last_with_maps(model: keras.Model) -> keras.layers.Layer:
+    """The last convolution; where none is in sight, as in a model inside the model, the last layer with maps."""
+    with_maps = [layer for layer in model.layers if len(getattr(layer.output, "shape", ())) == 4]
     with_maps = [layer for layer in with_maps if not isinstance(layer, keras.layers.InputLayer)]
     if not with_maps:
-        raise NotInNetwork("this network has no feature maps, which Grad-CAM needs; try saliency, occlusion or another")
+        raise NotInModel("this model has no feature maps, which Grad-CAM needs; try saliency, occlusion or another")
     return next((layer for layer in reversed(with_maps) if is_convolution(layer)), with_maps[-1])
 
 
-# Made once for each network: its layers remember everything that was ever put behind them.
+# Made once for each model: its layers remember everything that was ever put behind them.
 @lru_cache(maxsize=4)
-def _scored(network: keras.Model) -> keras.Model:
-    """The network with what is explained as its output: logits, or the logarithms of the probabilities."""
-    last = network.layers[-1]
+def _scored(model: keras.Model) -> keras.Model:
+    """The model with what is explained as its output: logits, or the logarithms of the probabilities."""
+    last = model.layers[-1]
     if isinstance(last, keras.layers.Dense) and last.activation is keras.activations.softmax:
         logits = keras.ops.matmul(last.input, last.kernel)
-        return keras.Model(network.inputs[0], keras.ops.add(logits, last.bias) if last.use_bias else logits)
-    return keras.Model(network.inputs[0], keras.ops.log(keras.ops.maximum(network.outputs[0], _TINY)))
+        return keras.Model(model.inputs[0], keras.ops.add(logits, last.bias) if last.use_bias else logits)
+    return keras.Model(model.inputs[0], keras.ops.log(keras.ops.maximum(model.outputs[0], _TINY)))
 
 
 def _gradients(score: Scorer, batch: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""The kernels of a convolution: the numbers, how they are spread, and a picture of both. Knows no HTTP."""
+"""The kernels of a convolution: the numbers, how they are spread, and an image of both. Knows no HTTP."""
 
 from typing import Literal, NamedTuple
 
@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from models.charts import INK, MUTED, TRAINING_COLOUR, PictureFormat, save_figure
-from service.errors import NotInNetwork
+from models.charts import INK, MUTED, TRAINING_COLOUR, PlotFormat, save_figure
+from service.errors import NotInModel
 from service.explain.drawing.mosaic import WIDTH, Scale, columns_for, draw_mosaic, mosaic_height
 from service.explain.layers import is_convolution, named
 
@@ -38,16 +38,16 @@ class Kernels(NamedTuple):
     edges: npt.NDArray[np.float64]
 
 
-def kernels_of(network: keras.Model, name: str | None, channel: int | None) -> Kernels:
-    """Those of the convolution `name`, or of the first one. Must be called on the network's thread.
+def kernels_of(model: keras.Model, name: str | None, channel: int | None) -> Kernels:
+    """Those of the convolution `name`, or of the first one. Must be called on the inference thread.
 
-    Raises NotInNetwork.
+    Raises NotInModel.
     """
-    layer = named(network, name, is_convolution, "kernels to show")
+    layer = named(model, name, is_convolution, "kernels to show")
     weights = np.asarray(keras.ops.convert_to_numpy(layer.kernel)).transpose(3, 2, 0, 1)
     channels = weights.shape[1]
     if channel is not None and channel >= channels:
-        raise NotInNetwork(f"channel: {channel} is not one of the {channels} input channels of {layer.name}, 0 first")
+        raise NotInModel(f"channel: {channel} is not one of the {channels} input channels of {layer.name}, 0 first")
     counts, edges = np.histogram(weights, _BINS)
     return Kernels(
         layer.name,
@@ -61,7 +61,7 @@ def kernels_of(network: keras.Model, name: str | None, channel: int | None) -> K
     )
 
 
-def draw_kernels(kernels: Kernels, scale: KernelScale, form: PictureFormat) -> bytes:
+def draw_kernels(kernels: Kernels, scale: KernelScale, form: PlotFormat) -> bytes:
     """A grid of the kernels above the histogram of the layer's weights.
 
     Of one input channel, filter beside filter; of several, a row for each filter and a column for each channel.

@@ -1,4 +1,4 @@
-"""What a Keras network is made of: layers, shapes and parameters, as data and as a table. Knows no HTTP."""
+"""What a Keras model is made of: layers, shapes and parameters, as data and as a table. Knows no HTTP."""
 
 import os
 from typing import Annotated
@@ -33,7 +33,7 @@ class LayerSummary(BaseModel):
 
 
 class ModelSummary(BaseModel):
-    """A network's layers, first to last, and its totals."""
+    """A model's layers, first to last, and its totals."""
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
 
@@ -45,24 +45,24 @@ class ModelSummary(BaseModel):
     trainable_parameters: int
 
 
-def summarize(network: keras.Model, name: str, version: str) -> ModelSummary:
-    """The summary of a built network. Must be called on the network's thread."""
+def summarize(model: keras.Model, name: str, version: str) -> ModelSummary:
+    """The summary of a built model. Must be called on the inference thread."""
     return ModelSummary(
         name=name,
         version=version,
-        input_shape=network.input_shape[1:],
-        layers=tuple(_layer(layer) for layer in network.layers if not isinstance(layer, keras.layers.InputLayer)),
-        parameters=network.count_params(),
-        trainable_parameters=sum(int(keras.ops.size(weight)) for weight in network.trainable_weights),
+        input_shape=model.input_shape[1:],
+        layers=tuple(_layer(layer) for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)),
+        parameters=model.count_params(),
+        trainable_parameters=sum(int(keras.ops.size(weight)) for weight in model.trainable_weights),
     )
 
 
-def summary_table(network: keras.Model) -> str:
-    """Keras's own table, as `model.summary()` prints it. Must be called on the network's thread."""
+def summary_table(model: keras.Model) -> str:
+    """Keras's own table, as `model.summary()` prints it. Must be called on the inference thread."""
     # Keras cuts the table to the width of the terminal that the service was started in; rich reads this first.
     os.environ["COLUMNS"] = str(_TABLE_WIDTH)
     lines: list[str] = []
-    network.summary(line_length=_TABLE_WIDTH, print_fn=lambda text, **_: lines.append(text))
+    model.summary(line_length=_TABLE_WIDTH, print_fn=lambda text, **_: lines.append(text))
     return "\n".join(lines) + "\n"
 
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from models.preprocessing import NetworkInput
-from service.errors import NotInNetwork
+from models.preprocessing import ModelInput
+from service.errors import NotInModel
 from service.explain.layers import as_batch, is_convolution, is_pooling, named
 
 Floats = npt.NDArray[np.float32]
@@ -29,7 +29,7 @@ class Window(NamedTuple):
 class ConvolutionTrace(NamedTuple):
     """One value of a convolution: `products` = window's values × `kernel`, both (channels, height, width).
 
-    `total` is the sum of the products and the bias; `value` is what the network itself has there, after `activation`.
+    `total` is the sum of the products and the bias; `value` is what the model itself has there, after `activation`.
     """
 
     layer: str
@@ -53,19 +53,19 @@ class PoolingTrace(NamedTuple):
 
 
 def trace(
-    network: keras.Model, picture: NetworkInput, name: str | None, channel: int, row: int, column: int
+    model: keras.Model, image: ModelInput, name: str | None, channel: int, row: int, column: int
 ) -> ConvolutionTrace | PoolingTrace:
     """How the value at `row` and `column` of map `channel` of a layer comes about; all count from 0.
 
-    The layer is a convolution or a pooling; without a name the first. Must be called on the network's thread. Raises
-    NotInNetwork for another layer, or for a place that its maps do not have.
+    The layer is a convolution or a pooling; without a name the first. Must be called on the inference thread. Raises
+    NotInModel for another layer, or for a place that its maps do not have.
     """
-    layer = named(network, name, lambda layer: is_convolution(layer) or is_pooling(layer), "arithmetic to show")
-    read, made = keras.Model(network.inputs[0], [layer.input, layer.output])(as_batch(network, picture))
+    layer = named(model, name, lambda layer: is_convolution(layer) or is_pooling(layer), "arithmetic to show")
+    read, made = keras.Model(model.inputs[0], [layer.input, layer.output])(as_batch(model, image))
     before, after = (np.asarray(keras.ops.convert_to_numpy(values))[0] for values in (read, made))
     for what, number, count in zip(("row", "column", "filter"), (row, column, channel), after.shape, strict=True):
         if number >= count:
-            raise NotInNetwork(f"{what}: {number} is past the {count} that the maps of {layer.name} have, 0 first")
+            raise NotInModel(f"{what}: {number} is past the {count} that the maps of {layer.name} have, 0 first")
     value = float(after[row, column, channel])
     if is_pooling(layer):
         window = _window(before[..., channel : channel + 1], layer, layer.pool_size, (1, 1), row, column)

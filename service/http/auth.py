@@ -10,7 +10,7 @@ from service.errors import TooManyRequests, Unauthorized
 _ADVICE = "send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`"
 
 
-class KeyRing:
+class ApiKeys:
     """The keys that open the service, each with its own allowance."""
 
     def __init__(self, digests: Sequence[str], per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:

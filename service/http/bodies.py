@@ -1,4 +1,4 @@
-"""Reads a request: pictures from a multipart form or the raw body, or any body, within limits of bytes and time."""
+"""Reads a request: images from a multipart form or the raw body, or any body, within limits of bytes and time."""
 
 import time
 from collections.abc import AsyncGenerator
@@ -13,12 +13,12 @@ from service.settings import seconds_for
 _FORM = "multipart/form-data"
 # So many bodies of the largest size may be on their way at once.
 _LARGEST_BODIES = 32
-# Pages and programs send a few fields of their own beside the pictures; they are read and left alone.
+# Pages and programs send a few fields of their own beside the images; they are read and left alone.
 _MOST_OTHER_FIELDS = 16
-_ADVICE = "send the picture as multipart field 'file', or as the body with a Content-Type such as image/png"
+_ADVICE = "send the image as multipart field 'file', or as the body with a Content-Type such as image/png"
 
 
-class Bodies:
+class BodyLimits:
     """What may be read of the bodies of all requests, and how many bytes of unfinished ones are held."""
 
     def __init__(self, max_bytes: int, timeout_s: float) -> None:
@@ -37,10 +37,10 @@ class UploadedFile:
     content: bytes
 
 
-async def read_picture(request: Request, bodies: Bodies) -> bytes:
-    """The one encoded picture in the request.
+async def read_image(request: Request, bodies: BodyLimits) -> bytes:
+    """The one encoded image in the request.
 
-    Raises MalformedRequest where there is none, UnsupportedMediaType for a body that is declared to be no picture,
+    Raises MalformedRequest where there is none, UnsupportedMediaType for a body that is declared to be no image,
     and as `read_body` does.
     """
     media_type = _media_type(request)
@@ -50,11 +50,11 @@ async def read_picture(request: Request, bodies: Bodies) -> bytes:
     if media_type.startswith("image/"):
         return await read_body(request, bodies)
     if not media_type and request.headers.get("content-length", "0") == "0":
-        raise MalformedRequest(f"the request has no picture; {_ADVICE}")
+        raise MalformedRequest(f"the request has no image; {_ADVICE}")
     raise UnsupportedMediaType(f"the body is declared as {media_type or 'nothing'}; {_ADVICE}")
 
 
-async def read_body(request: Request, bodies: Bodies) -> bytes:
+async def read_body(request: Request, bodies: BodyLimits) -> bytes:
     """The whole body, whatever it is.
 
     Raises BodyTooLarge, RequestTimeout where it comes too slowly, MalformedRequest where it breaks off, and Overloaded
@@ -63,17 +63,17 @@ async def read_body(request: Request, bodies: Bodies) -> bytes:
     return b"".join([chunk async for chunk in _chunks(request, bodies)])
 
 
-async def read_files(request: Request, max_files: int, bodies: Bodies) -> list[UploadedFile]:
+async def read_files(request: Request, max_files: int, bodies: BodyLimits) -> list[UploadedFile]:
     """The form's `files`, at least one, in the order in which they were sent.
 
     Raises MalformedRequest, UnsupportedMediaType, and as `read_body` does.
     """
     if _media_type(request) != _FORM:
-        raise UnsupportedMediaType(f"the body is not {_FORM}; send the pictures as multipart fields 'files'")
+        raise UnsupportedMediaType(f"the body is not {_FORM}; send the images as multipart fields 'files'")
     return await _read_files(request, "files", max_files, bodies)
 
 
-async def _read_files(request: Request, field: str, max_files: int, bodies: Bodies) -> list[UploadedFile]:
+async def _read_files(request: Request, field: str, max_files: int, bodies: BodyLimits) -> list[UploadedFile]:
     chunks = _chunks(request, bodies)
     parts = await read_form(request.headers["content-type"], chunks, max_files + _MOST_OTHER_FIELDS)
     fitting = [part for part in parts if part.name == field]
@@ -90,7 +90,7 @@ async def _read_files(request: Request, field: str, max_files: int, bodies: Bodi
     return files
 
 
-async def _chunks(request: Request, bodies: Bodies) -> AsyncGenerator[bytes, None]:
+async def _chunks(request: Request, bodies: BodyLimits) -> AsyncGenerator[bytes, None]:
     """The body as it comes in. Raises BodyTooLarge as soon as it is declared or seen to have too many bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal():
@@ -116,17 +116,17 @@ async def _chunks(request: Request, bodies: Bodies) -> AsyncGenerator[bytes, Non
         bodies.unfinished_bytes -= unfinished
 
 
-def _check_size(bodies: Bodies, size: int) -> None:
+def _check_size(bodies: BodyLimits, size: int) -> None:
     if size > bodies.max_bytes:
         raise BodyTooLarge(
-            f"the body is larger than the {bodies.max_bytes:,} bytes that are read; send fewer or smaller pictures"
+            f"the body is larger than the {bodies.max_bytes:,} bytes that are read; send fewer or smaller images"
         )
 
 
-def _check_pace(bodies: Bodies, size: int, seconds: float) -> None:
+def _check_pace(bodies: BodyLimits, size: int, seconds: float) -> None:
     if seconds > seconds_for(bodies.timeout_s, size):
         raise RequestTimeout(
-            f"only {size:,} bytes of the body came in {seconds:.0f} s; send it at once, or a smaller picture"
+            f"only {size:,} bytes of the body came in {seconds:.0f} s; send it at once, or a smaller image"
         )
     if bodies.unfinished_bytes > bodies.most_unfinished_bytes:
         raise Overloaded(

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from fastapi import FastAPI, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from models.preprocessing import PictureError
+from models.preprocessing import ImageError
 from service.errors import ServiceError, answer_error
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -18,7 +18,7 @@ class _Declared(NamedTuple):
     path: str
 
 
-class ShortWay:
+class FastPath:
     """An application that calls some endpoints itself and leaves everything else to FastAPI.
 
     It takes POSTs that have no query, so that the endpoints' defaults hold. FastAPI's own way, through its middleware,
@@ -45,7 +45,7 @@ class ShortWay:
         request = Request(scope, receive, send)
         try:
             response = await endpoint(request)
-        except (ServiceError, PictureError) as error:
+        except (ServiceError, ImageError) as error:
             response = await answer_error(request, error)
         except Exception as error:
             response = await answer_error(request, error)

@@ -14,7 +14,7 @@ from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError, answer_error
-from service.http.auth import KeyRing
+from service.http.auth import ApiKeys
 from service.logs import LOGGER, REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -35,10 +35,10 @@ _POLICY = (
 _CAREFUL_PAGE = [(b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referrer")]
 
 
-class Gate:
+class RequestMiddleware:
     """An application around another one: nothing comes in or goes out but through here."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing | None, *, access_log: bool) -> None:
+    def __init__(self, app: ASGIApp, keys: ApiKeys | None, *, access_log: bool) -> None:
         """With `keys`, requests without one of them are refused before their body is read."""
         self.app = app
         self._keys = keys

@@ -1,4 +1,4 @@
-"""Reads a multipart form (RFC 7578) into memory. Knows nothing of pictures."""
+"""Reads a multipart form (RFC 7578) into memory. Knows nothing of images."""
 
 from collections.abc import AsyncIterable
 from typing import NamedTuple

@@ -17,7 +17,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from service.errors import STOPPING, BatchFailed, DeadlineExceeded, NotReady, Overloaded
 from service.logs import LOGGER
-from service.metrics import BATCH_PICTURES, NETWORK_SECONDS, QUEUE_SECONDS, WAITING
+from service.metrics import BATCH_SIZE, INFERENCE_SECONDS, QUEUE_DEPTH, QUEUE_WAIT_SECONDS
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
@@ -93,7 +93,7 @@ class Batcher(Generic[Row, Result]):
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
-    def check_room(self, rows: int) -> None:
+    def ensure_capacity(self, rows: int) -> None:
         """Find out, before any work is put into them, whether `rows` would be taken now.
 
         Raises Overloaded where they would not fit into the queue, NotReady once the batcher is closed.
@@ -102,7 +102,7 @@ class Batcher(Generic[Row, Result]):
             raise NotReady(STOPPING)
         if self.waiting_rows + rows > self._limits.queue_rows:
             raise Overloaded(
-                f"{self.waiting_rows} pictures wait for the network and at most {self._limits.queue_rows} may; "
+                f"{self.waiting_rows} images wait for the model and at most {self._limits.queue_rows} may; "
                 "send the request again later"
             )
 
@@ -134,12 +134,12 @@ class Batcher(Generic[Row, Result]):
             async with asyncio.timeout(timeout_s):
                 await self._ended.wait()
         except TimeoutError:
-            log.error("the network still works after %g s; %d requests are given up", timeout_s, len(self._unanswered))  # noqa: TRY400
+            log.error("the model still works after %g s; %d requests are given up", timeout_s, len(self._unanswered))  # noqa: TRY400
             for request in self._unanswered:
-                _fail(request, NotReady("the service stopped before the network came to this request"))
+                _fail(request, NotReady("the service stopped before the model came to this request"))
 
     def _accept(self, rows: int, deadline: float) -> _Request:
-        self.check_room(rows)
+        self.ensure_capacity(rows)
         now = time.monotonic()
         request = _Request(self._loop.create_future(), rows, now, deadline)
         request.timer = self._loop.call_later(max(0.0, deadline - now), _expire, request)
@@ -150,7 +150,7 @@ class Batcher(Generic[Row, Result]):
     def _settle(self, outcomes: list[_Outcome]) -> None:
         """Hand the worker's outcomes to those who wait for them. On the event loop."""
         self.waiting_rows -= len(outcomes)
-        WAITING.inc(self.waiting_rows - self._told_waiting)
+        QUEUE_DEPTH.inc(self.waiting_rows - self._told_waiting)
         self._told_waiting = self.waiting_rows
         for (request, place, _, _), result, error in outcomes:
             request.results[place] = result
@@ -228,10 +228,10 @@ class Batcher(Generic[Row, Result]):
 
     def _call_function(self, batch: list[_Entry]) -> Sequence[Result]:
         started = time.monotonic()
-        QUEUE_SECONDS.observe(started - batch[0].request.arrived)
+        QUEUE_WAIT_SECONDS.observe(started - batch[0].request.arrived)
         results = self._function([entry.row for entry in batch])
-        NETWORK_SECONDS.observe(time.monotonic() - started)
-        BATCH_PICTURES.observe(len(batch))
+        INFERENCE_SECONDS.observe(time.monotonic() - started)
+        BATCH_SIZE.observe(len(batch))
         if len(results) != len(batch):
             raise RuntimeError(f"{len(results)} results came back for {len(batch)} rows")
         return results
@@ -268,4 +268,4 @@ def _expire(request: _Request) -> None:
 
 
 def _too_late() -> DeadlineExceeded:
-    return DeadlineExceeded("the network did not come to this request in time; send it again later")
+    return DeadlineExceeded("the model did not come to this request in time; send it again later")

@@ -12,15 +12,15 @@ from pathlib import Path
 from anyio import to_thread
 
 from models.card import ModelFileError, file_version
-from service.errors import NotHere, ServiceError
-from service.inference.model_runner import LiveModel, LoadedClassifier
+from service.errors import NotFound, ServiceError
+from service.inference.model_runner import Engine, ModelRunner
 from service.logs import LOGGER
-from service.metrics import MODEL, TAKEOVERS
+from service.metrics import MODEL, MODEL_RELOADS
 
 log = logging.getLogger(LOGGER)
 
 
-class ServedModel:
+class ModelVersions:
     """One name, and under it the version that answers and up to `keep` earlier ones.
 
     All methods belong to the event loop.
@@ -28,9 +28,9 @@ class ServedModel:
 
     def __init__(
         self,
-        first: LoadedClassifier,
-        start: Callable[[LoadedClassifier], LiveModel],
-        load: Callable[[Path], LoadedClassifier],
+        first: Engine,
+        start: Callable[[Engine], ModelRunner],
+        load: Callable[[Path], Engine],
         path: Path,
         keep: int,
         grace_s: float,
@@ -44,25 +44,25 @@ class ServedModel:
         self._keep, self._grace_s = keep, grace_s
         self._one_at_a_time = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
-        self.earlier: deque[LiveModel] = deque()
+        self.earlier: deque[ModelRunner] = deque()
         self.live = start(first)
         self._announce()
 
     @property
-    def loaded(self) -> tuple[LiveModel, ...]:
+    def loaded(self) -> tuple[ModelRunner, ...]:
         """The model that answers and the earlier ones that are kept, the latest first."""
         return self.live, *self.earlier
 
-    def version(self, version: str) -> LiveModel:
-        """The model of that version, if it answers or is still kept. Raises NotHere, which lists those there are."""
+    def version(self, version: str) -> ModelRunner:
+        """The model of that version, if it answers or is still kept. Raises NotFound, which lists those there are."""
         for model in self.loaded:
             if model.version == version:
                 return model
-        raise NotHere(
+        raise NotFound(
             f"version {version!r:.40} is not here; there are {', '.join(model.version for model in self.loaded)}"
         )
 
-    async def take_over(self) -> LiveModel:
+    async def reload(self) -> ModelRunner:
         """Load the file anew, and let it answer from now on; if anything is wrong with it, nothing changes.
 
         Nothing is done where it is the one that answers already. Raises ModelFileError, or StorageFailed.
@@ -75,8 +75,8 @@ class ServedModel:
             self._replace(self._start(classifier))
             return self.live
 
-    async def go_back(self, version: str) -> LiveModel:
-        """Let an earlier model that is still kept answer again. Raises NotHere."""
+    async def roll_back(self, version: str) -> ModelRunner:
+        """Let an earlier model that is still kept answer again. Raises NotFound."""
         async with self._one_at_a_time:
             model = self.version(version)
             if model is not self.live:
@@ -95,7 +95,7 @@ class ServedModel:
             task.cancel()
         await asyncio.gather(*(model.close(timeout_s) for model in self.loaded))
 
-    def _replace(self, model: LiveModel) -> None:
+    def _replace(self, model: ModelRunner) -> None:
         before, self.live = self.live, model
         self.earlier.appendleft(before)
         while len(self.earlier) > self._keep:
@@ -103,10 +103,10 @@ class ServedModel:
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         self._announce(before)
-        TAKEOVERS.labels("taken").inc()
+        MODEL_RELOADS.labels("taken").inc()
         log.info("version %s answers from now on, in place of %s", model.version, before.version)
 
-    def _announce(self, before: LiveModel | None = None) -> None:
+    def _announce(self, before: ModelRunner | None = None) -> None:
         for model, answers in ((before, 0), (self.live, 1)):
             if model:
                 MODEL.labels(model.card.name, model.version, model.device).set(answers)
@@ -118,7 +118,7 @@ class ServedModel:
             return False  # loading tells what is wrong
 
 
-async def _close_later(model: LiveModel | ServedModel, grace_s: float) -> None:
+async def _close_later(model: ModelRunner | ModelVersions, grace_s: float) -> None:
     # Who had it in hand when it was replaced or unloaded may still ask it.
     try:
         await asyncio.sleep(grace_s)
@@ -126,12 +126,12 @@ async def _close_later(model: LiveModel | ServedModel, grace_s: float) -> None:
         await model.close(grace_s)
 
 
-def load_or_tell(load: Callable[[Path], LoadedClassifier], path: Path, what_goes_on: str) -> LoadedClassifier:
+def load_or_tell(load: Callable[[Path], Engine], path: Path, what_goes_on: str) -> Engine:
     """What `load` makes of `path`; where it fails that is counted and logged. Raises ModelFileError, StorageFailed."""
     try:
         return load(path)
     except Exception as error:  # whatever it is: what answers now goes on
-        TAKEOVERS.labels("refused").inc()
+        MODEL_RELOADS.labels("refused").inc()
         log.error("the new model is refused, %s: %s", what_goes_on, error)  # noqa: TRY400 - for a person
         if isinstance(error, (ModelFileError, ServiceError)):
             raise

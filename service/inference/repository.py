@@ -9,9 +9,9 @@ from pathlib import Path
 from anyio import to_thread
 
 from models.card import ModelFileError
-from service.errors import MalformedRequest, NotHere, ServiceError
-from service.inference.model_runner import LiveModel, LoadedClassifier
-from service.inference.model_versions import ServedModel, load_or_tell
+from service.errors import MalformedRequest, NotFound, ServiceError
+from service.inference.model_runner import Engine, ModelRunner
+from service.inference.model_versions import ModelVersions, load_or_tell
 from service.logs import LOGGER
 
 log = logging.getLogger(LOGGER)
@@ -42,7 +42,7 @@ def model_files(path: Path, default: str | None) -> list[Path]:
     return sorted(files, key=lambda file: file.stem != default)
 
 
-class Repository:
+class ModelRepository:
     """All models that are served: of one file, or of each `.h5` in a folder by its stem.
 
     All methods belong to the event loop.
@@ -50,20 +50,20 @@ class Repository:
 
     def __init__(
         self,
-        first: Sequence[tuple[Path, LoadedClassifier]],
-        start: Callable[[LoadedClassifier], LiveModel],
-        load: Callable[[Path], LoadedClassifier],
+        first: Sequence[tuple[Path, Engine]],
+        start: Callable[[Engine], ModelRunner],
+        load: Callable[[Path], Engine],
         folder: Path | None,
         keep: int,
         grace_s: float,
     ) -> None:
         """The `first` of them are loaded, and their files; the very first is the default.
 
-        Others that come into `folder` later can be loaded. `start`, `load`, `keep` and `grace_s`: see `ServedModel`.
+        Others that come into `folder` later can be loaded. `start`, `load`, `keep` and `grace_s`: see `ModelVersions`.
         """
 
-        def make(path: Path, classifier: LoadedClassifier) -> ServedModel:
-            return ServedModel(classifier, start, load, path, keep, grace_s)
+        def make(path: Path, classifier: Engine) -> ModelVersions:
+            return ModelVersions(classifier, start, load, path, keep, grace_s)
 
         self._make, self._load, self._folder = make, load, folder
         self._by_name = {classifier.card.name: make(path, classifier) for path, classifier in first}
@@ -73,25 +73,25 @@ class Repository:
         self.default = next(iter(self._by_name.values()))
 
     @property
-    def models(self) -> tuple[ServedModel, ...]:
+    def models(self) -> tuple[ModelVersions, ...]:
         """All of them, the default first."""
         return tuple(self._by_name.values())
 
     @property
     def busy_s(self) -> float:
-        """For how many seconds a network has been at one call; of several, the longest."""
+        """For how many seconds a model has been at one call; of several, the longest."""
         return max(live.busy_s for model in self.models for live in model.loaded)
 
-    def named(self, name: str | None) -> ServedModel:
-        """The model of that name; the default for None. Raises NotHere, which lists those there are."""
+    def named(self, name: str | None) -> ModelVersions:
+        """The model of that name; the default for None. Raises NotFound, which lists those there are."""
         if name is None:
             return self.default
         if name not in self._by_name:
-            raise NotHere(f"there is no model {name!r:.80}; there are {', '.join(map(repr, self._by_name))}")
+            raise NotFound(f"there is no model {name!r:.80}; there are {', '.join(map(repr, self._by_name))}")
         return self._by_name[name]
 
-    async def load(self, name: str) -> LiveModel:
-        """Load the model of that name anew, or for the first time. Raises ModelFileError, NotHere, StorageFailed."""
+    async def load(self, name: str) -> ModelRunner:
+        """Load the model of that name anew, or for the first time. Raises ModelFileError, NotFound, StorageFailed."""
         if name not in self._by_name and self._folder:
             async with self._one_at_a_time:
                 # Looked up among the files, so that a name cannot lead out of the folder.
@@ -102,12 +102,12 @@ class Repository:
                     self.unloaded.discard(name)
                     log.info("%s answers from now on, version %s", name, classifier.version)
                     return self._by_name[name].live
-        return await self.named(name).take_over()
+        return await self.named(name).reload()
 
     def unload(self, name: str) -> None:
         """Have no model of that name any longer, until it is asked for by `load`. What it accepted is answered.
 
-        Raises NotHere, or MalformedRequest for the default, without which there would be nothing to answer.
+        Raises NotFound, or MalformedRequest for the default, without which there would be nothing to answer.
         """
         model = self.named(name)
         if model is self.default:

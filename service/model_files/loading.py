@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.card import ModelFileError, PictureInput, assumed_card, read_card
-from service.engines.tensorflow import Classifier
-from service.model_files.snapshot import vetted_copy
+from models.card import ImageInput, ModelFileError, assumed_card, read_card
+from service.engines.tensorflow import TensorFlowEngine
+from service.model_files.snapshot import snapshot
 from service.settings import Device
 
 DEFAULT_MOST_BYTES = 1 << 30
@@ -24,9 +24,9 @@ class DeviceError(Exception):
 
 
 def limit_threads(count: int) -> None:
-    """Let each call of the network use `count` threads. To be called before TensorFlow does anything else.
+    """Let each forward pass use `count` threads. To be called before TensorFlow does anything else.
 
-    One thread answers more requests in a second than two do: it needs less CPU time for each picture, and the event
+    One thread answers more requests in a second than two do: it needs less CPU time for each image, and the event
     loop keeps its core.
     """
     tf.config.threading.set_intra_op_parallelism_threads(count)
@@ -47,31 +47,31 @@ def load_classifier(
     max_batch_size: int,
     max_bytes: int = DEFAULT_MOST_BYTES,
     sha256: str | None = None,
-) -> tuple[Classifier, str]:
+) -> tuple[TensorFlowEngine, str]:
     """A classifier from the `.h5` at `path`, and in words where its card comes from.
 
     The file is copied and looked into first, see `service.model_files.snapshot`. The classifier is warmed for batches
     of 1 to `max_batch_size`. `class_names` are used where the file has no card. Raises ModelFileError or DeviceError.
     """
     device_name = _choose_device(device)
-    with vetted_copy(path, max_bytes, sha256) as (copy, version):
+    with snapshot(path, max_bytes, sha256) as (copy, version):
         return _load(path, copy, version, device_name, class_names, max_batch_size)
 
 
 def _load(
     path: Path, copy: Path, version: str, device_name: str, class_names: tuple[str, ...], max_batch_size: int
-) -> tuple[Classifier, str]:
+) -> tuple[TensorFlowEngine, str]:
     card = read_card(copy)
     _check_sizes(path, copy, max_batch_size)
     try:
-        network = keras.saving.load_model(copy, compile=False, safe_mode=True)
+        model = keras.saving.load_model(copy, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a model that it cannot build
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(
             f"Keras {keras.__version__} cannot load {path} ({reason}); save it with that version, without Lambda or "
             "custom layers"
         ) from error
-    height, width, channels, classes = _picture_shape(network, path)
+    height, width, channels, classes = _image_shape(model, path)
     if card is None:
         card, names_source = assumed_card(
             path.stem,
@@ -79,7 +79,7 @@ def _load(
             width,
             channels,
             classes,
-            rescales_itself=any(isinstance(layer, keras.layers.Rescaling) for layer in network.layers[:2]),
+            rescales_itself=any(isinstance(layer, keras.layers.Rescaling) for layer in model.layers[:2]),
             class_names=class_names,
         )
         source = (
@@ -88,31 +88,31 @@ def _load(
     else:
         source = "card read from the file"
     _check_fit(card.input, len(card.class_names), (height, width, channels, classes), path)
-    classifier = Classifier(network, card, version, device_name, max_batch_size)
+    classifier = TensorFlowEngine(model, card, version, device_name, max_batch_size)
     classifier.warm()
     return classifier, source
 
 
 def _check_sizes(path: Path, copy: Path, max_batch_size: int) -> None:
-    """Raises ModelFileError where the network would need more memory than it may; nothing of it is allocated here."""
+    """Raises ModelFileError where the model would need more memory than it may; nothing of it is allocated here."""
     with h5py.File(copy) as file:
         description = json.loads(file.attrs["model_config"])
     try:
         with keras.StatelessScope(initialize_variables=False):
             kind = keras.Sequential if description["class_name"] == "Sequential" else keras.Model
-            network = kind.from_config(description["config"])
-        parameters = sum(int(np.prod(variable.shape)) for variable in network.variables)
-        largest = max((_output_size(layer) for layer in network.layers), default=0)
+            model = kind.from_config(description["config"])
+        parameters = sum(int(np.prod(variable.shape)) for variable in model.variables)
+        largest = max((_output_size(layer) for layer in model.layers), default=0)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ModelFileError(f"{path}: Keras cannot build the network that the file describes ({reason})") from error
+        raise ModelFileError(f"{path}: Keras cannot build the model that the file describes ({reason})") from error
     if parameters > MOST_PARAMETERS:
         raise ModelFileError(f"{path} describes {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are loaded")
     needed = largest * np.dtype(np.float32).itemsize * max_batch_size
     if needed > MOST_BYTES_OF_A_LAYER:
         raise ModelFileError(
-            f"{path}: one layer needs {needed:,} bytes for {max_batch_size} pictures, and at most "
-            f"{MOST_BYTES_OF_A_LAYER:,} are used; take a lower --max-batch-size, or a network of smaller maps"
+            f"{path}: one layer needs {needed:,} bytes for {max_batch_size} images, and at most "
+            f"{MOST_BYTES_OF_A_LAYER:,} are used; take a lower --max-batch-size, or a model of smaller maps"
         )
 
 
@@ -139,23 +139,23 @@ def _choose_device(device: Device) -> str:
     return name
 
 
-def _picture_shape(network: keras.Model, path: Path) -> tuple[int, int, int, int]:
-    """Height, width, channels and classes of an image classifier. Raises ModelFileError for any other network."""
+def _image_shape(model: keras.Model, path: Path) -> tuple[int, int, int, int]:
+    """Height, width, channels and classes of an image classifier. Raises ModelFileError for any other model."""
     try:
-        taken, given = network.input_shape, network.output_shape
+        taken, given = model.input_shape, model.output_shape
         (_, height, width), channels = taken[:3], taken[3] if len(taken) == 4 else 1
         (_, classes) = given
     except (AttributeError, TypeError, ValueError, IndexError) as error:
-        raise _unfit(network, path) from error
+        raise _unfit(model, path) from error
     if len(taken) > 4 or not all(isinstance(size, int) for size in (height, width, channels, classes)) or classes < 2:
-        raise _unfit(network, path)
+        raise _unfit(model, path)
     return height, width, channels, classes
 
 
-def _unfit(network: keras.Model, path: Path) -> ModelFileError:
+def _unfit(model: keras.Model, path: Path) -> ModelFileError:
     taken, given = (
-        getattr(network, "input_shape", "nothing defined"),
-        getattr(network, "output_shape", "nothing defined"),
+        getattr(model, "input_shape", "nothing defined"),
+        getattr(model, "output_shape", "nothing defined"),
     )
     return ModelFileError(
         f"{path} is no image classifier: it takes {taken} and gives {given}, expected one input (batch, height, width, "
@@ -163,10 +163,10 @@ def _unfit(network: keras.Model, path: Path) -> ModelFileError:
     )
 
 
-def _check_fit(wanted: PictureInput, names: int, shape: tuple[int, int, int, int], path: Path) -> None:
+def _check_fit(wanted: ImageInput, names: int, shape: tuple[int, int, int, int], path: Path) -> None:
     said = (wanted.height, wanted.width, wanted.channels, names)
     if said != shape:
         raise ModelFileError(
-            f"{path}: card or settings name (height, width, channels, classes) = {said}, but the network has {shape}; "
+            f"{path}: card or settings name (height, width, channels, classes) = {said}, but the model has {shape}; "
             "train the model again, or give as many class names as it has classes"
         )

@@ -20,11 +20,11 @@ WALL_SECONDS = 60
 
 
 @contextmanager
-def vetted_copy(path: Path, max_bytes: int, sha256: str | None) -> Iterator[tuple[Path, str]]:
+def snapshot(path: Path, max_bytes: int, sha256: str | None) -> Iterator[tuple[Path, str]]:
     """A copy of the model file that nobody else can change, and its version, once it has been looked into.
 
     Raises ModelFileError for a file that is missing, larger than `max_bytes`, of another digest than `sha256`, or that
-    holds what a network for pictures has no need of.
+    holds what a model for images has no need of.
     """
     with writing_temporary_files():
         folder = TemporaryDirectory(prefix="model-")

@@ -39,8 +39,8 @@ _PLAIN = {"DTypePolicy", "__keras_tensor__"}
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
 
-def check_file(path: Path, max_bytes: int) -> None:
-    """Raises ModelFileError for anything in the HDF5 file at `path` that a network has no need of."""
+def validate(path: Path, max_bytes: int) -> None:
+    """Raises ModelFileError for anything in the HDF5 file at `path` that a model has no need of."""
     try:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
@@ -61,7 +61,7 @@ def check_file(path: Path, max_bytes: int) -> None:
 
 
 def _check_config(part: Any, key: str, depth: int) -> None:
-    """Whether the description of the network names nothing but known layers and their parts."""
+    """Whether the description of the model names nothing but known layers and their parts."""
     if depth > _DEEPEST:
         raise ModelFileError("its model_config is nested too deeply")
     if isinstance(part, dict):
@@ -86,8 +86,8 @@ def _check_class(part: dict[str, Any], key: str) -> None:
     if not known:
         where = f" of {module}" if module else ""
         raise ModelFileError(
-            f"it names {name!r:.60}{where}, which is not among the layers that are loaded here; build the network from "
-            "Keras's own layers for pictures, without Lambda"
+            f"it names {name!r:.60}{where}, which is not among the layers that are loaded here; build the model from "
+            "Keras's own layers for images, without Lambda"
         )
 
 
@@ -99,11 +99,11 @@ def _check_objects(file: h5py.File, max_bytes: int) -> None:
         group = waiting.pop()
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ModelFileError(f"{name!r:.60} in it is a link to another place; save the network anew")
+                raise ModelFileError(f"{name!r:.60} in it is a link to another place; save the model anew")
             found = group[name]
             address = h5py.h5o.get_info(found.id).addr
             if address in seen:
-                raise ModelFileError(f"{name!r:.60} is in it twice; save the network anew")
+                raise ModelFileError(f"{name!r:.60} is in it twice; save the model anew")
             seen.add(address)
             if len(seen) > _MOST_OBJECTS:
                 raise ModelFileError(f"it holds more than {_MOST_OBJECTS:,} groups and arrays")
@@ -128,7 +128,7 @@ def _check_array(array: h5py.Dataset) -> None:
         step = max(1, PIECE_BYTES // max(1, array.dtype.itemsize * array.size // max(1, len(rows))))
         for start in range(0, len(rows), step):
             if not np.isfinite(rows[start : start + step]).all():
-                raise ModelFileError(f"the array {array.name} holds values that are no numbers; train the network anew")
+                raise ModelFileError(f"the array {array.name} holds values that are no numbers; train the model anew")
 
 
 def _bound_this_process() -> None:
@@ -142,7 +142,7 @@ def _bound_this_process() -> None:
 if __name__ == "__main__":
     _bound_this_process()
     try:
-        check_file(Path(sys.argv[1]), int(sys.argv[2]))
+        validate(Path(sys.argv[1]), int(sys.argv[2]))
     except ModelFileError as error:
         sys.stdout.write(str(error))
         sys.exit(1)

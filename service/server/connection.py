@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.server.write_coalescing import OneWrite
+from service.server.write_coalescing import CoalescedWrites
 from service.settings import seconds_for
 
 # How often a connection is looked at, as a share of what is allowed: it closes by an eighth too late at most.
@@ -37,7 +37,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin a connection."""
-        super().connection_made(cast("Transport", OneWrite(cast("Transport", transport), self.loop)))
+        super().connection_made(cast("Transport", CoalescedWrites(cast("Transport", transport), self.loop)))
         own_socket = transport.get_extra_info("socket")
         own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._request_since = self.loop.time()

@@ -4,7 +4,7 @@ from asyncio import AbstractEventLoop, Transport
 from typing import Any
 
 
-class OneWrite:
+class CoalescedWrites:
     """A transport that holds what is written until the event loop comes round, and sends it together then.
 
     A second system call would cost each small answer a tenth more.

@@ -20,7 +20,7 @@ def test_a_missing_tool_is_told_with_the_package_that_brings_it(monkeypatch: pyt
         load.check_tools()
 
 
-def test_bodies_hold_so_many_pictures_each(tmp_path: Path) -> None:
+def test_bodies_hold_so_many_images_each(tmp_path: Path) -> None:
     bodies = load.write_bodies(tmp_path / "bodies", SAMPLE_FILES, "files", 64)
     assert bodies.count == 3
     assert bodies.first.read_bytes().count(b'name="files"') == 64

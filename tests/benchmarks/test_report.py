@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from benchmarks.report import Measurement, Overload, Results, Start, goals, middle, picture, tables
+from benchmarks.report import Measurement, Overload, Results, Start, goals, image, middle, tables
 
 
 def row(door: str, connections: int, requests_per_s: float, p99_ms: float = 15) -> Measurement:
@@ -45,7 +45,7 @@ def test_goals_are_ratios_of_what_was_measured() -> None:
         "raw / its floor, 128 connections": 0.8,
         "multipart / model.predict in a route, 32 connections": 200,
         "p99 / p50 of raw, 32 connections": 1.5,
-        "pictures/s in batches of 64 / function alone": 0.64,
+        "images/s in batches of 64 / function alone": 0.64,
         "overload: answers other than 200 and 503": 0,
         "overload: p99 of the 503s, ms": 50,
         "overload: memory after / before": 1.01,
@@ -72,13 +72,13 @@ def test_several_rounds_give_their_medians_and_all_their_errors() -> None:
     assert middle(rounds) == Measurement("door", 32, 200, 2, 9, 600, 3)
 
 
-def test_the_picture_names_every_server_and_its_speed() -> None:
-    content = picture(results())
+def test_the_image_names_every_server_and_its_speed() -> None:
+    content = image(results())
     assert ElementTree.fromstring(content).tag.endswith("svg")
     for text in ("this service, raw", "mosec, raw", " 8,000", "a machine, 2026-01-31"):
         assert text in content.decode()
 
 
-@pytest.mark.parametrize("door", ["this service, 64 in one", "own short way"])
-def test_the_picture_leaves_out_what_is_no_server_of_single_pictures(door: str) -> None:
-    assert door not in picture(results()).decode()
+@pytest.mark.parametrize("door", ["this service, 64 in one", "own fast path"])
+def test_the_image_leaves_out_what_is_no_server_of_single_images(door: str) -> None:
+    assert door not in image(results()).decode()

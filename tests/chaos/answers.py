@@ -9,15 +9,15 @@ import numpy as np
 from models.card import file_version
 from tests.samples import SAMPLE_FILES, pixels_of
 
-PICTURES = [file.read_bytes() for file in SAMPLE_FILES]
+IMAGES = [file.read_bytes() for file in SAMPLE_FILES]
 
-# A version, and its probabilities of each picture in PICTURES.
+# A version, and its probabilities of each image in IMAGES.
 Right = dict[str, list[list[float]]]
 
 
 def answers_of(model: Path) -> Right:
-    pictures = np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis] / np.float32(255)
-    rows = keras.saving.load_model(model, compile=False).predict(pictures, verbose=0).tolist()
+    images = np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis] / np.float32(255)
+    rows = keras.saving.load_model(model, compile=False).predict(images, verbose=0).tolist()
     assert len({tuple(f"{value:.2g}" for value in row) for row in rows}) == len(rows)  # they can be told apart
     return {file_version(model): rows}
 

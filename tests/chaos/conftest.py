@@ -29,7 +29,7 @@ def figures(pytestconfig: pytest.Config) -> Callable[[str, str], Row]:
 
 @pytest.fixture(scope="session")
 def right() -> Right:
-    """What the shipped network makes of each picture, by its version."""
+    """What the shipped model makes of each image, by its version."""
     return answers_of(SHIPPED_MODEL)
 
 

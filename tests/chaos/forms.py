@@ -9,14 +9,14 @@ class Form:
     name: str
     kills: int
     seconds_between_kills: float
-    takeovers: int
-    watched_takeovers: int
+    reloads: int
+    watched_reloads: int
     capacity_s: int
     overload_s: int
     slow_connections_each: int
     slow_s: float
     receive_timeout_s: int
-    stuck_after_s: int
+    watchdog_timeout_s: int
     soak_s: float
     sample_every_s: float
     soak_growth_mb: float
@@ -34,14 +34,14 @@ SHORT = Form(
     name="short",
     kills=2,
     seconds_between_kills=1,
-    takeovers=12,
-    watched_takeovers=4,
+    reloads=12,
+    watched_reloads=4,
     capacity_s=1,
     overload_s=5,
     slow_connections_each=10,
     slow_s=2,
     receive_timeout_s=1,
-    stuck_after_s=3,
+    watchdog_timeout_s=3,
     soak_s=10,
     sample_every_s=0.2,
     soak_growth_mb=60,
@@ -54,14 +54,14 @@ LONG = Form(
     name="long",
     kills=15,
     seconds_between_kills=20,
-    takeovers=200,
-    watched_takeovers=12,
+    reloads=200,
+    watched_reloads=12,
     capacity_s=5,
     overload_s=300,
     slow_connections_each=100,
     slow_s=30,
     receive_timeout_s=10,
-    stuck_after_s=30,
+    watchdog_timeout_s=30,
     soak_s=1_800,
     sample_every_s=5,
     soak_growth_mb=20,

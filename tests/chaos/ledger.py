@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from tests.chaos.answers import PICTURES, Right
+from tests.chaos.answers import IMAGES, Right
 from tests.chaos.questions import Question, predict
 from tests.connections import Answer, Connection, close, connect, read_answer
 from tests.processes import Service
@@ -146,17 +146,17 @@ async def call(
         connection = None
 
 
-def pictures_in_turn(right: Right, first: int) -> Callable[[], Question]:
+def images_in_turn(right: Right, first: int) -> Callable[[], Question]:
     numbers = itertools.count(first)
-    return lambda: predict(next(numbers) % len(PICTURES), right)
+    return lambda: predict(next(numbers) % len(IMAGES), right)
 
 
 @asynccontextmanager
 async def load(service: Service, ledger: Ledger, right: Right, connections: int):
-    """So many callers ask about all pictures, out of step, for as long as this lasts; then the books are checked."""
+    """So many callers ask about all images, out of step, for as long as this lasts; then the books are checked."""
     stop = asyncio.Event()
     callers = [
-        asyncio.create_task(call(service, ledger, stop, pictures_in_turn(right, number * 37)))
+        asyncio.create_task(call(service, ledger, stop, images_in_turn(right, number * 37)))
         for number in range(connections)
     ]
     try:

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tests.chaos.answers import PICTURES, Right, is_right
+from tests.chaos.answers import IMAGES, Right, is_right
 from tests.connections import Answer, as_request, by_class
 
 FORM_TYPE = "multipart/form-data; boundary=xYx"
@@ -40,16 +40,16 @@ def form(field: str, *contents: bytes) -> bytes:
 
 
 def predict(number: int, right: Right) -> Question:
-    """The picture of that number as the raw body of `/predict`."""
-    return Question("predict", as_request(PICTURES[number]), _own(number, right))
+    """The image of that number as the raw body of `/predict`."""
+    return Question("predict", as_request(IMAGES[number]), _own(number, right))
 
 
 def friendly(chance: random.Random, right: Right) -> Question:
-    """One of the calls that people make, about a picture by chance."""
-    number = chance.randrange(len(PICTURES))
-    picture = PICTURES[number]
-    encoded = base64.b64encode(picture).decode()
-    numbers = [chance.randrange(len(PICTURES)) for _ in range(3)]
+    """One of the calls that people make, about an image by chance."""
+    number = chance.randrange(len(IMAGES))
+    image = IMAGES[number]
+    encoded = base64.b64encode(image).decode()
+    numbers = [chance.randrange(len(IMAGES)) for _ in range(3)]
     ((version, rows),) = right.items()
     serving = json.dumps({"instances": [{"b64": encoded}]}).encode()
     tensor = {"name": "input", "shape": [1], "datatype": "BYTES", "data": [encoded]}
@@ -57,10 +57,10 @@ def friendly(chance: random.Random, right: Right) -> Question:
     (question,) = chance.choices(
         (
             predict(number, right),
-            Question("form", as_request(form("file", picture), content_type=FORM_TYPE), _own(number, right)),
+            Question("form", as_request(form("file", image), content_type=FORM_TYPE), _own(number, right)),
             Question(
                 "batch",
-                as_request(form("files", *(PICTURES[each] for each in numbers)), "/predict/batch", FORM_TYPE),
+                as_request(form("files", *(IMAGES[each] for each in numbers)), "/predict/batch", FORM_TYPE),
                 _batch(numbers, right),
             ),
             Question(
@@ -75,7 +75,7 @@ def friendly(chance: random.Random, right: Right) -> Question:
             ),
             Question("summary", as_request(path="/model-summary", method="GET"), _holds(version.encode())),
             Question("kernels", as_request(path="/plot/kernels", method="GET"), _holds(b"\x89PNG")),
-            Question("metrics", as_request(path="/metrics", method="GET"), _holds(b"service_requests_total")),
+            Question("metrics", as_request(path="/metrics", method="GET"), _holds(b"keras_service_requests_total")),
         ),
         (30, 20, 10, 15, 15, 4, 1, 5),
     )
@@ -84,14 +84,14 @@ def friendly(chance: random.Random, right: Right) -> Question:
 
 def hostile(chance: random.Random) -> Question:
     """Something that nobody should send."""
-    picture = chance.choice(PICTURES)
-    cut = chance.randrange(40, len(picture) * 3 // 4)
-    whole = as_request(picture)
+    image = chance.choice(IMAGES)
+    cut = chance.randrange(40, len(image) * 3 // 4)
+    whole = as_request(image)
     json_type = "application/json"
     kinds = (
-        ("truncated picture", as_request(picture[:cut])),
+        ("truncated image", as_request(image[:cut])),
         ("30 megapixels", as_request(png_header(6_000, 5_000))),
-        ("text", as_request(b"this is no picture")),
+        ("text", as_request(b"this is no image")),
         ("text by its type", as_request(b"hello", content_type="text/plain")),
         (
             "oversize",
@@ -99,8 +99,8 @@ def hostile(chance: random.Random) -> Question:
         ),
         ("unknown path", as_request(path=f"/{chance.randrange(10**9)}", method="GET")),
         ("wrong method", as_request(path="/predict", method="DELETE")),
-        ("malformed form", as_request(form("file", picture)[:cut], content_type=FORM_TYPE)),
-        ("form without file", as_request(form("other", picture), content_type=FORM_TYPE)),
+        ("malformed form", as_request(form("file", image)[:cut], content_type=FORM_TYPE)),
+        ("form without file", as_request(form("other", image), content_type=FORM_TYPE)),
         ("malformed JSON", as_request(b'{"instances": [', "/v1/models/best-cnn-model:predict", json_type)),
         ("wrong tensor", as_request(b'{"inputs": [{}]}', "/v2/models/best-cnn-model/infer", json_type)),
     )
@@ -129,7 +129,7 @@ def _own(number: int, right: Right) -> Judge:
         version = answer.body["model"]["version"]
         if version not in right:
             return f"version {version} is nobody's"
-        return None if is_right(by_class(answer.body), right[version][number]) else f"not of picture {number}"
+        return None if is_right(by_class(answer.body), right[version][number]) else f"not of image {number}"
 
     return judge
 
@@ -141,13 +141,13 @@ def _batch(numbers: list[int], right: Right) -> Judge:
         same = len(found) == len(numbers) and all(
             is_right(one, rows[number]) for one, number in zip(found, numbers, strict=True)
         )
-        return None if same else f"not of pictures {numbers}"
+        return None if same else f"not of images {numbers}"
 
     return judge
 
 
 def _rows(find: Callable[[Any], list[float]], expected: list[float]) -> Judge:
-    return lambda answer: None if is_right(find(answer.body), expected) else "not of this picture"
+    return lambda answer: None if is_right(find(answer.body), expected) else "not of this image"
 
 
 def _holds(part: bytes) -> Judge:

@@ -36,19 +36,17 @@ WAYS: dict[str, Callable[[Watched], None]] = {
 }
 
 
-@pytest.mark.parametrize(
-    ("ways", "takeovers"), [(("SIGHUP", "load"), FORM.takeovers), (("watch",), FORM.watched_takeovers)]
-)
+@pytest.mark.parametrize(("ways", "reloads"), [(("SIGHUP", "load"), FORM.reloads), (("watch",), FORM.watched_reloads)])
 def test_no_request_fails_and_no_broken_file_ever_answers(
     tmp_path: Path,
     other_model: Path,
     right: Right,
     figures: Callable[[str, str], Row],
     ways: tuple[str, ...],
-    takeovers: int,
+    reloads: int,
 ) -> None:
     row = figures(
-        f"{takeovers} new models, half of them broken, by {' and '.join(ways)}",
+        f"{reloads} new models, half of them broken, by {' and '.join(ways)}",
         "no request fails, each answer is right for the version it names, no broken file answers",
     )
     path = tmp_path / "model.h5"
@@ -71,11 +69,11 @@ def test_no_request_fails_and_no_broken_file_ever_answers(
     async def run(service: Watched) -> None:
         process = psutil.Process(service.process.pid)
         async with load(service, ledger, right | answers_of(other_model), CONNECTIONS):
-            for number in range(takeovers):
+            for number in range(reloads):
                 await asyncio.wait_for(asyncio.to_thread(turn, service, number), 2 * TURN_S)
                 memory_mb.append(look_at(process).rss_mb)
                 if number % 10 == 9:
-                    progress(f"takeover {number + 1} of {takeovers}: {memory_mb[-1]:.0f} MB")
+                    progress(f"reload {number + 1} of {reloads}: {memory_mb[-1]:.0f} MB")
 
     options = ["--model-path", path, *(["--watch"] if "watch" in ways else [])]
     with watched_service(*options) as service:
@@ -86,10 +84,10 @@ def test_no_request_fails_and_no_broken_file_ever_answers(
         "requests": ledger.sent,
         "became": dict(ledger.became),
         "outcomes": dict(found),
-        f"memory after {min(SETTLED_AFTER, takeovers)}, MB": memory_mb[min(SETTLED_AFTER, takeovers) - 1],
+        f"memory after {min(SETTLED_AFTER, reloads)}, MB": memory_mb[min(SETTLED_AFTER, reloads) - 1],
         "memory at the end, MB": memory_mb[-1],
     }
-    row.must("half is taken and half refused", found == {"taken": takeovers // 2, "refused": takeovers // 2})
+    row.must("half is taken and half refused", found == {"taken": reloads // 2, "refused": reloads // 2})
     row.must("every request is answered rightly", set(ledger.became) == {"right"})
     row.must("there was load", ledger.sent > 100)
     row.must("the log says what was refused", "is refused" in service.rest_of_log)

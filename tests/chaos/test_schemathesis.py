@@ -36,7 +36,7 @@ SOUND = [
     *(file.read_bytes() for file in (*SAMPLE_FILES[::20], *DRAWINGS[:3])),
     *(encoded(_BOOT.convert("RGB").resize((90, 70)), form) for form in ("JPEG", "GIF", "BMP", "WEBP", "AVIF")),
 ]
-# What a JSON schema cannot say: that bytes are a picture that can be decoded, and which layers and classes there are.
+# What a JSON schema cannot say: that bytes are an image that can be decoded, and which layers and classes there are.
 BEYOND_THE_SCHEMA = ["2xx", "404", "415", "422"]
 # Left out: `ignored_auth` and those about resources that are made and deleted (`use_after_free`,
 # `ensure_resource_availability`, `object_level_authorization`), because keys are off and nothing is made here;
@@ -64,7 +64,7 @@ class Outcome:
     cases: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-    sound_pictures: int = 0
+    sound_images: int = 0
 
 
 @st.composite
@@ -77,15 +77,15 @@ def _damaged(draw: st.DrawFn) -> bytes:
     return bytes(content)
 
 
-PICTURES = st.one_of(st.sampled_from(SOUND), _damaged(), st.binary(min_size=1, max_size=200))
+IMAGES = st.one_of(st.sampled_from(SOUND), _damaged(), st.binary(min_size=1, max_size=200))
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _pictures() -> None:
-    """Let bodies and fields that hold a file be pictures: sound ones, damaged ones, and other bytes."""
+def _images() -> None:
+    """Let bodies and fields that hold a file be images: sound ones, damaged ones, and other bytes."""
     for media_type in ("image/png", "image/jpeg", "image/webp", "image/*"):
-        schemathesis.openapi.media_type(media_type, PICTURES)
-    schemathesis.openapi.format("binary", PICTURES.map(Binary))
+        schemathesis.openapi.media_type(media_type, IMAGES)
+    schemathesis.openapi.format("binary", IMAGES.map(Binary))
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def configuration(seed: int, factor: int) -> SchemathesisConfig:
             "operations": [
                 {"include-path": path, "generation": examples(count)} for path, count in CASES_A_CALL.items()
             ],
-            # Without the network's own names nearly every request would end at the name.
+            # Without the model's own names nearly every request would end at the name.
             "dictionaries": {
                 "layers": {"values": LAYERS},
                 "classes": {"values": ["Bag", "ankle boot", "0", "9"]},
@@ -170,10 +170,10 @@ def _count(event: ScenarioFinished, outcome: Outcome) -> None:
                 outcome.failures.append(f"{where}: {check.name}: {told}")
         sent = interaction.request.body or b""
         valid = recorder.cases[case_id].value.meta.generation.mode.is_positive
-        if valid and recorder.label == "POST /predict" and any(picture in sent for picture in SOUND):
-            outcome.sound_pictures += 1
+        if valid and recorder.label == "POST /predict" and any(image in sent for image in SOUND):
+            outcome.sound_images += 1
             if status not in {200, 404}:  # a model that is not there may be asked for
-                outcome.failures.append(f"{where}: a sound picture was answered with {status}")
+                outcome.failures.append(f"{where}: a sound image was answered with {status}")
 
 
 def test_every_answer_is_one_that_the_document_describes(service: Service, figures: Callable[[str, str], Row]) -> None:
@@ -188,11 +188,11 @@ def test_every_answer_is_one_that_the_document_describes(service: Service, figur
     assert service.stop() == 0
     row.figures |= {
         "cases": outcome.cases,
-        "sound pictures to /predict": outcome.sound_pictures,
+        "sound images to /predict": outcome.sound_images,
         "statuses": {str(status): count for status, count in sorted(outcome.statuses.items())},
     }
     for failure in outcome.failures[:20]:
         row.must(failure, reached=False)
-    row.must("sound pictures were among them", outcome.sound_pictures > 10)
+    row.must("sound images were among them", outcome.sound_images > 10)
     row.must("no traceback in the log", "Traceback" not in service.rest_of_log)
     row.settle()

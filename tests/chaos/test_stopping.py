@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.answers import Right
 from tests.chaos.figures import Row
-from tests.chaos.ledger import ERROR, Ledger, pictures_in_turn
+from tests.chaos.ledger import ERROR, Ledger, images_in_turn
 from tests.chaos.services import Watched, watched_service
 from tests.connections import Connection, close, connect
 
@@ -21,7 +21,7 @@ async def ask_on(connections: list[Connection], ledger: Ledger, right: Right, to
     """Each caller asks so often, and then once more, if the service has not been told to stop."""
 
     async def one(connection: Connection, number: int) -> None:
-        questions = pictures_in_turn(right, number * 37)
+        questions = images_in_turn(right, number * 37)
         for _ in range(rounds):
             if told.is_set():
                 return
@@ -68,7 +68,7 @@ def test_what_was_accepted_is_answered_before_the_end(
             await close(connection)
         return accepted, refused_s, ended_s, status
 
-    # One picture a call of the network, so that there is something to be answered still.
+    # One image a forward pass, so that there is something to be answered still.
     options = ["--workers", workers, "--max-batch-size", 1, "--drain-timeout-s", DRAIN_S]
     with watched_service(*options) as service:
         accepted, refused_s, ended_s, status = asyncio.run(run(service))

@@ -1,4 +1,4 @@
-"""A worker whose event loop or network does not come back: it is noticed and replaced, and the other one answers."""
+"""A worker whose event loop or model does not come back: it is noticed and replaced, and the other one answers."""
 
 import asyncio
 import signal
@@ -16,23 +16,23 @@ from tests.chaos.services import Watched, watched_service
 from tests.processes import STARTED
 
 CONNECTIONS = 16
-# Beyond --stuck-after-s: to be noticed, and for another one to start.
+# Beyond --watchdog-timeout-s: to be noticed, and for another one to start.
 NOTICED_S = 5
 START_S = 30
-# What a picture may be told that waits for a network which does not come back.
+# What an image may be told that waits for a model which does not come back.
 REFUSALS = frozenset({503, 504})
 
 
-@pytest.mark.parametrize("plant", ["loop", "network"])
+@pytest.mark.parametrize("plant", ["loop", "model"])
 def test_a_worker_that_is_stuck_is_replaced_and_the_other_one_answers(
     right: Right, figures: Callable[[str, str], Row], plant: str
 ) -> None:
-    what = "event loop" if plant == "loop" else "network"
+    what = "event loop" if plant == "loop" else "model"
     row = figures(
         f"{what} of one worker of two stuck",
-        "noticed within --stuck-after-s + 5 s and replaced, the other worker answers meanwhile, none wrong",
+        "noticed within --watchdog-timeout-s + 5 s and replaced, the other worker answers meanwhile, none wrong",
     )
-    ledger = Ledger(refusals=REFUSALS, timeout_s=FORM.stuck_after_s + NOTICED_S + START_S)
+    ledger = Ledger(refusals=REFUSALS, timeout_s=FORM.watchdog_timeout_s + NOTICED_S + START_S)
     times: dict[str, float] = {}
 
     async def run(service: Watched) -> int:
@@ -42,7 +42,7 @@ def test_a_worker_that_is_stuck_is_replaced_and_the_other_one_answers(
             victim = service.workers()[0]
             victim.send_signal(signal.SIGUSR1)
             began, before = time.time(), ledger.became["right"]
-            deadline = began + FORM.stuck_after_s + NOTICED_S + START_S
+            deadline = began + FORM.watchdog_timeout_s + NOTICED_S + START_S
             while victim.is_running() and victim.status() != psutil.STATUS_ZOMBIE:
                 assert time.time() < deadline, "nobody noticed"
                 await asyncio.sleep(0.05)
@@ -51,7 +51,7 @@ def test_a_worker_that_is_stuck_is_replaced_and_the_other_one_answers(
             times["replaced"] = await service.another_start(so_many + 1) - began
             return meanwhile
 
-    with watched_service("--workers", 2, "--stuck-after-s", FORM.stuck_after_s, plant=plant) as service:
+    with watched_service("--workers", 2, "--watchdog-timeout-s", FORM.watchdog_timeout_s, plant=plant) as service:
         meanwhile = asyncio.run(run(service))
         assert len(service.workers()) == 2
         assert service.end() == 0
@@ -65,5 +65,5 @@ def test_a_worker_that_is_stuck_is_replaced_and_the_other_one_answers(
     row.must("the other worker answered", meanwhile > 0)
     row.must("nothing undocumented", set(ledger.became) <= {"right", ERROR, *map(str, REFUSALS)})
     row.must("the log shows where it was stuck", "sitecustomize.py" in service.rest_of_log)
-    row.should("noticed in time", times["noticed"] <= FORM.stuck_after_s + NOTICED_S)
+    row.should("noticed in time", times["noticed"] <= FORM.watchdog_timeout_s + NOTICED_S)
     row.settle()

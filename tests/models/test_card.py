@@ -11,19 +11,19 @@ import pytest
 from models.card import (
     FASHION_MNIST_CLASS_NAMES,
     MAX_CARD_BYTES,
+    ImageInput,
     ModelCard,
     ModelFileError,
-    PictureInput,
     assumed_card,
     file_version,
     read_card,
     write_card,
 )
-from tests.fakes import FakeClassifier
+from tests.fakes import FakeEngine
 
 
 def test_a_card_comes_back_as_it_was_written(model_file: Path) -> None:
-    card = FakeClassifier.card_for(8, 8, 3).model_copy(update={"name": "écru", "class_names": ("셔츠", "가방", "c")})
+    card = FakeEngine.card_for(8, 8, 3).model_copy(update={"name": "écru", "class_names": ("셔츠", "가방", "c")})
     write_card(model_file, card)
     assert read_card(model_file) == card
 
@@ -37,7 +37,7 @@ def test_the_shipped_files_card_is_whole(shipped_model: Path) -> None:
     card = read_card(shipped_model)
     assert card is not None
     assert card.class_names == FASHION_MNIST_CLASS_NAMES
-    assert card.input == PictureInput(height=28, width=28, channels=1, scale=1 / 255, preparation="product-photo")
+    assert card.input == ImageInput(height=28, width=28, channels=1, scale=1 / 255, preparation="product-photo")
     assert card.data is not None
     assert card.training is not None
     assert card.evaluation is not None
@@ -56,7 +56,7 @@ def test_a_card_that_is_too_large_is_refused_before_the_file_is_touched(model_fi
     before = model_file.read_bytes()
     names = tuple(f"class number {index}" for index in range(MAX_CARD_BYTES // 10))
     with pytest.raises(ValueError, match="64,512"):
-        write_card(model_file, FakeClassifier.card_for(8, 8, 3).model_copy(update={"class_names": names}))
+        write_card(model_file, FakeEngine.card_for(8, 8, 3).model_copy(update={"class_names": names}))
     assert model_file.read_bytes() == before
 
 
@@ -97,7 +97,7 @@ def test_a_broken_card_says_how_to_go_on(model_file: Path, content: str) -> None
 
 def test_class_names_must_differ() -> None:
     with pytest.raises(ValueError, match="two classes have the same name"):
-        ModelCard(name="x", class_names=("a", "a"), input=PictureInput(height=1, width=1, channels=1, scale=1))
+        ModelCard(name="x", class_names=("a", "a"), input=ImageInput(height=1, width=1, channels=1, scale=1))
 
 
 def test_a_network_of_the_textbooks_shape_is_given_fashion_mnists_names() -> None:

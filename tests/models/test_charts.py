@@ -1,4 +1,4 @@
-"""The charts are pictures of the card, in both formats, the same each time."""
+"""The charts are images of the card, in both formats, the same each time."""
 
 import io
 from pathlib import Path
@@ -19,20 +19,20 @@ def card(shipped_model: Path) -> ModelCard:
 
 def test_learning_curves_show_every_epoch(card: ModelCard) -> None:
     assert card.training is not None
-    picture = learning_curves(card.training, "svg").decode()
-    assert f"kept: epoch {card.training.best_epoch}" in picture
-    assert all(text in picture for text in ("training", "validation", "Loss (cross-entropy)", "Accuracy", "epoch"))
+    image = learning_curves(card.training, "svg").decode()
+    assert f"kept: epoch {card.training.best_epoch}" in image
+    assert all(text in image for text in ("training", "validation", "Loss (cross-entropy)", "Accuracy", "epoch"))
 
 
 def test_the_confusion_matrix_shows_names_counts_and_accuracy(card: ModelCard) -> None:
     assert card.evaluation is not None
-    picture = confusion_matrix(card.class_names, card.evaluation, "svg").decode()
-    assert all(name in picture for name in card.class_names)
-    assert f"{card.evaluation.test.accuracy:.2%} right" in picture
-    assert all(f">{count}<" in picture for row in card.evaluation.confusion_matrix for count in row)
+    image = confusion_matrix(card.class_names, card.evaluation, "svg").decode()
+    assert all(name in image for name in card.class_names)
+    assert f"{card.evaluation.test.accuracy:.2%} right" in image
+    assert all(f">{count}<" in image for row in card.evaluation.confusion_matrix for count in row)
 
 
-def test_png_is_a_picture_of_readable_size(card: ModelCard) -> None:
+def test_png_is_a_image_of_readable_size(card: ModelCard) -> None:
     assert card.training is not None
     assert card.evaluation is not None
     for content in (learning_curves(card.training, "png"), confusion_matrix(card.class_names, card.evaluation, "png")):

@@ -1,4 +1,4 @@
-"""Damaged pictures of every format: only the documented errors may come out. `make fuzz` looks for longer."""
+"""Damaged images of every format: only the documented errors may come out. `make fuzz` looks for longer."""
 
 import contextlib
 
@@ -8,44 +8,44 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.card import PictureInput
-from models.preprocessing import FORMATS, PictureError, open_picture, plain_pixels, prepare
+from models.card import ImageInput
+from models.preprocessing import FORMATS, ImageError, open_image, plain_pixels, prepare
 from tests.samples import ANKLE_BOOT, encoded, pixels_of
 
 MAX_PIXELS = 100_000
 WANTED = [
-    PictureInput(height=28, width=28, channels=1, scale=1 / 255, preparation="product-photo"),
-    PictureInput(height=28, width=28, channels=3, scale=1 / 255),
+    ImageInput(height=28, width=28, channels=1, scale=1 / 255, preparation="product-photo"),
+    ImageInput(height=28, width=28, channels=3, scale=1 / 255),
 ]
 
 
-def whole_pictures(form: str) -> list[bytes]:
-    """Real pictures in several modes, with what formats carry beside pixels."""
+def whole_images(form: str) -> list[bytes]:
+    """Real images in several modes, with what formats carry beside pixels."""
     boot = Image.fromarray(pixels_of(ANKLE_BOOT))
     photo = Image.fromarray(255 - pixels_of(ANKLE_BOOT)).resize((120, 90)).convert("RGB")
     exif = Image.Exif()
     exif[0x0112] = 6
     extras = {"exif": exif} if form in {"PNG", "JPEG", "WEBP", "AVIF"} else {}
-    pictures = [encoded(boot, form), encoded(photo, form, **extras)]
+    images = [encoded(boot, form), encoded(photo, form, **extras)]
     if form in {"PNG", "WEBP", "GIF"}:
-        pictures.append(encoded(photo.convert("P"), form))
-        pictures.append(encoded(photo.convert("RGBA"), form))
-        pictures.append(encoded(photo, form, save_all=True, append_images=[photo.rotate(90)]))
+        images.append(encoded(photo.convert("P"), form))
+        images.append(encoded(photo.convert("RGBA"), form))
+        images.append(encoded(photo, form, save_all=True, append_images=[photo.rotate(90)]))
     if form == "PNG":
-        pictures.append(encoded(Image.fromarray(np.full((40, 50), 40_000, np.uint16)), form))
-        pictures.append(encoded(boot.convert("1"), form))
+        images.append(encoded(Image.fromarray(np.full((40, 50), 40_000, np.uint16)), form))
+        images.append(encoded(boot.convert("1"), form))
     if form == "JPEG":
-        pictures.append(encoded(photo.convert("CMYK"), form))
-        pictures.append(encoded(photo, form, progressive=True))
-    return pictures
+        images.append(encoded(photo.convert("CMYK"), form))
+        images.append(encoded(photo, form, progressive=True))
+    return images
 
 
-PICTURES = {form: whole_pictures(form) for form in FORMATS}
+IMAGES = {form: whole_images(form) for form in FORMATS}
 
 
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
-    content = bytearray(draw(st.sampled_from(draw(st.sampled_from(list(PICTURES.values()))))))
+    content = bytearray(draw(st.sampled_from(draw(st.sampled_from(list(IMAGES.values()))))))
     for _ in range(draw(st.integers(1, 6))):
         place = draw(st.integers(0, len(content) - 1)) if content else 0
         match draw(st.sampled_from(["flip", "set", "cut", "drop", "double", "insert"])):
@@ -65,11 +65,11 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @given(content=damaged(), wanted=st.sampled_from(WANTED))
-def test_a_damaged_picture_gives_a_result_or_a_documented_error(content: bytes, wanted: PictureInput) -> None:
+def test_a_damaged_image_gives_a_result_or_a_documented_error(content: bytes, wanted: ImageInput) -> None:
     plain = plain_pixels(content, wanted)
     try:
-        pixels = prepare(open_picture(content, MAX_PIXELS), wanted)
-    except PictureError:
+        pixels = prepare(open_image(content, MAX_PIXELS), wanted)
+    except ImageError:
         assert plain is None  # what the strict decoder refuses, the fast one does not take either
         return
     assert pixels.shape == (wanted.height, wanted.width, wanted.channels)
@@ -79,17 +79,17 @@ def test_a_damaged_picture_gives_a_result_or_a_documented_error(content: bytes, 
 
 @given(content=st.binary(max_size=300), form=st.sampled_from(FORMATS))
 def test_nonsense_behind_a_formats_first_bytes_gives_a_documented_error_at_most(content: bytes, form: str) -> None:
-    with contextlib.suppress(PictureError):
-        prepare(open_picture(PICTURES[form][0][:16] + content, MAX_PIXELS), WANTED[0])
+    with contextlib.suppress(ImageError):
+        prepare(open_image(IMAGES[form][0][:16] + content, MAX_PIXELS), WANTED[0])
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_picture_cut_at_any_byte_gives_a_result_or_a_documented_error(form: str) -> None:
-    content = PICTURES[form][0]
+def test_a_image_cut_at_any_byte_gives_a_result_or_a_documented_error(form: str) -> None:
+    content = IMAGES[form][0]
     for length in range(len(content)):
         try:
-            prepare(open_picture(content[:length], MAX_PIXELS), WANTED[0])
-        except PictureError:
+            prepare(open_image(content[:length], MAX_PIXELS), WANTED[0])
+        except ImageError:
             continue
 
 
@@ -97,5 +97,5 @@ def test_a_picture_cut_at_any_byte_gives_a_result_or_a_documented_error(form: st
 @pytest.mark.parametrize("size", [(1, 1), (1, 10_000), (10_000, 1)])
 def test_pictures_of_odd_shapes_give_a_result(form: str, size: tuple[int, int]) -> None:
     for wanted in WANTED:
-        pixels = prepare(open_picture(encoded(Image.new("RGB", size, (200, 30, 30)), form), MAX_PIXELS), wanted)
+        pixels = prepare(open_image(encoded(Image.new("RGB", size, (200, 30, 30)), form), MAX_PIXELS), wanted)
         assert pixels.shape == (28, 28, wanted.channels)

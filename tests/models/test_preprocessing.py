@@ -1,4 +1,4 @@
-"""How pictures become the network's input."""
+"""How images become the model's input."""
 
 import zlib
 
@@ -7,28 +7,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.card import PictureInput
+from models.card import ImageInput
 from models.preprocessing import (
     FORMATS,
-    BrokenPicture,
+    BrokenImage,
     TooManyPixels,
     UnknownFormat,
-    open_picture,
+    open_image,
     plain_pixels,
     prepare,
     scaled,
 )
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, encoded, pixels_of
 
-GREY_28 = PictureInput(height=28, width=28, channels=1, scale=1 / 255)
-GREY_4 = PictureInput(height=4, width=4, channels=1, scale=1 / 255)
-RGB_4 = PictureInput(height=4, width=4, channels=3, scale=1 / 255)
+GREY_28 = ImageInput(height=28, width=28, channels=1, scale=1 / 255)
+GREY_4 = ImageInput(height=4, width=4, channels=1, scale=1 / 255)
+RGB_4 = ImageInput(height=4, width=4, channels=3, scale=1 / 255)
 PRODUCT_28 = GREY_28.model_copy(update={"preparation": "product-photo"})
 PLENTY = 1_000_000
 
 
-def seen(content: bytes, wanted: PictureInput) -> np.ndarray:
-    return prepare(open_picture(content, PLENTY), wanted)
+def seen(content: bytes, wanted: ImageInput) -> np.ndarray:
+    return prepare(open_image(content, PLENTY), wanted)
 
 
 def test_the_data_sets_own_pixels_go_through_untouched() -> None:
@@ -52,9 +52,7 @@ def test_a_negative_of_the_networks_size_is_a_photo_all_the_same() -> None:
 
 def test_without_preparation_a_photo_is_only_scaled() -> None:
     content = encoded(255 - pixels_of(ANKLE_BOOT))
-    assert np.array_equal(
-        prepare(open_picture(content, PLENTY), PRODUCT_28, "none")[..., 0], 255 - pixels_of(ANKLE_BOOT)
-    )
+    assert np.array_equal(prepare(open_image(content, PLENTY), PRODUCT_28, "none")[..., 0], 255 - pixels_of(ANKLE_BOOT))
 
 
 def test_a_network_that_takes_colours_gets_a_product_photo_in_grey() -> None:
@@ -78,9 +76,9 @@ def test_a_photo_is_turned_upright_before_it_is_prepared(form: str, orientation:
 
 def test_a_large_photo_is_decoded_at_a_reduced_scale() -> None:
     content = encoded(Image.new("RGB", (4000, 3000), (255, 255, 255)), "JPEG")
-    picture = open_picture(content, 25_000_000)
-    prepare(picture, PRODUCT_28)
-    assert picture.size == (1000, 750)
+    image = open_image(content, 25_000_000)
+    prepare(image, PRODUCT_28)
+    assert image.size == (1000, 750)
 
 
 @pytest.mark.parametrize("form", ["PNG", "GIF", "BMP"])
@@ -120,19 +118,19 @@ def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
 
 
 @pytest.mark.parametrize(
-    "picture",
+    "image",
     [
         Image.new("RGBA", (4, 4), (10, 20, 30, 0)),
         Image.new("LA", (4, 4), (10, 0)),
         Image.new("1", (4, 4), 1),
         Image.new("P", (4, 4), 0),
     ],
-    ids=lambda picture: picture.mode,
+    ids=lambda image: image.mode,
 )
-def test_transparent_parts_and_other_modes_come_out_right(picture: Image.Image) -> None:
-    if picture.mode == "P":
-        picture.putpalette([255, 255, 255])
-    assert np.unique(seen(encoded(picture), GREY_4)).tolist() == [255]
+def test_transparent_parts_and_other_modes_come_out_right(image: Image.Image) -> None:
+    if image.mode == "P":
+        image.putpalette([255, 255, 255])
+    assert np.unique(seen(encoded(image), GREY_4)).tolist() == [255]
 
 
 def test_cmyk_is_read() -> None:
@@ -156,35 +154,35 @@ def test_the_first_frame_of_an_animation_is_taken() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"hello, I am a text", b"<svg/>", b"%PDF-1.7", b"RIFF\0\0\0\0WAVEfmt "], ids=repr
 )
-def test_what_is_no_picture_is_of_an_unknown_format(content: bytes) -> None:
+def test_what_is_no_image_is_of_an_unknown_format(content: bytes) -> None:
     with pytest.raises(UnknownFormat, match="PNG, JPEG, GIF, BMP, WEBP, AVIF"):
-        open_picture(content, PLENTY)
+        open_image(content, PLENTY)
 
 
 def test_a_tiff_never_reaches_a_parser() -> None:
     with pytest.raises(UnknownFormat):
-        open_picture(encoded(Image.new("L", (4, 4)), "TIFF"), PLENTY)
+        open_image(encoded(Image.new("L", (4, 4)), "TIFF"), PLENTY)
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_picture_cut_short_is_broken(form: str) -> None:
+def test_a_image_cut_short_is_broken(form: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (64, 64), np.uint8)
     whole = encoded(noise, form)
     for length in (20, len(whole) // 2):
-        with pytest.raises(BrokenPicture, match=f"the {form} picture cannot be"):
+        with pytest.raises(BrokenImage, match=f"the {form} image cannot be"):
             seen(whole[:length], GREY_4)
 
 
 def test_too_many_pixels_are_refused_before_decoding() -> None:
     with pytest.raises(TooManyPixels, match="100 × 101 pixels, and at most 10,000"):
-        open_picture(encoded(Image.new("L", (100, 101))), 10_000)
+        open_image(encoded(Image.new("L", (100, 101))), 10_000)
 
 
 def test_a_bomb_past_pillows_own_limit_is_refused() -> None:
     header = bytearray(encoded(Image.new("L", (1, 1)), "BMP"))
     header[18:26] = (40_000).to_bytes(4, "little") * 2
     with pytest.raises(TooManyPixels, match="more than the 1,000,000 pixels"):
-        open_picture(bytes(header), PLENTY)
+        open_image(bytes(header), PLENTY)
 
 
 def test_a_plain_png_of_the_networks_own_kind_takes_the_short_way_to_the_same_pixels() -> None:
@@ -214,7 +212,7 @@ def test_a_plain_png_of_the_networks_own_kind_takes_the_short_way_to_the_same_pi
     ],
     ids=["size", "colour", "palette", "16 bits", "JPEG", "transparency", "EXIF", "trailing bytes", "nothing"],
 )
-def test_any_other_picture_takes_the_long_way(content: bytes) -> None:
+def test_any_other_image_takes_the_long_way(content: bytes) -> None:
     assert plain_pixels(content, GREY_4) is None
 
 

@@ -12,15 +12,15 @@ WHITE = (255, 255, 255)
 
 
 def photo(background: tuple[int, int, int], product: tuple[int, int, int], noise: float = 0) -> np.ndarray:
-    """A 200×100 rectangle, 20 from the left and 30 from the top of a picture of 300 by 400."""
-    picture = np.full((300, 400, 3), background, np.float32)
-    picture[30:230, 20:120] = product
-    picture += np.random.default_rng(0).normal(0, noise, picture.shape) if noise else 0
-    return picture.clip(0, 255).astype(np.uint8)
+    """A 200×100 rectangle, 20 from the left and 30 from the top of an image of 300 by 400."""
+    image = np.full((300, 400, 3), background, np.float32)
+    image[30:230, 20:120] = product
+    image += np.random.default_rng(0).normal(0, noise, image.shape) if noise else 0
+    return image.clip(0, 255).astype(np.uint8)
 
 
-def seen_of(picture: np.ndarray, height: int, width: int) -> np.ndarray:
-    return thumbnail(picture, height, width)[0]
+def seen_of(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    return thumbnail(image, height, width)[0]
 
 
 def assert_rectangle(seen: np.ndarray, level: float, tolerance: float = 12) -> None:
@@ -97,14 +97,14 @@ def test_thumbnails_that_were_enlarged_and_negated_come_back() -> None:
 
 
 @needs_full_set
-def test_all_of_the_data_sets_pictures_are_thumbnails_and_none_of_their_negatives_is() -> None:
+def test_all_of_the_data_sets_images_are_thumbnails_and_none_of_their_negatives_is() -> None:
     split = load_fashion_mnist(None, 0.2, 42)
-    for pictures in (split.training_pictures, split.validation_pictures, split.test_pictures):
-        for picture in pictures[..., 0]:
-            assert is_thumbnail(picture)
-            assert not is_thumbnail(255 - picture)
+    for images in (split.training_pictures, split.validation_pictures, split.test_pictures):
+        for image in images[..., 0]:
+            assert is_thumbnail(image)
+            assert not is_thumbnail(255 - image)
 
 
 @pytest.mark.parametrize("level", [60, 128, 255])
-def test_a_picture_on_grey_or_white_is_no_thumbnail(level: int) -> None:
+def test_a_image_on_grey_or_white_is_no_thumbnail(level: int) -> None:
     assert not is_thumbnail(np.full((28, 28), level, np.uint8))

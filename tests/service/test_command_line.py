@@ -29,7 +29,7 @@ def test_settings_that_do_not_go_together_are_one_line() -> None:
     finished = run_to_end("service", "--max-queue-size", "10")
     assert finished.returncode == 2
     (line,) = finished.stderr.splitlines()
-    assert "--max-queue-size 10 has no room for the 64 pictures" in line
+    assert "--max-queue-size 10 has no room for the 64 images" in line
 
 
 def our_lines(stderr: str) -> list[str]:

@@ -318,7 +318,7 @@ def test_a_file_that_is_no_picture_is_told_in_words_and_the_next_one_works(page:
     notes = tmp_path / "notes.txt"
     notes.write_text("no picture")
     give(page, notes)
-    expect(page.locator("#error")).to_contain_text("not a picture in a format that is read here")
+    expect(page.locator("#error")).to_contain_text("not an image in a format that is read here")
     expect(page.locator("#status")).to_have_text("")
     give(page, BAG)
     answered(page, "Bag")

@@ -13,7 +13,7 @@ from tests.processes import Service, run_to_end, running_service
 from tests.samples import ANKLE_BOOT, SHIPPED_MODEL
 
 PNG = {"Content-Type": "image/png"}
-PICTURE = ANKLE_BOOT.read_bytes()
+IMAGE = ANKLE_BOOT.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def test_a_broken_one_is_told_and_left_out(service: Service) -> None:
     [("", "clothes"), ("?model=clothes", "clothes"), ("?model=animals", "animals")],
 )
 def test_predict_names_the_model_that_answers(service: Service, folder: Path, query: str, name: str) -> None:
-    answer = httpx.post(f"{service.url}/predict{query}", content=PICTURE, headers=PNG).json()
+    answer = httpx.post(f"{service.url}/predict{query}", content=IMAGE, headers=PNG).json()
     assert answer["model"] == {"name": name, "version": file_version(folder / f"{name}.h5")}
-    batch = httpx.post(f"{service.url}/predict/batch{query}", files={"files": PICTURE}).json()
+    batch = httpx.post(f"{service.url}/predict/batch{query}", files={"files": IMAGE}).json()
     assert batch["model"] == answer["model"]
 
 
@@ -59,12 +59,12 @@ def test_pictures_and_tables_are_of_the_model_that_is_asked_for(service: Service
 
 @pytest.mark.parametrize("path", ["/plot/feature-maps?", "/plot/attribution?method=occlusion&"])
 def test_so_is_what_it_sees(service: Service, folder: Path, path: str) -> None:
-    answer = httpx.post(f"{service.url}{path}model=animals", content=PICTURE, headers=PNG, timeout=60)
+    answer = httpx.post(f"{service.url}{path}model=animals", content=IMAGE, headers=PNG, timeout=60)
     assert answer.headers["model-version"] == file_version(folder / "animals.h5")
 
 
 def test_a_name_that_is_not_there_is_404_everywhere(service: Service) -> None:
-    own = httpx.post(f"{service.url}/predict?model=hats", content=PICTURE, headers=PNG)
+    own = httpx.post(f"{service.url}/predict?model=hats", content=IMAGE, headers=PNG)
     assert own.status_code == 404
     assert own.json()["detail"] == "there is no model 'hats'; there are 'clothes', 'animals'"
     for path in ("/v1/models/hats", "/v2/models/hats"):
@@ -93,10 +93,10 @@ def test_another_file_is_loaded_when_it_is_asked_for(service: Service, folder: P
     assert "goes on answering" in broken.json()["error"]
     shutil.copy(SHIPPED_MODEL, folder / "hats.h5")
     assert httpx.post(load, timeout=60).json() == {"name": "hats", "version": file_version(SHIPPED_MODEL)}
-    assert httpx.post(f"{service.url}/predict?model=hats", content=PICTURE, headers=PNG).json()["label"] == "Ankle boot"
+    assert httpx.post(f"{service.url}/predict?model=hats", content=IMAGE, headers=PNG).json()["label"] == "Ankle boot"
     metrics = httpx.get(f"{service.url}/metrics").text
-    assert 'service_predictions_total{label="Ankle boot",model="hats"} 1.0' in metrics
-    assert metrics.count("service_model_info{") == 3
+    assert 'keras_service_predictions_total{label="Ankle boot",model="hats"} 1.0' in metrics
+    assert metrics.count("keras_service_model_info{") == 3
 
 
 def test_one_can_be_unloaded_and_loaded_again(service: Service) -> None:
@@ -107,7 +107,7 @@ def test_one_can_be_unloaded_and_loaded_again(service: Service) -> None:
     assert not client.is_model_ready("animals")
     assert client.is_model_ready("clothes")
     assert {"name": "animals", "state": "UNAVAILABLE", "reason": "unloaded"} in client.get_model_repository_index()
-    assert httpx.post(f"{service.url}/predict?model=animals", content=PICTURE, headers=PNG).status_code == 404
+    assert httpx.post(f"{service.url}/predict?model=animals", content=IMAGE, headers=PNG).status_code == 404
     client.load_model("animals")
     assert client.is_model_ready("animals")
     assert "UNAVAILABLE" not in {model["state"] for model in client.get_model_repository_index()}

@@ -33,10 +33,10 @@ def changed_model(tmp_path: Path) -> Path:
 
 def asked(url: str) -> list[int]:
     """The statuses of everything that needs no file."""
-    picture = ANKLE_BOOT.read_bytes()
+    image = ANKLE_BOOT.read_bytes()
     posts = ("/predict", "/plot/feature-maps?layer=conv2d", "/plot/attribution?method=grad-cam")
     gets = ("/model-summary", "/plot?style=blocks", "/plot", "/plot/kernels", "/metrics", "/", "/docs")
-    return [httpx.post(url + path, content=picture, headers=PNG, timeout=60).status_code for path in posts] + [
+    return [httpx.post(url + path, content=image, headers=PNG, timeout=60).status_code for path in posts] + [
         httpx.get(url + path, timeout=60).status_code for path in gets
     ]
 

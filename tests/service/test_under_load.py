@@ -1,4 +1,4 @@
-"""Many callers at once, callers who leave, and workers that die, against real uvicorn and the shipped network."""
+"""Many callers at once, callers who leave, and workers that die, against real uvicorn and the shipped model."""
 
 import asyncio
 import signal
@@ -12,16 +12,16 @@ from tests.connections import Answer, as_request, ask, by_class, connect
 from tests.processes import STARTED, Service, read_until, running_service, wait_for_all, workers_of
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES
 
-PICTURES = [file.read_bytes() for file in SAMPLE_FILES]
+IMAGES = [file.read_bytes() for file in SAMPLE_FILES]
 
 
 async def ask_on_many_connections(service: Service, connections: int, each: int) -> list[tuple[int, Answer]]:
-    """Which picture was sent, and the answer to it; the connections go through the pictures out of step."""
+    """Which image was sent, and the answer to it; the connections go through the images out of step."""
 
     async def one(number: int) -> list[tuple[int, Answer]]:
         reader, writer = await connect(service)
-        sent = [(number * 37 + turn) % len(PICTURES) for turn in range(each)]
-        answers = [(index, await ask(reader, writer, PICTURES[index])) for index in sent]
+        sent = [(number * 37 + turn) % len(IMAGES) for turn in range(each)]
+        answers = [(index, await ask(reader, writer, IMAGES[index])) for index in sent]
         writer.close()
         await writer.wait_closed()
         return answers
@@ -37,14 +37,14 @@ def shipped() -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def expected(shipped: Service) -> list[list[float]]:
-    """What each picture is answered when it is asked about alone."""
-    alone = asyncio.run(ask_on_many_connections(shipped, 1, len(PICTURES)))
+    """What each image is answered when it is asked about alone."""
+    alone = asyncio.run(ask_on_many_connections(shipped, 1, len(IMAGES)))
     rows = [by_class(answer.body) for _, answer in alone]
-    assert len({tuple(f"{value:.2g}" for value in row) for row in rows}) == len(PICTURES)  # they can be told apart
+    assert len({tuple(f"{value:.2g}" for value in row) for row in rows}) == len(IMAGES)  # they can be told apart
     return rows
 
 
-def test_each_of_10_000_concurrent_requests_gets_its_own_pictures_answer(
+def test_each_of_10_000_concurrent_requests_gets_its_own_images_answer(
     shipped: Service, expected: list[list[float]]
 ) -> None:
     answers = asyncio.run(ask_on_many_connections(shipped, 100, 100))
@@ -55,7 +55,7 @@ def test_each_of_10_000_concurrent_requests_gets_its_own_pictures_answer(
 
 
 def test_callers_who_leave_at_any_moment_harm_nobody(shipped: Service, expected: list[list[float]]) -> None:
-    request = as_request(PICTURES[0])
+    request = as_request(IMAGES[0])
 
     async def leave(length: int) -> None:
         _, writer = await connect(shipped)
@@ -74,7 +74,7 @@ def test_callers_who_leave_at_any_moment_harm_nobody(shipped: Service, expected:
 
 
 def test_too_many_at_once_get_200_or_503_and_nothing_else(expected: list[list[float]]) -> None:
-    # One picture a call: slower than pictures come in.
+    # One image a call: slower than images come in.
     with running_service("--max-batch-size", 1, "--max-queue-size", 64) as service:
         answers = asyncio.run(ask_on_many_connections(service, 300, 5))
         counts = Counter(answer.status for _, answer in answers)
@@ -94,7 +94,7 @@ def test_too_many_at_once_get_200_or_503_and_nothing_else(expected: list[list[fl
 def test_what_was_accepted_is_answered_after_the_service_was_told_to_stop(expected: list[list[float]]) -> None:
     async def run(service: Service) -> list[Answer]:
         connections = [await connect(service) for _ in range(50)]
-        asking = [asyncio.create_task(ask(*pair, PICTURES[0])) for pair in connections]
+        asking = [asyncio.create_task(ask(*pair, IMAGES[0])) for pair in connections]
         first = await asking[0]
         service.process.send_signal(signal.SIGTERM)
         answers = [first, *await asyncio.gather(*asking[1:])]

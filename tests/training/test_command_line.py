@@ -147,7 +147,7 @@ def test_one_epoch_on_the_real_set_from_the_command_line(tmp_path: Path) -> None
     assert finished.returncode == 0, finished.stderr
     assert output.stat().st_size < 2_000_000  # without the optimizer's state, which is twice the weights
     for part in (
-        "Fashion-MNIST from /usr/share/datasets/fashion-mnist: 48,000 pictures for training",
+        "Fashion-MNIST from /usr/share/datasets/fashion-mnist: 48,000 images for training",
         "Total params: 333,526",
         "val_loss: ",
         "epochs run",

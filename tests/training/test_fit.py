@@ -1,4 +1,4 @@
-"""A whole run on the sample of real pictures: what it publishes, that it can be repeated, interrupted and resumed."""
+"""A whole run on the sample of real images: what it publishes, that it can be repeated, interrupted and resumed."""
 
 import io
 from pathlib import Path
@@ -61,8 +61,8 @@ def test_a_run_publishes_the_best_epoch_with_its_card(tmp_path: Path) -> None:
         "confusion-matrix.png",
         "architecture.png",
     }
-    for picture in run_dir.glob("*.png"):
-        with Image.open(picture) as image:
+    for file in run_dir.glob("*.png"):
+        with Image.open(file) as image:
             assert min(image.size) > 300
     assert same(weights_of(settings.output), weights_of(run_dir / recipe.CHECKPOINT))
     with h5py.File(settings.output) as file:
@@ -82,7 +82,7 @@ def test_a_run_publishes_the_best_epoch_with_its_card(tmp_path: Path) -> None:
 
     report = console.export_text()
     for part in (
-        "120 pictures for training, 40 for validation, 40 for the test",
+        "120 images for training, 40 for validation, 40 for the test",
         f"best: {card.training.best_epoch}",
         f"{card.evaluation.test.accuracy:.4f}",
         "net.h5",
@@ -207,7 +207,7 @@ def test_without_graphviz_the_run_still_ends_well(tmp_path: Path, monkeypatch: p
     assert "architecture.png is left out" in console.export_text()
 
 
-def test_more_poolings_than_the_pictures_bear_are_refused_before_the_run(tmp_path: Path) -> None:
+def test_more_poolings_than_the_images_bear_are_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match=r"6 convolutions.*28×28 are too small.*name fewer"):
         fit.run(settings_in(tmp_path, filters=(1,) * 6), sample_split(), QUIET)
     assert not (tmp_path / "runs").exists()

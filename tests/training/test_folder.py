@@ -1,4 +1,4 @@
-"""A folder of somebody's own pictures, from the files to answers over HTTP."""
+"""A folder of somebody's own images, from the files to answers over HTTP."""
 
 import io
 from pathlib import Path
@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from models.card import PictureInput, read_card
-from models.preprocessing import open_picture, prepare
+from models.card import ImageInput, read_card
+from models.preprocessing import open_image, prepare
 from tests.processes import run_to_end, running_service
 from tests.samples import encoded
 from training.data import load_mnist
@@ -19,12 +19,12 @@ from training.fit import load
 from training.folder import load_folder
 from training.settings import TrainingSettings
 
-WANTED = PictureInput(height=16, width=16, channels=3, scale=1 / 255)
+WANTED = ImageInput(height=16, width=16, channels=3, scale=1 / 255)
 FORMS = ("PNG", "JPEG", "WEBP")
 COLOURS = {"blue": (40, 60, 200), "green": (30, 180, 60), "red": (210, 40, 30)}
 
 
-def picture(name: str, random: np.random.Generator) -> Image.Image:
+def image(name: str, random: np.random.Generator) -> Image.Image:
     """A patch of the class's colour somewhere on grey."""
     pixels = np.full((60, 80, 3), random.integers(90, 160), np.uint8)
     top, left = random.integers(0, 30), random.integers(0, 40)
@@ -36,24 +36,24 @@ def picture(name: str, random: np.random.Generator) -> Image.Image:
 def folder(tmp_path: Path) -> Path:
     random = np.random.default_rng(0)
     for name in COLOURS:
-        (tmp_path / "pictures" / name / "deeper").mkdir(parents=True)
+        (tmp_path / "images" / name / "deeper").mkdir(parents=True)
         for number in range(30):
             form = FORMS[number % 3]
-            place = tmp_path / "pictures" / name / ("deeper" if number % 5 == 0 else "")
-            (place / f"{number}.{form.lower()}").write_bytes(encoded(picture(name, random), form))
-    return tmp_path / "pictures"
+            place = tmp_path / "images" / name / ("deeper" if number % 5 == 0 else "")
+            (place / f"{number}.{form.lower()}").write_bytes(encoded(image(name, random), form))
+    return tmp_path / "images"
 
 
-def test_every_picture_is_there_once_prepared_as_the_service_does_it(folder: Path) -> None:
+def test_every_image_is_there_once_prepared_as_the_service_does_it(folder: Path) -> None:
     split, left_out = load_folder(folder, WANTED, 0.2, seed=1)
     assert left_out == []
     assert split.class_names == ("blue", "green", "red")
     assert [len(part) for part in (split.test_labels, split.validation_labels, split.training_labels)] == [9, 18, 63]
-    pictures = np.concatenate([split.test_pictures, split.validation_pictures, split.training_pictures])
+    images = np.concatenate([split.test_pictures, split.validation_pictures, split.training_pictures])
     labels = np.concatenate([split.test_labels, split.validation_labels, split.training_labels])
-    found = {(int(label), pixels.tobytes()) for label, pixels in zip(labels, pictures, strict=True)}
+    found = {(int(label), pixels.tobytes()) for label, pixels in zip(labels, images, strict=True)}
     assert found == {
-        (label, prepare(open_picture(file.read_bytes(), 10_000), WANTED).tobytes())
+        (label, prepare(open_image(file.read_bytes(), 10_000), WANTED).tobytes())
         for label, name in enumerate(split.class_names)
         for file in (folder / name).rglob("*.*")
     }
@@ -67,7 +67,7 @@ def test_the_same_seed_gives_the_same_split(folder: Path) -> None:
 
 
 def test_files_that_cannot_be_read_are_left_out_and_named(folder: Path) -> None:
-    (folder / "red" / "notes.txt").write_text("no picture")
+    (folder / "red" / "notes.txt").write_text("no image")
     (folder / "red" / ".DS_Store").write_text("what file managers leave")
     (folder / "blue" / "broken.png").write_bytes(encoded(Image.new("RGB", (50, 50)))[:60])
     split, left_out = load_folder(folder, WANTED, 0.2, seed=1)
@@ -82,24 +82,22 @@ def test_folders_that_are_no_data_set_are_told(folder: Path, tmp_path: Path) -> 
     with pytest.raises(DataError, match="0 subfolders, expected one for each class and at least two"):
         load_folder(folder / "red" / "deeper", WANTED, 0.2, 1)
     (folder / "yellow").mkdir()
-    with pytest.raises(DataError, match="yellow holds no picture that can be read"):
+    with pytest.raises(DataError, match="yellow holds no image that can be read"):
         load_folder(folder, WANTED, 0.2, 1)
 
 
-def test_too_few_pictures_to_split_are_told(tmp_path: Path) -> None:
+def test_too_few_images_to_split_are_told(tmp_path: Path) -> None:
     for name in COLOURS:
         (tmp_path / name).mkdir()
-        (tmp_path / name / "one.png").write_bytes(encoded(picture(name, np.random.default_rng(0))))
-    with pytest.raises(DataError, match="3 pictures of 3 classes: too few"):
+        (tmp_path / name / "one.png").write_bytes(encoded(image(name, np.random.default_rng(0))))
+    with pytest.raises(DataError, match="3 images of 3 classes: too few"):
         load_folder(tmp_path, WANTED, 0.2, 1)
 
 
 @pytest.mark.parametrize("recipe", ["textbook", "strong"])
-def test_a_network_for_ones_own_pictures_is_right_about_them_over_http(
-    folder: Path, tmp_path: Path, recipe: str
-) -> None:
+def test_a_network_for_ones_own_images_is_right_about_them_over_http(folder: Path, tmp_path: Path, recipe: str) -> None:
     output = tmp_path / "colours.h5"
-    (folder / "red" / "notes.txt").write_text("no picture")
+    (folder / "red" / "notes.txt").write_text("no image")
     finished = run_to_end(
         "training", "--data", folder, "--recipe", recipe, "--image-size", 16, "--channels", 3, "--filters", "8,8",
         "--dense", 16, "--epochs", 40, "--patience", 40, "--batch-size", 8, "--learning-rate", 0.005,
@@ -114,18 +112,18 @@ def test_a_network_for_ones_own_pictures_is_right_about_them_over_http(
     random = np.random.default_rng(5)
     with running_service("--model-path", output) as service:
         for name in [*COLOURS] * 4:
-            answer = httpx.post(f"{service.url}/predict", files={"file": encoded(picture(name, random), "JPEG")})
+            answer = httpx.post(f"{service.url}/predict", files={"file": encoded(image(name, random), "JPEG")})
             assert answer.json()["label"] == name
 
 
 def test_mnist_is_taken_from_keras(monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures, labels = np.arange(10 * 28 * 28, dtype=np.uint8).reshape(10, 28, 28), np.arange(10, dtype=np.uint8)
-    monkeypatch.setattr("keras.datasets.mnist.load_data", lambda: ((pictures, labels), (pictures[:4], labels[:4])))
+    images, labels = np.arange(10 * 28 * 28, dtype=np.uint8).reshape(10, 28, 28), np.arange(10, dtype=np.uint8)
+    monkeypatch.setattr("keras.datasets.mnist.load_data", lambda: ((images, labels), (images[:4], labels[:4])))
     split = load_mnist(0.2, 42)
     assert (len(split.training_labels), len(split.validation_labels), len(split.test_labels)) == (8, 2, 4)
     assert split.training_pictures.shape == (8, 28, 28, 1)
     assert split.class_names[7] == "7"
-    assert np.array_equal(split.training_pictures[..., 0], pictures[split.training_labels])
+    assert np.array_equal(split.training_pictures[..., 0], images[split.training_labels])
 
 
 def test_a_download_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +137,7 @@ def test_a_download_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_of_many_files_that_cannot_be_read_twenty_are_named(folder: Path) -> None:
     for number in range(25):
-        (folder / "red" / f"{number}.txt").write_text("no picture")
+        (folder / "red" / f"{number}.txt").write_text("no image")
     console = Console(record=True, width=400, file=io.StringIO())
     split = load(TrainingSettings(data=str(folder), image_size=8), console)
     assert split.training_pictures.shape[1:] == (8, 8, 1)

@@ -1,4 +1,4 @@
-"""The network as textbooks draw it: feature maps as blocks, to scale. Knows no Keras and no HTTP."""
+"""The model as textbooks draw it: feature maps as blocks, to scale. Knows no Keras and no HTTP."""
 
 import math
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from models.charts import INK, MUTED, PictureFormat, save_figure
+from models.charts import INK, MUTED, PlotFormat, save_figure
 from service.explain.summary import LayerSummary, ModelSummary, Shape
 
 # Inches. One scale for height and width of all maps, one for their channels.
@@ -42,12 +42,12 @@ class _Scale:
     longest_vector: int
 
 
-def draw_blocks(summary: ModelSummary, form: PictureFormat) -> bytes:
+def draw_blocks(summary: ModelSummary, form: PlotFormat) -> bytes:
     """Input and every layer that changes the shape, left to right, each with its shape, kernel and parameters.
 
     Height and width of maps share one linear scale and channels another; vectors are drawn on a logarithmic one, since
-    3,136 and 10 values would not fit one picture. Layers that leave the shape as it is are named under the block they
-    follow. Branches of a network are drawn in the order of its layers.
+    3,136 and 10 values would not fit one image. Layers that leave the shape as it is are named under the block they
+    follow. Branches of a model are drawn in the order of its layers.
     """
     stages = _stages(summary)
     scale = _scale(stages)

@@ -1,4 +1,4 @@
-"""Pictures of what each layer makes of one picture. Knows neither Keras nor HTTP."""
+"""Images of what each layer makes of one image. Knows neither Keras nor HTTP."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from models.charts import INK, TRAINING_COLOUR, PictureFormat, save_figure
+from models.charts import INK, TRAINING_COLOUR, PlotFormat, save_figure
 from service.explain.drawing.mosaic import WIDTH, columns_for, draw_mosaic, fitting_scale, mosaic_height
 
 Floats = npt.NDArray[np.float32]
@@ -21,10 +21,10 @@ def strongest_first(values: Floats) -> npt.NDArray[np.intp]:
     return np.argsort(-means, kind="stable")
 
 
-def draw_feature_maps(outputs: Mapping[str, Floats], form: PictureFormat, *, strongest: bool) -> bytes:
+def draw_feature_maps(outputs: Mapping[str, Floats], form: PlotFormat, *, strongest: bool) -> bytes:
     """One section for each layer: a grid of its maps (height, width, channels), or its values (units,) as bars.
 
-    In the order of the network's channels, or with the `strongest` first; each map has its number.
+    In the order of the model's channels, or with the `strongest` first; each map has its number.
     """
     heights = [
         mosaic_height(values.shape[2], values.shape[:2], columns_for(values.shape[2]))

@@ -1,4 +1,4 @@
-"""Many small maps side by side in one picture. Knows neither Keras nor HTTP."""
+"""Many small maps side by side in one image. Knows neither Keras nor HTTP."""
 
 import math
 from collections.abc import Sequence

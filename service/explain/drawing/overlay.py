@@ -1,4 +1,4 @@
-"""An attribution drawn over the network's input and over the picture that was sent. Knows neither Keras nor HTTP."""
+"""An attribution drawn over the model's input and over the image that was sent. Knows neither Keras nor HTTP."""
 
 from typing import Any
 
@@ -7,24 +7,24 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.charts import INK, MUTED, PictureFormat, save_figure
+from models.charts import INK, MUTED, PlotFormat, save_figure
 from models.preprocessing import Seen
 
 Floats = npt.NDArray[np.float32]
 
 
-def draw_attribution(seen: Seen, values: Floats, title: str, form: PictureFormat) -> bytes:
-    """`values` (height, width) in colours over both pictures: red speaks for the class, blue against it."""
+def draw_attribution(seen: Seen, values: Floats, title: str, form: PlotFormat) -> bytes:
+    """`values` (height, width) in colours over both images: red speaks for the class, blue against it."""
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     sent, taken = figure.subplots(1, 2)
     width, height = seen.upright.size
     left, top, wide, tall = seen.frame
     place = (left * width, (left + wide) * width, (top + tall) * height, top * height)
-    _draw(sent, np.asarray(seen.upright.convert("L")), values, place, "over the picture that was sent")
+    _draw(sent, np.asarray(seen.upright.convert("L")), values, place, "over the image that was sent")
     sent.set(xlim=(0, width), ylim=(height, 0))
     rows, columns = values.shape
     grey = seen.pixels.mean(axis=2)
-    image = _draw(taken, grey, values, (0, columns, rows, 0), f"over the {rows}×{columns} that the network saw")
+    image = _draw(taken, grey, values, (0, columns, rows, 0), f"over the {rows}×{columns} that the model saw")
     bar = figure.colorbar(image, ax=(sent, taken), fraction=0.03, pad=0.01)
     bar.outline.set_visible(False)
     if values.min() >= 0:
@@ -37,11 +37,11 @@ def draw_attribution(seen: Seen, values: Floats, title: str, form: PictureFormat
 def _draw(
     axes: Axes, grey: npt.NDArray[Any], values: Floats, place: tuple[float, float, float, float], title: str
 ) -> Any:
-    """The picture in grey, and over it the values at `place`: left, right, bottom, top in its pixels."""
+    """The image in grey, and over it the values at `place`: left, right, bottom, top in its pixels."""
     highest = float(np.abs(values).max()) or 1.0
     extent = (0, grey.shape[1], grey.shape[0], 0)
     axes.imshow(grey, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
-    # Little says little: the less a pixel counts, the more of the picture is seen through it.
+    # Little says little: the less a pixel counts, the more of the image is seen through it.
     strength = np.clip(np.abs(values) / highest, 0, 1) * 0.75
     image = axes.imshow(
         values,

@@ -1,4 +1,4 @@
-"""Draws pictures one at a time, off the event loop. Knows neither Keras nor HTTP."""
+"""Draws images one at a time, off the event loop. Knows neither Keras nor HTTP."""
 
 import asyncio
 from collections.abc import Callable, Hashable
@@ -12,7 +12,7 @@ MOST_WAITING = 16
 
 
 class Renderer:
-    """Keeps those of its pictures that are few: one for each kind and format of a model's version."""
+    """Keeps those of its images that are few: one for each kind and format of a model's version."""
 
     def __init__(self) -> None:
         self._drawn: dict[Hashable, bytes] = {}
@@ -29,7 +29,7 @@ class Renderer:
         if key in self._drawn:
             return self._drawn[key]
         if self._one_at_a_time.statistics().tasks_waiting >= MOST_WAITING:
-            raise Overloaded(f"{MOST_WAITING} pictures wait to be drawn; send the request again later")
+            raise Overloaded(f"{MOST_WAITING} images wait to be drawn; send the request again later")
         async with self._one_at_a_time:
             if key in self._drawn:
                 return self._drawn[key]

@@ -9,12 +9,12 @@ import numpy.typing as npt
 from anyio import to_thread
 from fastapi import Request, Response
 
-from models.card import ModelCard, PictureInput
-from models.preprocessing import NetworkInput, PictureError, Pixels
+from models.card import ImageInput, ModelCard
+from models.preprocessing import ImageError, ModelInput, Pixels
 from service.errors import MalformedRequest
 from service.http.bodies import read_body
 from service.http.compression import pack, unpack
-from service.inference.model_runner import LiveModel, PictureAnswer
+from service.inference.model_runner import ImageScores, ModelRunner
 from service.protocols.oip.tensors import (
     BYTES,
     DATATYPES,
@@ -38,21 +38,21 @@ Value = TypeVar("Value")
 
 
 class _Question(NamedTuple):
-    """Rows that the network takes, uint8 or float32 (height, width, channels), or encoded pictures to make them of."""
+    """Rows that the model takes, uint8 or float32 (height, width, channels), or encoded images to make them of."""
 
     request: InferRequest
-    rows: list[Pixels | NetworkInput]
-    pictures: list[bytes]
+    rows: list[Pixels | ModelInput]
+    images: list[bytes]
 
 
-async def answer_infer(request: Request, live: LiveModel) -> tuple[Response, int]:
+async def answer_infer(request: Request, live: ModelRunner) -> tuple[Response, int]:
     """The answer to the request, and how many rows it is about.
 
-    Raises MalformedRequest for whatever is not as the protocol or the network has it, PictureError, and as `predict`
+    Raises MalformedRequest for whatever is not as the protocol or the model has it, ImageError, and as `predict`
     of the live model does.
     """
     settings = request.app.state.settings
-    live.check_room()
+    live.ensure_capacity()
     packed = await read_body(request, request.app.state.bodies)
     deadline = live.deadline()
     headers = request.headers
@@ -60,15 +60,15 @@ async def answer_infer(request: Request, live: LiveModel) -> tuple[Response, int
 
     def read() -> _Question:
         body = unpack(packed, encoding, settings.max_body_bytes)
-        return _read_question(body, json_length, live.card.input, settings.max_batch_pictures)
+        return _read_question(body, json_length, live.card.input, settings.max_images_per_request)
 
     # What a packed body will unpack to is not known yet.
     question = await _run(read, on_a_thread=bool(encoding) or len(packed) > SMALL_BODY_BYTES)
     if timeout_us := question.request.parameters.timeout:
         deadline = min(deadline, time.monotonic() + timeout_us / 1e6)
-    live.check_room(len(question.rows or question.pictures))
-    pictures = [await _pixels(request, live, deadline, *numbered) for numbered in enumerate(question.pictures)]
-    answers = await live.predict(question.rows or pictures, deadline)
+    live.ensure_capacity(len(question.rows or question.images))
+    images = [await _pixels(request, live, deadline, *numbered) for numbered in enumerate(question.images)]
+    answers = await live.predict(question.rows or images, deadline)
 
     def write() -> Response:
         content, length = _write_answer(question, answers, live.card, live.version)
@@ -85,18 +85,18 @@ async def _run(function: Callable[[], Value], *, on_a_thread: bool) -> Value:
     return await to_thread.run_sync(function) if on_a_thread else function()
 
 
-async def _pixels(request: Request, live: LiveModel, deadline: float, index: int, content: bytes) -> Pixels:
-    """The `index`-th encoded picture as `/predict` prepares it. Raises as that does, and says which it is."""
+async def _pixels(request: Request, live: ModelRunner, deadline: float, index: int, content: bytes) -> Pixels:
+    """The `index`-th encoded image as `/predict` prepares it. Raises as that does, and says which it is."""
     if not content:
-        raise MalformedRequest(f"element {index} of the input is empty: 0 bytes, expected an encoded picture")
+        raise MalformedRequest(f"element {index} of the input is empty: 0 bytes, expected an encoded image")
     try:
         pixels: Pixels = await request.app.state.decoder.pixels(content, live.card.input, deadline)
-    except PictureError as error:
+    except ImageError as error:
         raise type(error)(f"element {index} of the input: {error}") from error
     return pixels
 
 
-def _read_question(body: bytes, json_length: str | None, wanted: PictureInput, most_rows: int) -> _Question:
+def _read_question(body: bytes, json_length: str | None, wanted: ImageInput, most_rows: int) -> _Question:
     """What `body`, unpacked, asks; `json_length` is the header of that name, if there is one."""
     if json_length is not None and not (json_length.isdecimal() and len(json_length) <= _DIGITS):
         raise MalformedRequest(f"the header {JSON_LENGTH} is {json_length!r:.80}, expected a number of bytes")
@@ -116,7 +116,7 @@ def _read_question(body: bytes, json_length: str | None, wanted: PictureInput, m
 
 
 def _write_answer(
-    question: _Question, answers: Sequence[PictureAnswer], card: ModelCard, version: str
+    question: _Question, answers: Sequence[ImageScores], card: ModelCard, version: str
 ) -> tuple[bytes, int | None]:
     """The body of the answer, and the length of its JSON where something follows it."""
     request = question.request
@@ -131,8 +131,8 @@ def _write_answer(
     return write_answer(answer, OUTPUT, values, binary=binary)
 
 
-def _bare_tensor(body: bytes, wanted: PictureInput) -> _Question:
-    """What a body without JSON asks: one row, whose datatype is told by its size, or else an encoded picture."""
+def _bare_tensor(body: bytes, wanted: ImageInput) -> _Question:
+    """What a body without JSON asks: one row, whose datatype is told by its size, or else an encoded image."""
     values = wanted.height * wanted.width * wanted.channels
     tensor = InputTensor(name=INPUT, shape=[1], datatype=BYTES)
     request = InferRequest(parameters=RequestParameters(binary_data_output=True), inputs=[tensor])
@@ -143,13 +143,13 @@ def _bare_tensor(body: bytes, wanted: PictureInput) -> _Question:
     return _Question(request, [], [body])
 
 
-def _check_input(tensor: InputTensor, wanted: PictureInput, most_rows: int) -> None:
+def _check_input(tensor: InputTensor, wanted: ImageInput, most_rows: int) -> None:
     if tensor.name != INPUT:
         raise MalformedRequest(f"there is no input {tensor.name!r:.80}; the only one is {INPUT!r}")
     if tensor.datatype not in DATATYPES:
         raise MalformedRequest(f"the datatype is {tensor.datatype!r:.80}, expected one of {', '.join(DATATYPES)}")
-    picture = [wanted.height, wanted.width, wanted.channels]
-    fitting = [[], [1]] if tensor.datatype == BYTES else [picture, picture[:2]] if wanted.channels == 1 else [picture]
+    image = [wanted.height, wanted.width, wanted.channels]
+    fitting = [[], [1]] if tensor.datatype == BYTES else [image, image[:2]] if wanted.channels == 1 else [image]
     if tensor.shape[1:] not in fitting or not tensor.shape:
         shapes = " or ".join(str(["n", *shape]).replace("'", "") for shape in fitting)
         raise MalformedRequest(f"the shape of {tensor.datatype} is {tensor.shape}, expected {shapes}")
@@ -157,7 +157,7 @@ def _check_input(tensor: InputTensor, wanted: PictureInput, most_rows: int) -> N
         raise MalformedRequest(f"the shape {tensor.shape} has {tensor.shape[0]:,} rows, expected 1 to {most_rows}")
 
 
-def _rows(values: Pixels | NetworkInput, wanted: PictureInput) -> list[Pixels | NetworkInput]:
+def _rows(values: Pixels | ModelInput, wanted: ImageInput) -> list[Pixels | ModelInput]:
     return list(values.reshape(-1, wanted.height, wanted.width, wanted.channels))
 
 

@@ -15,9 +15,9 @@ from models.card import ModelFileError
 from service.api.dependencies import Live, model_name
 from service.errors import STOPPING, MalformedRequest, NotReady
 from service.http.bodies import read_body
-from service.inference.model_runner import LiveModel
-from service.inference.model_versions import ServedModel
-from service.inference.repository import Repository
+from service.inference.model_runner import ModelRunner
+from service.inference.model_versions import ModelVersions
+from service.inference.repository import ModelRepository
 from service.protocols.oip.infer import INPUT, OUTPUT, answer_infer
 
 # Left out of the OpenAPI document, which promises errors of another shape.
@@ -50,20 +50,20 @@ class _Counts:
     failed_ns: int = 0
 
 
-async def _served_model(request: Request) -> ServedModel:
-    repository: Repository = request.app.state.repository
+async def _served_model(request: Request) -> ModelVersions:
+    repository: ModelRepository = request.app.state.repository
     return repository.named(request.path_params["model"])
 
 
-Served = Annotated[ServedModel, Depends(_served_model)]
+Served = Annotated[ModelVersions, Depends(_served_model)]
 
 
-async def _named_model(request: Request, model: Served) -> LiveModel:
+async def _named_model(request: Request, model: Served) -> ModelRunner:
     version = request.path_params.get("version")
     return model.version(version) if version else model.live
 
 
-Named = Annotated[LiveModel, Depends(_named_model)]
+Named = Annotated[ModelRunner, Depends(_named_model)]
 
 
 @router.get("")
@@ -80,7 +80,7 @@ async def server_live() -> dict[str, bool]:
 
 @router.get("/health/ready")
 async def server_ready(live: Live) -> dict[str, bool]:
-    """200 while pictures are taken, 503 while the service is stopping."""
+    """200 while images are taken, 503 while the service is stopping."""
     if not live.ready:
         raise NotReady(STOPPING)
     return {"ready": True}
@@ -90,9 +90,9 @@ async def server_ready(live: Live) -> dict[str, bool]:
 async def all_stats(request: Request) -> dict[str, Any]:
     """What this process has answered by this protocol: rows, requests and their nanoseconds, of each model.
 
-    What Triton counts beside that, such as calls of the network, is not known here and left out.
+    What Triton counts beside that, such as forward passes, is not known here and left out.
     """
-    repository: Repository = request.app.state.repository
+    repository: ModelRepository = request.app.state.repository
     return {"model_stats": [_stats(request, model.live) for model in repository.models]}
 
 
@@ -103,7 +103,7 @@ async def stats(request: Request, live: Named) -> dict[str, Any]:
     return {"model_stats": [_stats(request, live)]}
 
 
-def _stats(request: Request, live: LiveModel) -> dict[str, Any]:
+def _stats(request: Request, live: ModelRunner) -> dict[str, Any]:
     counts = _counts(request, live)
     success = {"count": counts.answered, "ns": counts.answered_ns}
     fail = {"count": counts.failed, "ns": counts.failed_ns}
@@ -141,7 +141,7 @@ async def config(request: Request, live: Named) -> dict[str, Any]:
     return {
         "name": live.card.name,
         "platform": PLATFORM,
-        "max_batch_size": request.app.state.settings.max_batch_pictures,
+        "max_batch_size": request.app.state.settings.max_images_per_request,
         "input": [{"name": INPUT, "data_type": "TYPE_UINT8", "format": "FORMAT_NHWC", "dims": dims}],
         "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [len(live.card.class_names)]}],
     }
@@ -150,7 +150,7 @@ async def config(request: Request, live: Named) -> dict[str, Any]:
 @router.post("/repository/index")
 async def repository_index(request: Request) -> list[dict[str, str]]:
     """The models that answer, and those that were unloaded."""
-    repository: Repository = request.app.state.repository
+    repository: ModelRepository = request.app.state.repository
     unloaded = [{"name": name, "state": "UNAVAILABLE", "reason": "unloaded"} for name in sorted(repository.unloaded)]
     return [
         {
@@ -170,10 +170,10 @@ async def load(request: Request, model: str) -> dict[str, str]:
     A model that came into the folder of models is loaded for the first time. With several workers, the others are told
     to take over the same file.
     """
-    repository: Repository = request.app.state.repository
+    repository: ModelRepository = request.app.state.repository
     version = _wanted_version(await read_body(request, request.app.state.bodies))
     try:
-        live = await (repository.named(model).go_back(version) if version else repository.load(model))
+        live = await (repository.named(model).roll_back(version) if version else repository.load(model))
     except ModelFileError as error:
         raise MalformedRequest(f"{error}; what answered before goes on answering") from error
     if request.app.state.settings.workers > 1 and not version:
@@ -184,7 +184,7 @@ async def load(request: Request, model: str) -> dict[str, str]:
 @router.post("/repository/models/{model}/unload")
 async def unload(request: Request, served: Served) -> None:
     """Let one of several models answer no longer, until it is loaded again. With several workers not offered."""
-    repository: Repository = request.app.state.repository
+    repository: ModelRepository = request.app.state.repository
     name = served.live.card.name
     if request.app.state.settings.workers > 1:
         raise HTTPException(
@@ -222,7 +222,7 @@ def _wanted_version(body: bytes) -> str | None:
         raise MalformedRequest(f"the body is not what load takes: {error.errors()[0]['msg']}") from error
 
 
-def _counts(request: Request, live: LiveModel) -> _Counts:
+def _counts(request: Request, live: ModelRunner) -> _Counts:
     state = request.app.state
     if not hasattr(state, "openinference_counts"):
         state.openinference_counts = defaultdict(_Counts)

@@ -16,7 +16,7 @@ from service.errors import MalformedRequest
 
 Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
-# What is read of numbers: little-endian, and whole or not. Encoded pictures come as BYTES.
+# What is read of numbers: little-endian, and whole or not. Encoded images come as BYTES.
 _NUMBERS = {"UINT8": "u1", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
 BYTES = "BYTES"
 DATATYPES = (*_NUMBERS, BYTES)
@@ -76,7 +76,7 @@ class OutputTensor(BaseModel):
 
 
 class InferRequest(BaseModel):
-    """A question with one input, and one output at most: all that the networks served here have."""
+    """A question with one input, and one output at most: all that the models served here have."""
 
     id: str | None = None
     parameters: RequestParameters = RequestParameters()

@@ -1,7 +1,7 @@
 """TensorFlow Serving's REST API on the models that are served, for its clients.
 
-Numbers go to the network as they are; pictures are prepared as `/predict` does it. What TensorFlow Serving has no
-status for (a body that is too large, no picture, another method) is 400 here: its clients know the others only.
+Numbers go to the model as they are; images are prepared as `/predict` does it. What TensorFlow Serving has no
+status for (a body that is too large, no image, another method) is 400 here: its clients know the others only.
 """
 
 import re
@@ -13,14 +13,14 @@ from pydantic_core import to_json
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from models.card import PictureInput
-from models.preprocessing import NetworkInput, PictureError, Pixels
-from service.api.predict import CALLER_IS_GONE, unless_gone
-from service.errors import BodyTooLarge, MalformedRequest, NotHere, UnsupportedMediaType
+from models.card import ImageInput
+from models.preprocessing import ImageError, ModelInput, Pixels
+from service.api.predict import CLIENT_CLOSED_REQUEST, unless_gone
+from service.errors import BodyTooLarge, MalformedRequest, NotFound, UnsupportedMediaType
 from service.http.bodies import read_body
 from service.http.compression import unpack
-from service.inference.model_runner import LiveModel, PictureAnswer
-from service.inference.repository import Repository
+from service.inference.model_runner import ImageScores, ModelRunner
+from service.inference.repository import ModelRepository
 from service.protocols.tfserving.rows import INPUT_NAME, SIGNATURE_NAME, Rows, read_rows
 
 OUTPUT_NAME = "output"
@@ -52,11 +52,11 @@ class _AnyCase(Route):
 
 async def answer(request: Request) -> Response:
     """The answer to any call under /v1/models. Raises ServiceError."""
-    repository: Repository = request.app.state.repository
+    repository: ModelRepository = request.app.state.repository
     live = repository.default.live
     call = _CALL.fullmatch(request.path_params["call"])
     if not call:
-        raise NotHere(
+        raise NotFound(
             f"there is no call {request.scope['path']!r:.200}; there are /v1/models/{live.card.name}, with "
             f"/versions/{version_number(live)} or /labels/{STABLE} or neither, and then /metadata, :predict, :classify "
             "or nothing"
@@ -74,42 +74,42 @@ async def answer(request: Request) -> Response:
 route = _AnyCase("/v1/models{call:path}", answer)
 
 
-def version_number(live: LiveModel) -> str:
+def version_number(live: ModelRunner) -> str:
     """The model's version as TensorFlow Serving has them, decimal digits: the value of our hexadecimal ones."""
     return str(int(live.version, 16))
 
 
-def _asked_for(repository: Repository, name: str, version: str | None, label: str | None) -> LiveModel:
+def _asked_for(repository: ModelRepository, name: str, version: str | None, label: str | None) -> ModelRunner:
     by_name = {model.live.card.name.lower(): model for model in repository.models}
     model = by_name.get(name.lower()) or repository.named(name)
     live = model.live
     if label and label.lower() != STABLE:
-        raise NotHere(f"there is no label {label!r:.40} on {live.card.name!r}; the one that answers is {STABLE!r}")
+        raise NotFound(f"there is no label {label!r:.40} on {live.card.name!r}; the one that answers is {STABLE!r}")
     if not version:
         return live
     kept = {version_number(live).lstrip("0"): live for live in model.loaded}
     if version.lstrip("0") not in kept:
-        raise NotHere(f"there is no version {version:.40} of {live.card.name!r}; there are {', '.join(kept)}")
+        raise NotFound(f"there is no version {version:.40} of {live.card.name!r}; there are {', '.join(kept)}")
     return kept[version.lstrip("0")]
 
 
-async def _ask(request: Request, live: LiveModel, verb: str) -> Response:
-    live.check_room()
+async def _ask(request: Request, live: ModelRunner, verb: str) -> Response:
+    live.ensure_capacity()
     given, deadline = await _read(request, live, _KEYS[verb])
-    live.check_room(len(given.rows))
-    pictures = []
+    live.ensure_capacity(len(given.rows))
+    images = []
     for place, row in enumerate(given.rows):
-        pictures.append(await _prepared(request, live.card.input, row, f"{given.key}[{place}]", deadline))
-    rows = await unless_gone(request, live, live.predict(pictures, deadline))
+        images.append(await _prepared(request, live.card.input, row, f"{given.key}[{place}]", deadline))
+    rows = await unless_gone(request, live, live.predict(images, deadline))
     if not rows:
-        return Response(status_code=CALLER_IS_GONE)
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
     if given.key == "examples":
         return _json({"results": [_scores(row, live.card.class_names) for row in rows]})
     answered = "predictions" if given.key == "instances" else "outputs"
     return _json({answered: [row.probabilities for row in rows]})
 
 
-async def _read(request: Request, live: LiveModel, keys: tuple[str, ...]) -> tuple[Rows, float]:
+async def _read(request: Request, live: ModelRunner, keys: tuple[str, ...]) -> tuple[Rows, float]:
     """The rows in the body, and the deadline of a request whose body has come in now."""
     state = request.app.state
     max_bytes = state.settings.max_body_bytes
@@ -117,7 +117,7 @@ async def _read(request: Request, live: LiveModel, keys: tuple[str, ...]) -> tup
     try:
         content = await read_body(request, state.bodies)
         deadline = live.deadline()
-        read = partial(_rows, content, encoding, max_bytes, keys, live, state.settings.max_batch_pictures)
+        read = partial(_rows, content, encoding, max_bytes, keys, live, state.settings.max_images_per_request)
         if encoding or len(content) > SMALL_BODY_BYTES:
             return await state.decoder.on_a_thread(read, deadline), deadline
         return read(), deadline
@@ -126,34 +126,34 @@ async def _read(request: Request, live: LiveModel, keys: tuple[str, ...]) -> tup
 
 
 def _rows(
-    content: bytes, encoding: str, max_bytes: int, keys: tuple[str, ...], live: LiveModel, most_rows: int
+    content: bytes, encoding: str, max_bytes: int, keys: tuple[str, ...], live: ModelRunner, most_rows: int
 ) -> Rows:
     return read_rows(unpack(content, encoding, max_bytes), keys, live.card.input, most_rows)
 
 
 async def _prepared(
-    request: Request, wanted: PictureInput, row: NetworkInput | bytes, where: str, deadline: float
-) -> NetworkInput | Pixels:
+    request: Request, wanted: ImageInput, row: ModelInput | bytes, where: str, deadline: float
+) -> ModelInput | Pixels:
     if not isinstance(row, bytes):
         return row
     try:
         pixels: Pixels = await request.app.state.decoder.pixels(row, wanted, deadline)
-    except PictureError as error:
+    except ImageError as error:
         raise MalformedRequest(f"{where}: {error}") from error
     return pixels
 
 
-def _scores(row: PictureAnswer, class_names: tuple[str, ...]) -> list[tuple[str, float]]:
+def _scores(row: ImageScores, class_names: tuple[str, ...]) -> list[tuple[str, float]]:
     return list(zip(class_names, row.probabilities, strict=True))
 
 
-def _status(live: LiveModel) -> dict[str, Any]:
+def _status(live: ModelRunner) -> dict[str, Any]:
     state = "AVAILABLE" if live.ready else "UNLOADING"
     status = {"error_code": "OK", "error_message": ""}
     return {"model_version_status": [{"version": version_number(live), "state": state, "status": status}]}
 
 
-def _metadata(live: LiveModel) -> dict[str, Any]:
+def _metadata(live: ModelRunner) -> dict[str, Any]:
     wanted = live.card.input
     signature = {
         "inputs": {INPUT_NAME: _tensor(INPUT_NAME, wanted.height, wanted.width, wanted.channels)},

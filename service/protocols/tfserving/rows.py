@@ -1,4 +1,4 @@
-"""From the body of a TensorFlow Serving request to rows for the network. Knows no HTTP and no network."""
+"""From the body of a TensorFlow Serving request to rows for the model. Knows no HTTP and no model."""
 
 import base64
 from itertools import chain
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydantic_core import from_json
 
-from models.card import PictureInput
-from models.preprocessing import NetworkInput
+from models.card import ImageInput
+from models.preprocessing import ModelInput
 from service.errors import MalformedRequest
 
-# Keras's own name for the input differs with each network, and there is only one.
+# Keras's own name for the input differs with each model, and there is only one.
 INPUT_NAME = "input"
 SIGNATURE_NAME = "serving_default"
 
@@ -21,15 +21,15 @@ _KINDS = {list: "a list", dict: "an object", str: "a text", int: "a number", flo
 class Rows(NamedTuple):
     """What a request asks about.
 
-    `key` is where its rows stand in the body. Each row is float32 (height, width, channels) as the network takes it, or
-    the bytes of an encoded picture.
+    `key` is where its rows stand in the body. Each row is float32 (height, width, channels) as the model takes it, or
+    the bytes of an encoded image.
     """
 
     key: str
-    rows: list[NetworkInput | bytes]
+    rows: list[ModelInput | bytes]
 
 
-def read_rows(content: bytes, keys: tuple[str, ...], wanted: PictureInput, most_rows: int) -> Rows:
+def read_rows(content: bytes, keys: tuple[str, ...], wanted: ImageInput, most_rows: int) -> Rows:
     """The rows of a JSON body: 1 to `most_rows` of them, under exactly one of `keys`. Raises MalformedRequest."""
     body = _json_object(content, 2 * most_rows * wanted.height * wanted.width * wanted.channels)
     signature = body.get("signature_name", "")
@@ -70,25 +70,25 @@ def _column(given: Any) -> Any:
     """The list of rows in column form, where one input's tensor may stand under its name."""
     if type(given) is dict and INPUT_NAME in given:
         if len(given) > 1:
-            raise MalformedRequest(f"'inputs' has the names {_names(given)}; the network has one input, {INPUT_NAME!r}")
+            raise MalformedRequest(f"'inputs' has the names {_names(given)}; the model has one input, {INPUT_NAME!r}")
         given = given[INPUT_NAME]
     return [given] if type(given) is dict else given
 
 
-def _row(value: Any, key: str, place: int, wanted: PictureInput) -> NetworkInput | bytes:
+def _row(value: Any, key: str, place: int, wanted: ImageInput) -> ModelInput | bytes:
     where = f"{key}[{place}]"
     if key != "inputs" and type(value) is dict and value.keys() == {INPUT_NAME}:
         value = value[INPUT_NAME]
     elif key == "examples" and type(value) is not dict:
         raise MalformedRequest(f"{where} is {_kind(value)}, expected an object such as {{{INPUT_NAME!r}: …}}")
-    return _picture(value, where) if type(value) is dict else _numbers(value, where, wanted)
+    return _image(value, where) if type(value) is dict else _numbers(value, where, wanted)
 
 
-def _picture(value: dict[str, Any], where: str) -> bytes:
+def _image(value: dict[str, Any], where: str) -> bytes:
     if value.keys() != {"b64"}:
         raise MalformedRequest(
-            f"{where} is an object with the keys {_names(value) or 'of nothing'}; expected 'b64' alone for a picture, "
-            f"or the network's one input, {INPUT_NAME!r}, alone"
+            f"{where} is an object with the keys {_names(value) or 'of nothing'}; expected 'b64' alone for an image, "
+            f"or the model's one input, {INPUT_NAME!r}, alone"
         )
     text = value["b64"]
     if type(text) is not str:
@@ -98,11 +98,11 @@ def _picture(value: dict[str, Any], where: str) -> bytes:
     except ValueError as error:
         raise MalformedRequest(f"{where}: 'b64' cannot be decoded as base64: {error}") from error
     if not content:
-        raise MalformedRequest(f"{where}: the picture is empty: 0 bytes arrived")
+        raise MalformedRequest(f"{where}: the image is empty: 0 bytes arrived")
     return content
 
 
-def _numbers(value: Any, where: str, wanted: PictureInput) -> NetworkInput:
+def _numbers(value: Any, where: str, wanted: ImageInput) -> ModelInput:
     shape = (wanted.height, wanted.width, wanted.channels)
     flat = [value]
     for axis, size in enumerate(shape):

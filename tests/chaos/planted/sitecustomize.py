@@ -17,17 +17,17 @@ def _loop() -> None:
 
 
 def _network() -> None:
-    """The network's next call does not come back."""
+    """The model's next call does not come back."""
 
     def answer(*_: object) -> None:
         time.sleep(120)
 
-    sys.modules["service.engines.tensorflow"].Classifier.answer = answer
+    sys.modules["service.engines.tensorflow"].TensorFlowEngine.answer = answer
 
 
 def _leak() -> None:
     """Each request leaves so many bytes behind."""
-    gate = sys.modules["service.http.middleware"].Gate
+    gate = sys.modules["service.http.middleware"].RequestMiddleware
     call, size = gate.__call__, int(os.environ["PLANTED_BYTES"])
 
     async def leak(self: object, *given: object) -> None:
@@ -38,5 +38,5 @@ def _leak() -> None:
 
 
 if "PLANTED" in os.environ:
-    _fault = {"loop": _loop, "network": _network, "leak": _leak}[os.environ["PLANTED"]]
+    _fault = {"loop": _loop, "model": _network, "leak": _leak}[os.environ["PLANTED"]]
     signal.signal(signal.SIGUSR1, lambda *_: _fault())

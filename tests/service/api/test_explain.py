@@ -1,4 +1,4 @@
-"""The calls that show the network's inside, over HTTP, on the shipped model and on a bare one without a card."""
+"""The calls that show the model's inside, over HTTP, on the shipped model and on a bare one without a card."""
 
 import io
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def client() -> Iterator[TestClient]:
         ("POST", "/plot/attribution?method=integrated-gradients&class=Bag"),
     ],
 )
-def test_each_is_a_picture_that_names_the_model(client: TestClient, method: str, path: str) -> None:
+def test_each_is_a_image_that_names_the_model(client: TestClient, method: str, path: str) -> None:
     files = BOOT if method == "POST" else None
     png = client.request(method, path, files=files)
     assert png.headers["content-type"] == "image/png"
@@ -134,9 +134,9 @@ def test_what_the_network_does_not_have_is_422(client: TestClient, method: str, 
 def test_pictures_are_read_as_by_predict(client: TestClient, path: str) -> None:
     raw = client.post(path, content=BOOT["file"], headers={"Content-Type": "image/png", **JSON})
     assert raw.json() == client.post(path, files=BOOT, headers=JSON).json()
-    assert_problem(client.post(path, files={"file": b"%PDF-1.7"}), 415, "not a picture")
+    assert_problem(client.post(path, files={"file": b"%PDF-1.7"}), 415, "not an image")
     assert_problem(client.post(path, files={"file": b""}), 400, "0 bytes")
-    assert_problem(client.post(path), 400, "no picture")
+    assert_problem(client.post(path), 400, "no image")
     assert_problem(client.post(path, files={"file": BOOT["file"][:60]}), 422, "damaged or cut short")
 
 
@@ -149,11 +149,11 @@ def test_a_bare_network_in_colour_is_shown_too(bare_model_file) -> None:
     classifier, _ = load_classifier(bare_model_file, "cpu", (), 64)
     with TestClient(create_app(ServiceSettings(), classifier)) as bare:
         colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-        picture = {"file": encoded(colours)}
+        image = {"file": encoded(colours)}
         kernels = bare.get("/plot/kernels?format=json").json()["kernels"]
         assert np.shape(kernels) == (4, 3, 3, 3)
         for path in CALLS:
-            assert bare.post(path, files=picture).status_code == 200, path
+            assert bare.post(path, files=image).status_code == 200, path
         for method in ("grad-cam", "saliency", "occlusion"):
-            found = bare.post("/plot/attribution", params={"method": method}, files=picture, headers=JSON).json()
+            found = bare.post("/plot/attribution", params={"method": method}, files=image, headers=JSON).json()
             assert np.shape(found["values"]) == (8, 8)

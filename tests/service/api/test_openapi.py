@@ -144,14 +144,14 @@ def test_an_error_is_shown_as_this_call_sends_it(document: Document, path: str, 
     assert part in content["example"]["detail"]
 
 
-def test_a_picture_can_be_chosen_from_the_page(document: Document) -> None:
+def test_a_image_can_be_chosen_from_the_page(document: Document) -> None:
     for path, field in (("/predict", "file"), ("/predict/batch", "files")):
         schema = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-        picture = schema["properties"][field]
-        assert picture.get("items", picture)["format"] == "binary"
+        image = schema["properties"][field]
+        assert image.get("items", image)["format"] == "binary"
 
 
-def test_the_document_says_that_no_picture_is_empty_and_no_batch_without_files(document: Document) -> None:
+def test_the_document_says_that_no_image_is_empty_and_no_batch_without_files(document: Document) -> None:
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
     assert content["image/*"]["schema"]["minLength"] == 1
     assert content["multipart/form-data"]["schema"]["properties"]["file"]["minLength"] == 1

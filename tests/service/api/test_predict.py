@@ -1,4 +1,4 @@
-"""POST /predict and /predict/batch, against a classifier whose answer is written in the picture."""
+"""POST /predict and /predict/batch, against a classifier whose answer is written in the image."""
 
 import asyncio
 import base64
@@ -13,10 +13,10 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from tests.fakes import FakeClassifier, picture_for
+from tests.fakes import FakeEngine, image_for
 from tests.samples import encoded
 
-OWL = encoded(picture_for("owl"))
+OWL = encoded(image_for("owl"))
 PNG = {"Content-Type": "image/png"}
 
 
@@ -35,7 +35,7 @@ def assert_problem(response: httpx.Response, status: int, *parts: str) -> None:
         assert part in problem["detail"]
 
 
-def test_a_picture_in_a_form_is_answered(client: TestClient) -> None:
+def test_a_image_in_a_form_is_answered(client: TestClient) -> None:
     response = client.post("/predict", files={"file": ("owl.png", OWL)})
     assert response.status_code == 200
     answer = response.json()
@@ -44,7 +44,7 @@ def test_a_picture_in_a_form_is_answered(client: TestClient) -> None:
     assert answer["model"] == {"name": "fake", "version": "0123456789ab"}
 
 
-def test_a_picture_as_the_body_is_answered_the_same(client: TestClient) -> None:
+def test_a_image_as_the_body_is_answered_the_same(client: TestClient) -> None:
     in_form = client.post("/predict", files={"file": OWL}).json()
     assert client.post("/predict", content=OWL, headers=PNG).json() == in_form
     # What the content is decides, not what it is declared to be.
@@ -65,11 +65,11 @@ def test_what_the_network_saw_is_returned_on_demand(client: TestClient) -> None:
         answer = client.post(f"/predict?{query}", content=OWL, headers=PNG).json()
         kind, _, content = answer["input"].partition(",")
         assert kind == "data:image/png;base64"
-        assert np.array_equal(Image.open(io.BytesIO(base64.b64decode(content))), picture_for("owl"))
+        assert np.array_equal(Image.open(io.BytesIO(base64.b64decode(content))), image_for("owl"))
         assert answer["label"] == "owl"
 
 
-def test_a_photo_is_prepared_unless_it_is_asked_not_to(client: TestClient, classifier: FakeClassifier) -> None:
+def test_a_photo_is_prepared_unless_it_is_asked_not_to(client: TestClient, classifier: FakeEngine) -> None:
     card = classifier.card
     classifier.card = card.model_copy(update={"input": card.input.model_copy(update={"preparation": "product-photo"})})
     white = encoded(np.full((4, 4), 255, np.uint8))
@@ -90,14 +90,14 @@ def test_a_top_k_that_makes_no_sense_is_malformed(client: TestClient, top_k: str
     assert_problem(client.post(f"/predict?top_k={top_k}", content=OWL, headers=PNG), 400, "top_k", top_k)
 
 
-def test_pictures_of_another_size_and_colour_are_fitted(client: TestClient, classifier: FakeClassifier) -> None:
+def test_pictures_of_another_size_and_colour_are_fitted(client: TestClient, classifier: FakeEngine) -> None:
     photo = encoded(Image.new("RGB", (300, 200), (255, 255, 255)), "JPEG")
     assert client.post("/predict", files={"file": photo}).status_code == 200
     assert classifier.batches[0].shape == (1, 4, 4, 1)
     assert classifier.batches[0].dtype == np.float32
 
 
-def test_other_fields_beside_the_picture_do_no_harm(client: TestClient) -> None:
+def test_other_fields_beside_the_image_do_no_harm(client: TestClient) -> None:
     response = client.post("/predict", files={"file": OWL}, data={"note": "hello"})
     assert response.json()["label"] == "owl"
 
@@ -105,10 +105,10 @@ def test_other_fields_beside_the_picture_do_no_harm(client: TestClient) -> None:
 @pytest.mark.parametrize(
     ("request_", "status", "part"),
     [
-        ({}, 400, "the request has no picture"),
+        ({}, 400, "the request has no image"),
         ({"files": {"file": b""}}, 400, "0 bytes"),
         ({"content": b"", "headers": PNG}, 400, "0 bytes"),
-        ({"files": {"picture": OWL}}, 400, "no file in a field 'file'; its fields: 'picture'"),
+        ({"files": {"image": OWL}}, 400, "no file in a field 'file'; its fields: 'image'"),
         ({"files": [("file", OWL), ("file", OWL)]}, 400, "2 fields 'file', expected at most 1"),
         ({"files": {"file": OWL}, "data": {"file": "x"}}, 400, "2 fields 'file'"),
         ({"files": {"x": b""}, "data": {"file": "no file"}}, 400, "is text"),
@@ -116,12 +116,12 @@ def test_other_fields_beside_the_picture_do_no_harm(client: TestClient) -> None:
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400, "cannot be read"),
         ({"content": b"--y\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400, "cut short"),
         ({"files": [("x", b"")] * 18}, 400, "more than the 17 parts"),
-        ({"files": {"file": ("picture.png", b"I am a text")}}, 415, "PNG, JPEG"),
+        ({"files": {"file": ("image.png", b"I am a text")}}, 415, "PNG, JPEG"),
         ({"content": b"I am a text", "headers": PNG}, 415, "PNG, JPEG"),
         ({"data": {"file": "x"}}, 415, "application/x-www-form-urlencoded"),
         ({"json": {"file": "x"}}, 415, "application/json"),
         ({"content": OWL}, 415, "declared as nothing"),
-        ({"files": {"file": OWL[: len(OWL) // 2]}}, 422, "the PNG picture cannot be"),
+        ({"files": {"file": OWL[: len(OWL) // 2]}}, 422, "the PNG image cannot be"),
         ({"content": encoded(Image.new("L", (501, 500))), "headers": PNG}, 422, "501 × 500"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -148,7 +148,7 @@ def test_a_body_that_turns_out_too_large_is_refused(client: TestClient, media_ty
 
 
 def test_a_failure_of_the_network_is_our_fault_and_says_no_more(
-    client: TestClient, classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_batch: object) -> None:
         raise RuntimeError("secret detail")
@@ -178,7 +178,7 @@ def test_a_service_that_is_stopping_takes_nothing_new(client: TestClient) -> Non
 
 @pytest.fixture
 def held(client: TestClient) -> Iterator[threading.Event]:
-    """The network's thread does nothing until this is set."""
+    """The inference thread does nothing until this is set."""
     go_on, begun = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -193,11 +193,11 @@ def held(client: TestClient) -> Iterator[threading.Event]:
     call.result()
 
 
-def queue_up(client: TestClient, pictures: int) -> list[asyncio.Future[Any]]:
-    """Have one caller wait for the answer to so many pictures."""
+def queue_up(client: TestClient, images: int) -> list[asyncio.Future[Any]]:
+    """Have one caller wait for the answer to so many images."""
     live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
     answers: list[asyncio.Future[Any]] = []
-    rows = [picture_for("owl")[..., np.newaxis]] * pictures
+    rows = [image_for("owl")[..., np.newaxis]] * images
     client.portal.call(lambda: answers.append(live.predict(rows, live.deadline())))  # type: ignore[union-attr]
     return answers
 
@@ -206,7 +206,7 @@ def queue_up(client: TestClient, pictures: int) -> list[asyncio.Future[Any]]:
 def test_past_the_queue_the_answer_is_503_at_once(client: TestClient, held: threading.Event, path: str) -> None:
     (waiting,) = queue_up(client, 5)
     response = client.post(path, content=b"not even looked at", headers=PNG)
-    assert_problem(response, 503, "6 pictures wait", "at most 6")
+    assert_problem(response, 503, "6 images wait", "at most 6")
     assert response.headers["retry-after"] == "1"
     assert client.get("/health/ready").status_code == 200
     held.set()
@@ -216,10 +216,10 @@ def test_past_the_queue_the_answer_is_503_at_once(client: TestClient, held: thre
 
 
 def test_a_batch_that_does_not_fit_the_queue_is_refused_whole(
-    client: TestClient, classifier: FakeClassifier, held: threading.Event
+    client: TestClient, classifier: FakeEngine, held: threading.Event
 ) -> None:
     queue_up(client, 3)
-    assert_problem(client.post("/predict/batch", files=[("files", OWL)] * 3), 503, "4 pictures wait")
+    assert_problem(client.post("/predict/batch", files=[("files", OWL)] * 3), 503, "4 images wait")
     assert classifier.batches == []
 
 
@@ -233,7 +233,7 @@ def test_an_answer_that_is_not_there_in_time_is_504(
 
 @pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
 def test_a_caller_who_leaves_while_many_wait_is_forgotten(
-    client: TestClient, classifier: FakeClassifier, held: threading.Event, monkeypatch: pytest.MonkeyPatch, path: str
+    client: TestClient, classifier: FakeEngine, held: threading.Event, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     live = client.app.app.app.state.repository.default.live  # type: ignore[attr-defined]
     monkeypatch.setattr(type(live), "backed_up", True)
@@ -258,7 +258,7 @@ def test_a_caller_who_leaves_while_many_wait_is_forgotten(
     client.portal.call(client.app, scope, receive, send)  # type: ignore[union-attr]
     assert sent[0]["status"] == 499
     held.set()
-    assert client.post("/predict", content=encoded(picture_for("cat")), headers=PNG).json()["label"] == "cat"
+    assert client.post("/predict", content=encoded(image_for("cat")), headers=PNG).json()["label"] == "cat"
     assert len(classifier.batches) == 1
 
 
@@ -270,9 +270,9 @@ def test_a_caller_who_stays_while_many_wait_is_answered(
     assert client.post("/predict", content=OWL, headers=PNG).json()["label"] == "owl"
 
 
-def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier: FakeClassifier) -> None:
+def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier: FakeEngine) -> None:
     labels = ["owl", "cat", "dog", "owl"]
-    files = [("files", (f"{label}.png", encoded(picture_for(label)))) for label in labels]
+    files = [("files", (f"{label}.png", encoded(image_for(label)))) for label in labels]
     answer = client.post("/predict/batch?top_k=1", files=files).json()
     assert [result["file"] for result in answer["results"]] == [f"{label}.png" for label in labels]
     assert [result["prediction"]["label"] for result in answer["results"]] == labels
@@ -281,7 +281,7 @@ def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier
 
 
 def test_bad_files_of_a_batch_get_a_problem_in_their_place(client: TestClient) -> None:
-    contents = {"a": OWL, "text": b"hello", "b": encoded(picture_for("cat")), "short": OWL[:40], "empty": b""}
+    contents = {"a": OWL, "text": b"hello", "b": encoded(image_for("cat")), "short": OWL[:40], "empty": b""}
     files = [("files", (name, content)) for name, content in contents.items()]
     results = client.post("/predict/batch", files=files).json()["results"]
     assert [result["file"] for result in results] == list(contents)
@@ -289,13 +289,13 @@ def test_bad_files_of_a_batch_get_a_problem_in_their_place(client: TestClient) -
     assert [entry.get("label", entry.get("status")) for entry in found] == ["owl", 415, "cat", 422, 400]
 
 
-def test_a_batch_of_bad_files_alone_never_reaches_the_network(client: TestClient, classifier: FakeClassifier) -> None:
+def test_a_batch_of_bad_files_alone_never_reaches_the_network(client: TestClient, classifier: FakeEngine) -> None:
     results = client.post("/predict/batch", files=[("files", ("x", b"hello"))]).json()["results"]
     assert results[0]["problem"]["status"] == 415
     assert classifier.batches == []
 
 
-def test_a_batch_that_is_too_long_is_refused_whole(client: TestClient, classifier: FakeClassifier) -> None:
+def test_a_batch_that_is_too_long_is_refused_whole(client: TestClient, classifier: FakeEngine) -> None:
     assert_problem(
         client.post("/predict/batch", files=[("files", OWL)] * 6), 400, "6 fields 'files', expected at most 5"
     )
@@ -315,7 +315,7 @@ def test_a_batch_of_another_form_is_told(client: TestClient, request_: dict[str,
 
 def test_uploads_never_touch_a_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (130, 130), np.uint8)
-    picture = encoded(noise)
-    assert len(picture) > 15_000
+    image = encoded(noise)
+    assert len(image) > 15_000
     monkeypatch.setattr("tempfile.TemporaryFile", lambda *_, **__: pytest.fail("a temporary file was opened"))
-    assert client.post("/predict", files={"file": io.BytesIO(picture)}).status_code == 200
+    assert client.post("/predict", files={"file": io.BytesIO(image)}).status_code == 200

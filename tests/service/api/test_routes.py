@@ -1,4 +1,4 @@
-"""Model, plots, health and unknown calls, with the real shipped network behind them."""
+"""Model, plots, health and unknown calls, with the real shipped model behind them."""
 
 import io
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from models.card import ModelCard, read_card
 from service.app import create_app
 from service.model_files.loading import load_classifier
 from service.settings import ServiceSettings
-from tests.fakes import FakeClassifier
+from tests.fakes import FakeEngine
 from tests.samples import SHIPPED_MODEL
 from tests.service.api.test_predict import assert_problem, stop_taking
 
@@ -92,14 +92,14 @@ def test_plots_are_svg_by_accept_or_by_format(shipped: TestClient, path: str) ->
 
 
 def test_the_graph_names_layers_and_shapes(shipped: TestClient) -> None:
-    picture = shipped.get("/plot?format=svg").text
-    assert all(text in picture for text in ("Conv2D", "MaxPooling2D", "Dropout", "(None, 7, 7, 64)"))
+    image = shipped.get("/plot?format=svg").text
+    assert all(text in image for text in ("Conv2D", "MaxPooling2D", "Dropout", "(None, 7, 7, 64)"))
 
 
 def test_the_blocks_name_shapes_kernels_and_parameters(shipped: TestClient) -> None:
-    picture = shipped.get("/plot?style=blocks&format=svg").text
+    image = shipped.get("/plot?style=blocks&format=svg").text
     expected = ("28×28×1", "28×28×32", "14×14×64", "7×7×64", "3136", "kernel 3×3, same", "window 2×2", "relu")
-    assert all(f">{text}<" in picture for text in (*expected, "18,496 parameters", "Dropout 0.4", "softmax"))
+    assert all(f">{text}<" in image for text in (*expected, "18,496 parameters", "Dropout 0.4", "softmax"))
 
 
 def test_without_graphviz_the_graph_is_503_and_the_blocks_still_work(
@@ -136,7 +136,7 @@ def test_a_fault_of_our_own_is_500_and_says_no_more(client: TestClient, monkeypa
 
 
 def test_without_an_installed_distribution_the_version_is_0(
-    classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+    classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.app.DISTRIBUTION", "not-installed-anywhere")
     assert create_app(ServiceSettings(), classifier).version == "0"

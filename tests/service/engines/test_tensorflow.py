@@ -11,13 +11,13 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from models.card import Familiarity, ModelFileError, read_card, write_card
-from models.ood import FamiliarityMeasure
-from models.preprocessing import open_picture, prepare, scaled
+from models.card import ModelFileError, OodStatistics, read_card, write_card
+from models.ood import OodScorer
+from models.preprocessing import open_image, prepare, scaled
 from service.engines.tensorflow import batch_sizes
 from service.model_files.loading import DeviceError, limit_threads, load_classifier
 from service.settings import Device
-from tests.fakes import FakeClassifier
+from tests.fakes import FakeEngine
 from tests.samples import SAMPLE_FILES, encoded, label_of, needs_full_set, pixels_of
 from training.data import load_fashion_mnist
 from training.ood_images import separation
@@ -30,7 +30,7 @@ def sample_input() -> np.ndarray:
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[..., Path]:
     def save(*stack: layers.Layer) -> Path:
-        path = tmp_path / "network.h5"
+        path = tmp_path / "model.h5"
         keras.Sequential(stack).save(path)
         return path
 
@@ -39,16 +39,16 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 
 def test_answers_equal_kerass_own_whatever_the_batch_size(shipped_model: Path) -> None:
     classifier, _ = load_classifier(shipped_model, "cpu", (), 64)
-    pictures = sample_input()
-    expected = keras.saving.load_model(shipped_model).predict(pictures, verbose=0)
+    images = sample_input()
+    expected = keras.saving.load_model(shipped_model).predict(images, verbose=0)
     for rows in (1, 3, 64, 65, 200):
-        answers = classifier.predict(pictures[:rows])
+        answers = classifier.predict(images[:rows])
         assert answers.shape == (rows, 10)
         assert answers.dtype == np.float32
         assert np.abs(answers - expected[:rows]).max() < 1e-5
 
 
-def test_the_shipped_model_is_right_about_most_real_pictures(shipped_model: Path) -> None:
+def test_the_shipped_model_is_right_about_most_real_images(shipped_model: Path) -> None:
     classifier, source = load_classifier(shipped_model, "auto", (), 64)
     answers = classifier.predict(sample_input()).argmax(axis=1)
     right = answers == [label_of(file) for file in SAMPLE_FILES]
@@ -83,14 +83,12 @@ def test_warmed_batch_sizes_are_four_to_each_doubling_and_the_largest(largest: i
 
 def test_familiarity_is_told_from_the_logits_and_from_what_the_last_layer_is_given(shipped_model: Path) -> None:
     classifier, _ = load_classifier(shipped_model, "cpu", (), 64)
-    network = keras.saving.load_model(shipped_model, compile=False)
-    features = keras.Model(network.inputs, network.layers[-1].input).predict(sample_input()[:64], verbose=0)
-    network.layers[-1].activation = keras.activations.linear
-    logits = network.predict(sample_input()[:64], verbose=0)
+    model = keras.saving.load_model(shipped_model, compile=False)
+    features = keras.Model(model.inputs, model.layers[-1].input).predict(sample_input()[:64], verbose=0)
+    model.layers[-1].activation = keras.activations.linear
+    logits = model.predict(sample_input()[:64], verbose=0)
     answer = classifier.answer(sample_input()[:64])
-    assert answer.familiarity == pytest.approx(
-        FamiliarityMeasure(classifier.card.familiarity)(features, logits), abs=1e-4
-    )
+    assert answer.familiarity == pytest.approx(OodScorer(classifier.card.familiarity)(features, logits), abs=1e-4)
     assert answer.probabilities.argmax(axis=1).tolist() == logits.argmax(axis=1).tolist()
 
 
@@ -103,15 +101,15 @@ def test_networks_that_end_otherwise_have_no_familiarity_and_answer_all_the_same
     flat = keras.layers.Flatten()(start)
     apart = keras.Model(start, keras.layers.Softmax()(keras.layers.Dense(3, use_bias=use_bias)(flat)))
     together = keras.Model(start, keras.layers.Dense(3, use_bias=use_bias, activation="softmax")(flat))
-    pictures = np.random.default_rng(0).random((5, 6, 6, 1), np.float32)
-    known = Familiarity(quantiles=(0, 1), energy_spread=1)
-    for name, network in (("apart", apart), ("together", together)):
-        network.save(tmp_path / f"{name}.h5")
-        card = FakeClassifier.card_for(6, 6, 1).model_copy(update={"familiarity": known})
+    images = np.random.default_rng(0).random((5, 6, 6, 1), np.float32)
+    known = OodStatistics(quantiles=(0, 1), energy_spread=1)
+    for name, model in (("apart", apart), ("together", together)):
+        model.save(tmp_path / f"{name}.h5")
+        card = FakeEngine.card_for(6, 6, 1).model_copy(update={"familiarity": known})
         write_card(tmp_path / f"{name}.h5", card)
         classifier, _ = load_classifier(tmp_path / f"{name}.h5", "cpu", (), 8)
-        answer = classifier.answer(pictures)
-        assert answer.probabilities == pytest.approx(network.predict(pictures, verbose=0), abs=1e-5)
+        answer = classifier.answer(images)
+        assert answer.probabilities == pytest.approx(model.predict(images, verbose=0), abs=1e-5)
         assert (answer.familiarity is None) == (name == "apart")
 
 
@@ -120,7 +118,7 @@ def test_what_is_no_clothing_is_less_familiar_than_what_is(shipped_model: Path) 
     wanted = classifier.card.input
     random = np.random.default_rng(0)
     strange = [
-        prepare(open_picture(content, 1_000_000), wanted)
+        prepare(open_image(content, 1_000_000), wanted)
         for _ in range(64)
         for content in (
             encoded(np.full((90, 90, 3), random.integers(0, 256, 3), np.uint8)),
@@ -185,20 +183,20 @@ def test_a_network_that_rescales_itself_is_given_plain_pixels(save: Callable[...
     assert classifier.card.input.scale == 1
 
 
-def test_a_network_of_grey_pictures_without_a_channel_axis_is_served(save: Callable[..., Path]) -> None:
+def test_a_network_of_grey_images_without_a_channel_axis_is_served(save: Callable[..., Path]) -> None:
     path = save(keras.Input((28, 28)), layers.Flatten(), layers.Dense(10, "softmax"))
     classifier, _ = load_classifier(path, "cpu", (), 64)
-    pictures = sample_input()[:3]
-    expected = keras.saving.load_model(path).predict(pictures[..., 0], verbose=0)
-    assert np.abs(classifier.predict(pictures) - expected).max() < 1e-5
+    images = sample_input()[:3]
+    expected = keras.saving.load_model(path).predict(images[..., 0], verbose=0)
+    assert np.abs(classifier.predict(images) - expected).max() < 1e-5
 
 
 def test_a_functional_network_is_served(tmp_path: Path) -> None:
-    picture = keras.Input((6, 6, 3))
-    left, right = (layers.Conv2D(2, size, padding="same")(picture) for size in (1, 3))
+    image = keras.Input((6, 6, 3))
+    left, right = (layers.Conv2D(2, size, padding="same")(image) for size in (1, 3))
     pooled = layers.GlobalAveragePooling2D()(layers.Add()([left, right]))
     path = tmp_path / "functional.h5"
-    keras.Model(picture, layers.Dense(2, "softmax")(pooled)).save(path)
+    keras.Model(image, layers.Dense(2, "softmax")(pooled)).save(path)
     classifier, _ = load_classifier(path, "cpu", (), 64)
     assert classifier.predict(np.zeros((1, 6, 6, 3), np.float32)).shape == (1, 2)
 
@@ -211,7 +209,7 @@ def test_a_functional_network_is_served(tmp_path: Path) -> None:
         ((keras.Input((None, None, 1)), layers.GlobalMaxPooling2D(), layers.Dense(2, "softmax")), "fixed size"),
         ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, "sigmoid")), "2 classes or more"),
         ((keras.Input((4, 4, 2)), layers.Flatten(), layers.Dense(2, "softmax")), "2 channels"),
-        ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)), "end the network with a softmax"),
+        ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)), "end the model with a softmax"),
     ],
     ids=["vector", "segmentation", "any size", "one class", "two channels", "logits"],
 )
@@ -231,25 +229,25 @@ def test_a_network_of_two_inputs_is_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    network = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
-    network.set_weights([weight * np.nan for weight in network.get_weights()])
-    network.save(tmp_path / "nan.h5")
+    model = keras.Sequential([keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, "softmax")])
+    model.set_weights([weight * np.nan for weight in model.get_weights()])
+    model.save(tmp_path / "nan.h5")
     with pytest.raises(ModelFileError, match="no numbers"):
         load_classifier(tmp_path / "nan.h5", "cpu", (), 64)
 
 
 def test_a_lambda_layer_is_never_run(tmp_path: Path) -> None:
-    network = keras.Sequential(
+    model = keras.Sequential(
         [keras.Input((4, 4, 1)), layers.Lambda(lambda x: x), layers.Flatten(), layers.Dense(2, "softmax")]
     )
-    network.save(tmp_path / "lambda.h5")
+    model.save(tmp_path / "lambda.h5")
     with pytest.raises(ModelFileError, match="'Lambda', which is not among the layers"):
         load_classifier(tmp_path / "lambda.h5", "cpu", (), 64)
 
 
 def test_a_card_that_does_not_fit_its_network_is_refused(model_file: Path) -> None:
-    write_card(model_file, FakeClassifier.card_for(8, 9, 3))
-    with pytest.raises(ModelFileError, match=r"\(8, 9, 3, 3\), but the network has \(8, 8, 3, 3\)"):
+    write_card(model_file, FakeEngine.card_for(8, 9, 3))
+    with pytest.raises(ModelFileError, match=r"\(8, 9, 3, 3\), but the model has \(8, 8, 3, 3\)"):
         load_classifier(model_file, "cpu", (), 64)
 
 

@@ -1,4 +1,4 @@
-"""What is shown of the network's inside is what Keras itself computes, and what each method promises holds."""
+"""What is shown of the model's inside is what Keras itself computes, and what each method promises holds."""
 
 from collections.abc import Callable
 from typing import Any, get_args
@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-from models.card import PictureInput
+from models.card import ImageInput
 from models.preprocessing import scaled
-from service.errors import NotInNetwork
+from service.errors import NotInModel
 from service.explain.attribution import Attribution, Method, attribute
 from service.explain.drawing.feature_maps import strongest_first
 from service.explain.kernels import kernels_of
@@ -18,7 +18,7 @@ from service.explain.layers import layer_outputs
 from service.explain.trace import ConvolutionTrace, PoolingTrace, trace
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, SHIPPED_MODEL, pixels_of
 
-GREY = PictureInput(height=28, width=28, channels=1, scale=1 / 255)
+GREY = ImageInput(height=28, width=28, channels=1, scale=1 / 255)
 BOOT = scaled(pixels_of(ANKLE_BOOT)[..., np.newaxis], GREY)
 METHODS = get_args(Method)
 
@@ -30,7 +30,7 @@ def shipped() -> keras.Model:
 
 @pytest.fixture(scope="module")
 def branching() -> keras.Model:
-    """A functional network of colour pictures: odd sizes, strides, groups, dilation, a shortcut, average pooling."""
+    """A functional model of colour images: odd sizes, strides, groups, dilation, a shortcut, average pooling."""
     keras.utils.set_random_seed(3)
     start = keras.Input((13, 10, 3))
     wide = layers.Conv2D(4, (3, 5), strides=(2, 3), padding="same", use_bias=False, name="wide")(start)
@@ -65,7 +65,7 @@ def test_the_outputs_of_the_layers_are_kerass_own(shipped: keras.Model) -> None:
 def test_one_layer_can_be_asked_for(branching: keras.Model) -> None:
     (values,) = layer_outputs(branching, COLOURED, "added").values()
     assert values.shape == (11, 8, 6)
-    with pytest.raises(NotInNetwork, match=r"layer: 'elsewhere' has no maps.*it has apart, grouped"):
+    with pytest.raises(NotInModel, match=r"layer: 'elsewhere' has no maps.*it has apart, grouped"):
         layer_outputs(branching, COLOURED, "elsewhere")
 
 
@@ -86,7 +86,7 @@ def test_kernels_are_the_layers_weights_by_filter_and_channel(shipped: keras.Mod
     assert first.counts.sum() == kernel.size
     assert second.weights.shape == (64, 1, 3, 3)
     assert np.array_equal(second.weights[9, 0], shipped.layers[2].get_weights()[0][:, :, 5, 9])
-    with pytest.raises(NotInNetwork, match="channel: 32 is not one of the 32 input channels of conv2d_1"):
+    with pytest.raises(NotInModel, match="channel: 32 is not one of the 32 input channels of conv2d_1"):
         kernels_of(shipped, "conv2d_1", 32)
 
 
@@ -107,7 +107,7 @@ def test_the_arithmetic_gives_the_networks_value(shipped: keras.Model, layer: st
         assert traced.activation == "relu"
 
 
-def test_padding_is_told_from_the_picture(shipped: keras.Model) -> None:
+def test_padding_is_told_from_the_image(shipped: keras.Model) -> None:
     window = trace(shipped, BOOT, "conv2d", 0, 0, 27).window
     assert (window.rows, window.columns) == ([-1, 0, 1], [26, 27, 28])
     assert window.inside.tolist() == [[False] * 3, [True, True, False], [True, True, False]]
@@ -157,7 +157,7 @@ def test_a_mean_is_that_of_the_part_that_is_inside(branching: keras.Model) -> No
 def test_a_place_that_is_not_there_is_told(
     shipped: keras.Model, layer: str, place: tuple[int, int, int], part: str
 ) -> None:
-    with pytest.raises(NotInNetwork, match=part):
+    with pytest.raises(NotInModel, match=part):
         trace(shipped, BOOT, layer, *place)
 
 
@@ -166,22 +166,22 @@ def test_a_place_that_is_not_there_is_told(
 def test_every_method_explains_the_answer_or_another_class(
     request: pytest.FixtureRequest, which: str, method: Method
 ) -> None:
-    network = request.getfixturevalue(which)
-    picture = BOOT if which == "shipped" else COLOURED
-    probabilities = np.asarray(network(picture[np.newaxis]))[0]
-    answer, other = attribute(network, picture, method, None), attribute(network, picture, method, 1)
+    model = request.getfixturevalue(which)
+    image = BOOT if which == "shipped" else COLOURED
+    probabilities = np.asarray(model(image[np.newaxis]))[0]
+    answer, other = attribute(model, image, method, None), attribute(model, image, method, 1)
     assert answer.class_index == probabilities.argmax()
     assert answer.probability == pytest.approx(probabilities.max(), abs=1e-5)
     assert other.class_index == 1
     for found in (answer, other):
-        assert found.values.shape == picture.shape[:2]
+        assert found.values.shape == image.shape[:2]
         assert np.isfinite(found.values).all()
         if method not in ("occlusion", "integrated-gradients"):
             assert found.values.min() >= 0
     if which == "shipped":
         assert answer.values.max() > 0
         assert not np.array_equal(answer.values, other.values)
-    again = attribute(network, picture, method, None)
+    again = attribute(model, image, method, None)
     assert np.array_equal(answer.values, again.values)
 
 
@@ -202,12 +202,12 @@ def test_asking_leaves_nothing_behind_in_the_network(shipped: keras.Model, branc
     assert remembered() == before
 
 
-def test_a_network_of_pictures_without_a_channel_axis_is_explained_too() -> None:
+def test_a_network_of_images_without_a_channel_axis_is_explained_too() -> None:
     keras.utils.set_random_seed(0)
     flat = keras.Sequential([keras.Input((6, 5)), layers.Flatten(), layers.Dense(2, activation="softmax")])
-    picture = np.random.default_rng(0).random((6, 5, 1), np.float32)
-    assert attribute(flat, picture, "saliency", 0).values.min() >= 0
-    found = attribute(flat, picture, "integrated-gradients", 0)
+    image = np.random.default_rng(0).random((6, 5, 1), np.float32)
+    assert attribute(flat, image, "saliency", 0).values.min() >= 0
+    found = attribute(flat, image, "integrated-gradients", 0)
     assert found.values.shape == (6, 5)
     assert found.values.sum() == pytest.approx(found.score - found.baseline_score, abs=1e-4)
 
@@ -220,8 +220,8 @@ def test_the_score_is_the_logit(shipped: keras.Model) -> None:
 @pytest.mark.parametrize("index", [9, 0])
 def test_integrated_gradients_sum_to_the_difference_of_the_outputs(shipped: keras.Model, index: int) -> None:
     for file in SAMPLE_FILES[::20]:
-        picture = scaled(pixels_of(file)[..., np.newaxis], GREY)
-        found = attribute(shipped, picture, "integrated-gradients", index)
+        image = scaled(pixels_of(file)[..., np.newaxis], GREY)
+        found = attribute(shipped, image, "integrated-gradients", index)
         difference = found.score - found.baseline_score
         assert found.values.sum() == pytest.approx(difference, abs=0.05 * max(1, abs(difference)))
 
@@ -238,13 +238,13 @@ def test_saliency_is_the_gradient(branching: keras.Model) -> None:
 
 
 def test_covering_what_is_marked_costs_more_than_covering_elsewhere(shipped: keras.Model) -> None:
-    pictures = np.stack([scaled(pixels_of(file)[..., np.newaxis], GREY) for file in SAMPLE_FILES])
-    probabilities = np.asarray(shipped(pictures))
+    images = np.stack([scaled(pixels_of(file)[..., np.newaxis], GREY) for file in SAMPLE_FILES])
+    probabilities = np.asarray(shipped(images))
     answers = probabilities.argmax(axis=1)
     random = np.random.default_rng(0)
-    marked, elsewhere = pictures.copy(), pictures.copy()
-    for picture, hidden, other in zip(pictures, marked, elsewhere, strict=True):
-        values = attribute(shipped, picture, "grad-cam", None).values
+    marked, elsewhere = images.copy(), images.copy()
+    for image, hidden, other in zip(images, marked, elsewhere, strict=True):
+        values = attribute(shipped, image, "grad-cam", None).values
         sums = np.array([[values[y : y + 7, x : x + 7].sum() for x in range(22)] for y in range(22)])
         top, left = np.unravel_index(sums.argmax(), sums.shape)
         hidden[top : top + 7, left : left + 7] = 0
@@ -253,21 +253,21 @@ def test_covering_what_is_marked_costs_more_than_covering_elsewhere(shipped: ker
     rows = np.arange(len(answers))
     lost = (probabilities - np.asarray(shipped(marked)))[rows, answers].mean()
     lost_elsewhere = (probabilities - np.asarray(shipped(elsewhere)))[rows, answers].mean()
-    assert len(pictures) == 200
+    assert len(images) == 200
     assert lost > lost_elsewhere
 
 
 def test_a_network_without_maps_is_told_and_its_pixels_can_still_be_explained() -> None:
     keras.utils.set_random_seed(0)
     flat = keras.Sequential([keras.Input((6, 5, 1)), layers.Flatten(), layers.Dense(2, activation="softmax")])
-    picture = np.random.default_rng(0).random((6, 5, 1), np.float32)
+    image = np.random.default_rng(0).random((6, 5, 1), np.float32)
     missing: list[tuple[Callable[[], Any], str]] = [
-        (lambda: attribute(flat, picture, "grad-cam", None), "no feature maps"),
+        (lambda: attribute(flat, image, "grad-cam", None), "no feature maps"),
         (lambda: kernels_of(flat, None, None), "no layer with kernels"),
-        (lambda: trace(flat, picture, None, 0, 0, 0), "no layer with arithmetic"),
+        (lambda: trace(flat, image, None, 0, 0, 0), "no layer with arithmetic"),
     ]
     for call, part in missing:
-        with pytest.raises(NotInNetwork, match=part):
+        with pytest.raises(NotInModel, match=part):
             call()
-    found: Attribution = attribute(flat, picture, "integrated-gradients", 0)
+    found: Attribution = attribute(flat, image, "integrated-gradients", 0)
     assert found.values.sum() == pytest.approx(found.score - found.baseline_score, abs=1e-4)

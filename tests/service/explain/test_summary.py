@@ -1,4 +1,4 @@
-"""The summary of networks other than the textbook's; that one is tested through its route."""
+"""The summary of models other than the textbook's; that one is tested through its route."""
 
 import keras
 from keras import layers
@@ -7,37 +7,37 @@ from service.explain.summary import summarize, summary_table
 
 
 def functional_network() -> keras.Model:
-    picture = keras.Input((6, 6, 3))
-    left = layers.SeparableConv2D(2, 3, strides=2, padding="same", activation="relu")(picture)
-    right = layers.AveragePooling2D(2)(layers.Conv2D(2, 1)(picture))
+    image = keras.Input((6, 6, 3))
+    left = layers.SeparableConv2D(2, 3, strides=2, padding="same", activation="relu")(image)
+    right = layers.AveragePooling2D(2)(layers.Conv2D(2, 1)(image))
     pooled = layers.GlobalAveragePooling2D()(layers.BatchNormalization()(layers.Add()([left, right])))
-    return keras.Model(picture, layers.Dense(2, activation="softmax")(pooled))
+    return keras.Model(image, layers.Dense(2, activation="softmax")(pooled))
 
 
 def test_a_functional_network_is_summarized() -> None:
-    network = functional_network()
-    summary = summarize(network, "x", "0")
-    assert [entry.type for entry in summary.layers] == [layer.__class__.__name__ for layer in network.layers[1:]]
+    model = functional_network()
+    summary = summarize(model, "x", "0")
+    assert [entry.type for entry in summary.layers] == [layer.__class__.__name__ for layer in model.layers[1:]]
     assert summary.input_shape == (6, 6, 3)
-    assert summary.parameters == network.count_params()
+    assert summary.parameters == model.count_params()
     assert summary.parameters - summary.trainable_parameters == 4  # the moving mean and variance
     separable = next(entry for entry in summary.layers if entry.type == "SeparableConv2D")
     assert (separable.strides, separable.kernel_size, separable.output_shape) == ((2, 2), (3, 3), (3, 3, 2))
 
 
 def test_what_varies_has_no_size() -> None:
-    network = keras.Sequential([keras.Input((None, None, 1)), layers.ZeroPadding2D(1), layers.GlobalMaxPooling2D()])
-    padding = summarize(network, "x", "0").layers[0]
+    model = keras.Sequential([keras.Input((None, None, 1)), layers.ZeroPadding2D(1), layers.GlobalMaxPooling2D()])
+    padding = summarize(model, "x", "0").layers[0]
     assert padding.output_shape == (None, None, 1)
     assert padding.padding == "((1, 1), (1, 1))"
 
 
 def test_one_dimensional_sizes_are_sizes_too() -> None:
-    network = keras.Sequential([keras.Input((8, 2)), layers.Conv1D(3, 2)])
-    assert summarize(network, "x", "0").layers[0].kernel_size == (2,)
+    model = keras.Sequential([keras.Input((8, 2)), layers.Conv1D(3, 2)])
+    assert summarize(model, "x", "0").layers[0].kernel_size == (2,)
 
 
 def test_the_table_does_not_depend_on_the_terminal(monkeypatch) -> None:
-    network = functional_network()
+    model = functional_network()
     monkeypatch.setenv("COLUMNS", "30")
-    assert "Param #" in summary_table(network)
+    assert "Param #" in summary_table(model)

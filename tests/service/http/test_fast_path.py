@@ -1,4 +1,4 @@
-"""The short way answers as FastAPI's own does, and leaves to it what is not its own."""
+"""the fast path answers as FastAPI's own does, and leaves to it what is not its own."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,19 +10,19 @@ from starlette.middleware.base import RequestResponseEndpoint
 
 from service.api import predict
 from service.app import create_app
-from service.http.fast_path import ShortWay
+from service.http.fast_path import FastPath
 from service.settings import ServiceSettings
-from tests.fakes import FakeClassifier, picture_for
+from tests.fakes import FakeEngine, image_for
 from tests.samples import encoded
 
-OWL = encoded(picture_for("owl"))
+OWL = encoded(image_for("owl"))
 
 
 @pytest.fixture
-def both(classifier: FakeClassifier) -> Iterator[tuple[TestClient, TestClient]]:
-    """By the short way, and by FastAPI's own."""
+def both(classifier: FakeEngine) -> Iterator[tuple[TestClient, TestClient]]:
+    """By the fast path, and by FastAPI's own."""
     apps = [create_app(ServiceSettings(max_body_bytes=20_000), classifier) for _ in range(2)]
-    with TestClient(ShortWay(apps[0], predict.ENDPOINTS)) as short, TestClient(apps[1]) as own:
+    with TestClient(FastPath(apps[0], predict.ENDPOINTS)) as short, TestClient(apps[1]) as own:
         yield short, own
 
 
@@ -61,7 +61,7 @@ def test_a_fault_of_our_own_reaches_the_servers_log(
 
 
 @pytest.mark.parametrize("flag", [True, False])
-def test_it_steps_aside_where_opentelemetry_watches_fastapi(classifier: FakeClassifier, flag: bool) -> None:
+def test_it_steps_aside_where_opentelemetry_watches_fastapi(classifier: FakeEngine, flag: bool) -> None:
     app = create_app(ServiceSettings(), classifier)
     app._is_instrumented_by_opentelemetry = flag  # type: ignore[attr-defined]
     seen = []
@@ -71,6 +71,6 @@ def test_it_steps_aside_where_opentelemetry_watches_fastapi(classifier: FakeClas
         seen.append(request.url.path)
         return await call_next(request)
 
-    with TestClient(ShortWay(app, predict.ENDPOINTS)) as client:
+    with TestClient(FastPath(app, predict.ENDPOINTS)) as client:
         assert client.post("/predict", files={"file": OWL}).status_code == 200
     assert seen == ["/predict"] * flag

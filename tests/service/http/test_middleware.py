@@ -12,14 +12,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.app import create_app, guarded
 from service.errors import TooManyRequests, Unauthorized
-from service.http.auth import KeyRing
+from service.http.auth import ApiKeys
 from service.settings import ServiceSettings
-from tests.fakes import FakeClassifier, picture_for
+from tests.fakes import FakeEngine, image_for
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, encoded
 from tests.service.api.test_predict import assert_problem
 
-OWL = encoded(picture_for("owl"))
+OWL = encoded(image_for("owl"))
 PNG = {"Content-Type": "image/png"}
 KEY, OTHER = "correct horse battery staple", "another one"
 DIGESTS = [hashlib.sha256(key.encode()).hexdigest() for key in (KEY, OTHER)]
@@ -27,7 +27,7 @@ DIGESTS = [hashlib.sha256(key.encode()).hexdigest() for key in (KEY, OTHER)]
 
 def behind_keys(**given: object) -> TestClient:
     settings = ServiceSettings(api_keys=DIGESTS, **given)
-    return TestClient(guarded(create_app(settings, FakeClassifier()), settings), raise_server_exceptions=False)
+    return TestClient(guarded(create_app(settings, FakeEngine()), settings), raise_server_exceptions=False)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_health_and_the_pages_stay_open(closed: TestClient, path: str) -> None:
 
 def test_a_key_has_its_allowance_and_another_its_own() -> None:
     now = [0.0]
-    keys = KeyRing(DIGESTS, 2, lambda: now[0])
+    keys = ApiKeys(DIGESTS, 2, lambda: now[0])
     keys.admit(KEY)
     keys.admit(KEY)
     with pytest.raises(TooManyRequests, match="has 2 requests a minute") as refused:
@@ -156,23 +156,25 @@ def test_what_happened_is_counted(client: TestClient) -> None:
     def risen(name: str) -> float:
         return after[name] - before.get(name, 0)
 
-    assert risen("service_requests_total,route=/predict,status=200") == 4
-    assert risen("service_requests_total,route=/predict,status=415") == 1
-    assert risen("service_requests_total,route=other,status=404") == 2
-    assert risen("service_requests_total,route=/v1/models{call:path},status=200") == 1
-    assert risen("service_request_duration_seconds_count,route=/predict") == 5
-    assert risen("service_rejected_total,reason=UnknownFormat") == 1
-    assert risen("service_predictions_total,label=owl,model=fake") == 4
-    assert risen("service_batch_pictures_sum") == 4
-    batches = risen("service_batch_pictures_count")
-    assert risen("service_network_seconds_count") == risen("service_queue_seconds_count") == batches > 0
-    assert after["service_waiting_pictures"] == 0
+    assert risen("keras_service_requests_total,route=/predict,status=200") == 4
+    assert risen("keras_service_requests_total,route=/predict,status=415") == 1
+    assert risen("keras_service_requests_total,route=other,status=404") == 2
+    assert risen("keras_service_requests_total,route=/v1/models{call:path},status=200") == 1
+    assert risen("keras_service_request_duration_seconds_count,route=/predict") == 5
+    assert risen("keras_service_rejected_total,reason=UnknownFormat") == 1
+    assert risen("keras_service_predictions_total,label=owl,model=fake") == 4
+    assert risen("keras_service_batch_size_sum") == 4
+    batches = risen("keras_service_batch_size_count")
+    assert (
+        risen("keras_service_inference_seconds_count") == risen("keras_service_queue_wait_seconds_count") == batches > 0
+    )
+    assert after["keras_service_queue_depth"] == 0
 
 
-def test_the_devices_memory_is_told(monkeypatch: pytest.MonkeyPatch, classifier: FakeClassifier) -> None:
+def test_the_devices_memory_is_told(monkeypatch: pytest.MonkeyPatch, classifier: FakeEngine) -> None:
     monkeypatch.setattr("service.app.device_memory", lambda: 1234)
     with TestClient(create_app(ServiceSettings(), classifier)) as client:
-        assert figures(client.get("/metrics").text)["service_device_memory_bytes"] == 1234
+        assert figures(client.get("/metrics").text)["keras_service_device_memory_bytes"] == 1234
 
 
 @pytest.fixture(scope="module")
@@ -186,12 +188,12 @@ def test_several_workers_are_counted_together(logged: Service) -> None:
         httpx.post(f"{logged.url}/predict", content=ANKLE_BOOT.read_bytes(), headers=PNG).raise_for_status()
     for _ in range(4):  # whichever of them is asked
         counted = figures(httpx.get(f"{logged.url}/metrics").text)
-        assert counted["service_requests_total,route=/predict,status=200"] == 20
-        assert counted["service_predictions_total,label=Ankle boot,model=best-cnn-model"] == 20
-        assert counted["service_unfamiliar_total,model=best-cnn-model"] == 0
-        assert counted["service_waiting_pictures"] == 0
-        assert counted["service_model_load_seconds"] > 0
-        assert [name for name in counted if name.startswith("service_model_info")]
+        assert counted["keras_service_requests_total,route=/predict,status=200"] == 20
+        assert counted["keras_service_predictions_total,label=Ankle boot,model=best-cnn-model"] == 20
+        assert counted["keras_service_out_of_distribution_total,model=best-cnn-model"] == 0
+        assert counted["keras_service_queue_depth"] == 0
+        assert counted["keras_service_model_load_seconds"] > 0
+        assert [name for name in counted if name.startswith("keras_service_model_info")]
 
 
 @pytest.mark.parametrize("path", ["/", "/health/ready", "/model-card", "/v2/health/live", "/v1/models/best-cnn-model"])

@@ -142,18 +142,18 @@ def test_more_rows_than_the_queue_holds_are_refused_at_once_and_later_taken() ->
         function = Held()
         batcher = Batcher(function, LIMITS)
         taken = [batcher.submit([row] * 5, soon()) for row in (1, 2)]
-        with pytest.raises(Overloaded, match=r"10 pictures wait .* at most 10"):
+        with pytest.raises(Overloaded, match=r"10 images wait .* at most 10"):
             batcher.submit([3], soon())
         with pytest.raises(Overloaded):
-            batcher.check_room(1)
+            batcher.ensure_capacity(1)
         assert batcher.backed_up
         function.let_all()
         await asyncio.gather(*taken)
         assert not batcher.backed_up
         assert batcher.waiting_rows == 0
-        batcher.check_room(10)
+        batcher.ensure_capacity(10)
         with pytest.raises(Overloaded):
-            batcher.check_room(11)
+            batcher.ensure_capacity(11)
         assert await batcher.submit([3], soon()) == [30]
         await batcher.close(1)
 

@@ -7,34 +7,34 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.preprocessing import NetworkInput
+from models.preprocessing import ModelInput
 from service.errors import NotReady
 from service.inference.batcher import BatchLimits
-from service.inference.model_runner import LiveModel
-from tests.fakes import FakeClassifier, picture_for
+from service.inference.model_runner import ModelRunner
+from tests.fakes import FakeEngine, image_for
 
-OWL = picture_for("owl")[..., np.newaxis]
+OWL = image_for("owl")[..., np.newaxis]
 
 
-class Watched(FakeClassifier):
+class Watched(FakeEngine):
     """Remembers on which threads it was called."""
 
     def __init__(self) -> None:
         super().__init__()
         self.threads: set[int] = set()
 
-    def answer(self, batch: NetworkInput) -> tuple[Any, Any]:
+    def answer(self, batch: ModelInput) -> tuple[Any, Any]:
         self.threads.add(threading.get_ident())
         return super().answer(batch)
 
 
-def live_model(classifier: FakeClassifier) -> LiveModel:
-    return LiveModel(classifier, BatchLimits(batch_rows=8, queue_rows=100), timeout_s=60)
+def live_model(classifier: FakeEngine) -> ModelRunner:
+    return ModelRunner(classifier, BatchLimits(batch_rows=8, queue_rows=100), timeout_s=60)
 
 
 def test_pixels_are_scaled_as_the_card_says() -> None:
     async def scenario() -> None:
-        classifier = FakeClassifier()
+        classifier = FakeEngine()
         live = live_model(classifier)
         (answer,) = await live.predict([OWL], live.deadline())
         assert answer.probabilities == pytest.approx([0, 0, 1], abs=1e-5)
@@ -47,9 +47,9 @@ def test_pixels_are_scaled_as_the_card_says() -> None:
     asyncio.run(scenario())
 
 
-def test_rows_of_numbers_go_to_the_network_as_they_are_beside_pictures() -> None:
+def test_rows_of_numbers_go_to_the_network_as_they_are_beside_images() -> None:
     async def scenario() -> None:
-        classifier = FakeClassifier()
+        classifier = FakeEngine()
         live = live_model(classifier)
         numbers = np.full((4, 4, 1), 0.25, np.float32)
         await live.predict([OWL, numbers, OWL], live.deadline())
@@ -64,7 +64,7 @@ def test_rows_of_numbers_go_to_the_network_as_they_are_beside_pictures() -> None
 
 def test_familiarity_is_what_the_classifier_says() -> None:
     async def scenario() -> None:
-        classifier = FakeClassifier()
+        classifier = FakeEngine()
         classifier.familiarity = 0.25
         live = live_model(classifier)
         (answer,) = await live.predict([OWL], live.deadline())
@@ -89,10 +89,10 @@ def test_everything_runs_on_one_thread_that_is_not_the_event_loops() -> None:
 
 def test_what_is_asked_of_the_network_is_asked_of_the_classifiers_own() -> None:
     async def scenario() -> None:
-        classifier = FakeClassifier()
-        classifier.network = object()
+        classifier = FakeEngine()
+        classifier.model = object()
         live = live_model(classifier)
-        assert await live.inspect(lambda network: network) is classifier.network
+        assert await live.inspect(lambda model: model) is classifier.model
         await live.close(1)
 
     asyncio.run(scenario())
@@ -100,13 +100,13 @@ def test_what_is_asked_of_the_network_is_asked_of_the_classifiers_own() -> None:
 
 def test_a_closed_model_is_not_ready_and_takes_nothing() -> None:
     async def scenario() -> None:
-        live = live_model(FakeClassifier())
-        live.check_room()
+        live = live_model(FakeEngine())
+        live.ensure_capacity()
         assert live.ready
         await live.close(1)
         assert not live.ready
         with pytest.raises(NotReady):
-            live.check_room()
+            live.ensure_capacity()
         with pytest.raises(NotReady):
             live.predict([OWL], live.deadline())
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from models.card import ModelFileError
-from service.errors import MalformedRequest, NotHere
+from service.errors import MalformedRequest, NotFound
 from service.inference.batcher import BatchLimits
-from service.inference.model_runner import LiveModel, LoadedClassifier
-from service.inference.repository import Repository, model_files
-from tests.fakes import FakeClassifier, picture_for
+from service.inference.model_runner import Engine, ModelRunner
+from service.inference.repository import ModelRepository, model_files
+from tests.fakes import FakeEngine, image_for
 from tests.reloads import put
 
-OWL = picture_for("owl")[..., np.newaxis]
+OWL = image_for("owl")[..., np.newaxis]
 
 
-class Read(FakeClassifier):
+class Read(FakeEngine):
     """Named as its file, and of the version that stands in it."""
 
     def __init__(self, path: Path) -> None:
@@ -28,15 +28,15 @@ class Read(FakeClassifier):
             raise ModelFileError(f"{path.name} is broken")
 
 
-def start(classifier: LoadedClassifier) -> LiveModel:
-    return LiveModel(classifier, BatchLimits(8, 16), 30)
+def start(classifier: Engine) -> ModelRunner:
+    return ModelRunner(classifier, BatchLimits(8, 16), 30)
 
 
-def repository_of(folder: Path, *names: str, grace_s: float = 60) -> Repository:
+def repository_of(folder: Path, *names: str, grace_s: float = 60) -> ModelRepository:
     for name in names:
         (folder / f"{name}.h5").write_text(f"{name} 1")
     first = [(folder / f"{name}.h5", Read(folder / f"{name}.h5")) for name in names]
-    return Repository(first, start, Read, folder, 1, grace_s)
+    return ModelRepository(first, start, Read, folder, 1, grace_s)
 
 
 def test_each_h5_is_a_model_and_one_of_them_the_default(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_models_are_found_by_name(tmp_path: Path) -> None:
         repository = repository_of(tmp_path, "hats", "shoes")
         assert repository.named(None) is repository.named("hats") is repository.default
         assert repository.named("shoes").live.version == "shoes 1"
-        with pytest.raises(NotHere, match="there is no model 'bags'; there are 'hats', 'shoes'"):
+        with pytest.raises(NotFound, match="there is no model 'bags'; there are 'hats', 'shoes'"):
             repository.named("bags")
         await repository.close(1)
         assert not any(model.live.ready for model in repository.models)
@@ -75,7 +75,7 @@ def test_what_comes_into_the_folder_can_be_loaded(tmp_path: Path) -> None:
         live, again = await asyncio.gather(repository.load("bags"), repository.load("bags"))
         assert live.version == again.version == repository.named("bags").live.version == "bags 1"
         for elsewhere in ("nothing", "../hats", "bags.h5", ""):
-            with pytest.raises(NotHere):
+            with pytest.raises(NotFound):
                 await repository.load(elsewhere)
         await repository.close(1)
 
@@ -88,7 +88,7 @@ def test_an_unloaded_one_answers_what_it_has_and_stays_away_until_it_is_asked_fo
         shoes = repository.named("shoes").live
         asked = shoes.predict([OWL], shoes.deadline())
         repository.unload("shoes")
-        with pytest.raises(NotHere):
+        with pytest.raises(NotFound):
             repository.unload("shoes")
         with pytest.raises(MalformedRequest, match="hats stays loaded: it is the default"):
             repository.unload("hats")

@@ -16,7 +16,7 @@ from keras import layers
 
 from models.card import ModelFileError, file_version
 from service.model_files.loading import load_classifier
-from service.model_files.snapshot import vetted_copy
+from service.model_files.snapshot import snapshot
 from tests.samples import ROOT, SHIPPED_MODEL
 
 PLENTY = 1 << 30
@@ -130,11 +130,11 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         set_in_layer(1, filters=10_000_000),
         "one layer needs|parameters, and at most",
     ),
-    "a picture as large as a town": (
+    "an image as large as a town": (
         set_in_layer(0, batch_shape=[None, 90_000, 90_000, 3]),
         "one layer needs|parameters",
     ),
-    "layers that do not fit": (set_in_layer(0, batch_shape=[None, 8]), "cannot build the network"),
+    "layers that do not fit": (set_in_layer(0, batch_shape=[None, 8]), "cannot build the model"),
 }
 
 
@@ -156,7 +156,7 @@ def test_what_could_harm_is_refused_with_its_reason(file: Path, name: str) -> No
 
 
 def test_a_good_file_is_copied_and_named_by_its_digest_and_the_copy_is_gone_afterwards() -> None:
-    with vetted_copy(SHIPPED_MODEL, PLENTY, None) as (copy, version):
+    with snapshot(SHIPPED_MODEL, PLENTY, None) as (copy, version):
         assert copy.read_bytes() == SHIPPED_MODEL.read_bytes()
         assert version == file_version(SHIPPED_MODEL)
         assert copy.parent.stat().st_mode & 0o77 == 0
@@ -164,16 +164,16 @@ def test_a_good_file_is_copied_and_named_by_its_digest_and_the_copy_is_gone_afte
 
 
 def test_only_the_digest_that_was_named_is_loaded(file: Path) -> None:
-    with pytest.raises(ModelFileError, match="expected 0000"), vetted_copy(file, PLENTY, "0" * 64):
+    with pytest.raises(ModelFileError, match="expected 0000"), snapshot(file, PLENTY, "0" * 64):
         pass
 
 
 def test_a_file_that_is_too_large_or_missing_is_told(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="more than the 100 bytes"), vetted_copy(file, 100, None):
+    with pytest.raises(ModelFileError, match="more than the 100 bytes"), snapshot(file, 100, None):
         pass
-    with pytest.raises(ModelFileError, match="there is no model file"), vetted_copy(tmp_path / "no.h5", PLENTY, None):
+    with pytest.raises(ModelFileError, match="there is no model file"), snapshot(tmp_path / "no.h5", PLENTY, None):
         pass
-    with pytest.raises(ModelFileError, match="cannot be copied"), vetted_copy(tmp_path, PLENTY, None):
+    with pytest.raises(ModelFileError, match="cannot be copied"), snapshot(tmp_path, PLENTY, None):
         pass
 
 
@@ -184,12 +184,12 @@ def test_ordinary_networks_of_many_layers_are_loaded(tmp_path: Path) -> None:
     values = layers.Add()([layers.BatchNormalization()(branch), layers.SeparableConv2D(4, 3, padding="same")(values)])
     inner = keras.Sequential([keras.Input((16, 16, 4)), layers.DepthwiseConv2D(3), layers.LeakyReLU()])
     values = layers.GlobalAveragePooling2D()(layers.MaxPooling2D()(inner(layers.ReLU()(values))))
-    network = keras.Model(start, layers.Dense(2, activation="softmax")(layers.Dropout(0.2)(values)))
-    network.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-    network.save(tmp_path / "many.h5")
+    model = keras.Model(start, layers.Dense(2, activation="softmax")(layers.Dropout(0.2)(values)))
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+    model.save(tmp_path / "many.h5")
     classifier, _ = load_classifier(tmp_path / "many.h5", "cpu", (), 2)
-    pictures = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
-    assert classifier.predict(pictures) == pytest.approx(network.predict(pictures, verbose=0), abs=1e-5)
+    images = np.random.default_rng(0).random((2, 16, 16, 3), np.float32)
+    assert classifier.predict(images) == pytest.approx(model.predict(images, verbose=0), abs=1e-5)
 
 
 def test_the_process_that_looks_imports_nothing_of_the_service_but_itself() -> None:

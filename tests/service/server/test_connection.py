@@ -13,10 +13,8 @@ from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT
 
 TIMEOUT_S = 1
-PICTURE = ANKLE_BOOT.read_bytes()
-HEAD = (
-    f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(PICTURE)}\r\n\r\n".encode()
-)
+IMAGE = ANKLE_BOOT.read_bytes()
+HEAD = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(IMAGE)}\r\n\r\n".encode()
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +52,9 @@ def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(impatient: Servi
     assert closed(impatient, HEAD[:length]) == b""
 
 
-@pytest.mark.parametrize("length", [0, 1, len(PICTURE) - 1])
+@pytest.mark.parametrize("length", [0, 1, len(IMAGE) - 1])
 def test_a_body_that_does_not_come_to_its_end_is_refused(impatient: Service, length: int) -> None:
-    head, _, body = closed(impatient, HEAD, PICTURE[:length]).partition(b"\r\n\r\n")
+    head, _, body = closed(impatient, HEAD, IMAGE[:length]).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     assert b"connection: close" in head.lower()
     assert f"only {length:,} bytes of the body came in" in body.decode()
@@ -68,7 +66,7 @@ def test_a_body_that_drips_is_refused_though_something_comes_all_the_time(impati
         reader, writer = await asyncio.open_connection(address.hostname, address.port)
         writer.write(HEAD)
         answer = asyncio.ensure_future(reader.read())
-        for byte in PICTURE:
+        for byte in IMAGE:
             writer.write(bytes([byte]))
             done, _ = await asyncio.wait([answer], timeout=TIMEOUT_S / 20)
             if done:
@@ -101,7 +99,7 @@ def test_a_caller_who_comes_back_on_the_same_connection_finds_it_open(impatient:
         async with httpx.AsyncClient(base_url=impatient.url) as client:
             streams = set()
             for _ in range(3):
-                answer = await client.post("/predict", content=PICTURE, headers={"Content-Type": "image/png"})
+                answer = await client.post("/predict", content=IMAGE, headers={"Content-Type": "image/png"})
                 assert answer.status_code == 200
                 streams.add(answer.extensions["network_stream"].get_extra_info("client_addr"))
                 await asyncio.sleep(TIMEOUT_S)  # the time is what is tried here
@@ -112,5 +110,5 @@ def test_a_caller_who_comes_back_on_the_same_connection_finds_it_open(impatient:
 
 def test_two_requests_at_once_on_one_connection_are_both_answered(impatient: Service) -> None:
     last = HEAD.replace(b"Host: x", b"Connection: close")
-    answer = closed(impatient, HEAD + PICTURE + last + PICTURE)
+    answer = closed(impatient, HEAD + IMAGE + last + IMAGE)
     assert answer.count(b"HTTP/1.1 200 ") == 2

@@ -9,11 +9,11 @@ from tests.samples import ROOT
 
 PROGRAM = """
 import asyncio, sys, time
-from service.server.watchdog import end_when_stuck
+from service.server.watchdog import watch_for_stalls
 
 async def run():
     busy_s = iter({busy_s})
-    task = asyncio.create_task(end_when_stuck(0.5, lambda: next(busy_s)))
+    task = asyncio.create_task(watch_for_stalls(0.5, lambda: next(busy_s)))
     await asyncio.sleep(0.1)
     {then}
     task.cancel()
@@ -49,7 +49,7 @@ def test_an_event_loop_that_stands_still(stuck: str) -> None:
 def test_a_network_that_stands_still() -> None:
     ended = run("[0.1, 0.4, 0.6]", "await asyncio.sleep(30)")
     assert ended.returncode == 1
-    assert "the network has been at one call for 1 s; this process ends, to be replaced" in ended.stderr
+    assert "the model has been at one call for 1 s; this process ends, to be replaced" in ended.stderr
     assert "most recent call first" in ended.stderr
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from service.server.write_coalescing import OneWrite
+from service.server.write_coalescing import CoalescedWrites
 
 
 class FakeTransport:
@@ -24,7 +24,7 @@ class FakeTransport:
 def test_what_is_written_in_one_turn_of_the_loop_leaves_in_one_piece() -> None:
     async def run() -> None:
         below = FakeTransport()
-        transport = OneWrite(below, asyncio.get_running_loop())
+        transport = CoalescedWrites(below, asyncio.get_running_loop())
         transport.write(b"head, ")
         transport.write(b"body")
         assert below.written == []
@@ -40,7 +40,7 @@ def test_what_is_written_in_one_turn_of_the_loop_leaves_in_one_piece() -> None:
 def test_what_is_held_leaves_before_the_connection_closes() -> None:
     async def run() -> None:
         below = FakeTransport()
-        transport = OneWrite(below, asyncio.get_running_loop())
+        transport = CoalescedWrites(below, asyncio.get_running_loop())
         transport.write(b"last words")
         transport.close()
         assert below.closed
@@ -52,6 +52,6 @@ def test_what_is_held_leaves_before_the_connection_closes() -> None:
 
 def test_everything_else_is_the_transports_own() -> None:
     async def run() -> None:
-        assert OneWrite(FakeTransport(), asyncio.get_running_loop()).get_extra_info("peer") == "the peer"
+        assert CoalescedWrites(FakeTransport(), asyncio.get_running_loop()).get_extra_info("peer") == "the peer"
 
     asyncio.run(run())

@@ -1,4 +1,4 @@
-"""The block picture: any network can be drawn, at a size that can be looked at."""
+"""The block image: any model can be drawn, at a size that can be looked at."""
 
 import io
 
@@ -22,25 +22,25 @@ def layer(kind: str, *shape: int, **facts: object) -> LayerSummary:
 
 
 def test_a_network_without_convolutions_is_drawn() -> None:
-    picture = draw_blocks(summary_of((28, 28), layer("Flatten", 784), layer("Dense", 10, parameters=7850)), "svg")
-    assert b"28\xc3\x9728" in picture
-    assert b"7,850 parameters" in picture
+    image = draw_blocks(summary_of((28, 28), layer("Flatten", 784), layer("Dense", 10, parameters=7850)), "svg")
+    assert b"28\xc3\x9728" in image
+    assert b"7,850 parameters" in image
 
 
 def test_strides_are_named_where_they_are_not_the_usual_ones() -> None:
     convolution = layer("Conv2D", 4, 4, 2, kernel_size=(3, 3), strides=(2, 2), padding="same", activation="linear")
     pooling = layer("MaxPooling2D", 3, 3, 2, pool_size=(2, 2), strides=(1, 1))
-    picture = draw_blocks(summary_of((8, 8, 1), convolution, pooling), "svg").decode()
-    assert "stride 2×2" in picture
-    assert "stride 1×1" in picture
-    assert "linear" not in picture
+    image = draw_blocks(summary_of((8, 8, 1), convolution, pooling), "svg").decode()
+    assert "stride 2×2" in image
+    assert "stride 1×1" in image
+    assert "linear" not in image
 
 
 def test_layers_that_leave_the_shape_are_named_under_the_block_before() -> None:
     layers = (layer("Rescaling", 8, 8, 1), layer("Conv2D", 8, 8, 2), layer("Dropout", 8, 8, 2, dropout=0.25))
-    picture = draw_blocks(summary_of((8, 8, 1), *layers), "svg").decode()
-    assert "Dropout 0.25" in picture
-    assert "Rescaling" in picture
+    image = draw_blocks(summary_of((8, 8, 1), *layers), "svg").decode()
+    assert "Dropout 0.25" in image
+    assert "Rescaling" in image
 
 
 @pytest.mark.parametrize("depth", [1, 200])

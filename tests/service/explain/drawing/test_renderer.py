@@ -1,4 +1,4 @@
-"""The renderer draws pictures one at a time, each once if it is to be remembered, and forgets failures."""
+"""The renderer draws images one at a time, each once if it is to be remembered, and forgets failures."""
 
 import asyncio
 import threading
@@ -9,23 +9,23 @@ from service.errors import Overloaded
 from service.explain.drawing.renderer import MOST_WAITING, Renderer
 
 
-def test_a_picture_is_drawn_once_however_many_ask() -> None:
+def test_a_image_is_drawn_once_however_many_ask() -> None:
     drawn: list[int] = []
 
     def draw() -> bytes:
         drawn.append(threading.get_ident())
-        return b"picture"
+        return b"image"
 
     async def scenario() -> list[bytes]:
         renderer = Renderer()
         return await asyncio.gather(*(renderer.draw(draw, "key") for _ in range(10)))
 
-    assert asyncio.run(scenario()) == [b"picture"] * 10
+    assert asyncio.run(scenario()) == [b"image"] * 10
     assert len(drawn) == 1
     assert drawn[0] != threading.get_ident()
 
 
-def test_a_picture_waits_until_the_one_before_is_drawn() -> None:
+def test_a_image_waits_until_the_one_before_is_drawn() -> None:
     begun, go_on = threading.Event(), threading.Event()
     order: list[str] = []
 
@@ -44,7 +44,7 @@ def test_a_picture_waits_until_the_one_before_is_drawn() -> None:
         tasks = [asyncio.create_task(renderer.draw(first, "first"))]
         await asyncio.to_thread(begun.wait)
         tasks.append(asyncio.create_task(renderer.draw(second, "second")))
-        # A thread of its own would have been given the second picture by the time that another one has come and gone.
+        # A thread of its own would have been given the second image by the time that another one has come and gone.
         await asyncio.to_thread(lambda: None)
         assert order == []
         go_on.set()
@@ -72,7 +72,7 @@ def test_a_failure_is_not_remembered() -> None:
     assert asyncio.run(scenario()) == b"yes"
 
 
-def test_a_picture_without_a_key_is_drawn_each_time() -> None:
+def test_a_image_without_a_key_is_drawn_each_time() -> None:
     drawn = iter([b"one", b"two"])
 
     async def scenario() -> list[bytes]:
@@ -82,7 +82,7 @@ def test_a_picture_without_a_key_is_drawn_each_time() -> None:
     assert asyncio.run(scenario()) == [b"one", b"two"]
 
 
-def test_no_more_pictures_wait_than_may() -> None:
+def test_no_more_images_wait_than_may() -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def slow() -> bytes:

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, by hand on the fake and the shipped network, and by Triton's own, unmodified client."""
+"""The Open Inference Protocol, by hand on the fake and the shipped model, and by Triton's own, unmodified client."""
 
 import base64
 import gzip
@@ -24,14 +24,14 @@ from service.app import create_app
 from service.model_files.loading import load_classifier
 from service.protocols.oip import infer as infer_module
 from service.settings import ServiceSettings
-from tests.fakes import FakeClassifier, picture_for
+from tests.fakes import FakeEngine, image_for
 from tests.processes import running_service
 from tests.samples import ANKLE_BOOT, DRAWINGS, ROOT, SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
 from tests.service.api.test_predict import assert_problem, held, queue_up, stop_taking  # noqa: F401
-from tests.service.api.test_tfserving import assert_error
+from tests.service.protocols.tfserving.test_tfserving import assert_error
 
 FAKE = "/v2/models/fake"
-OWL = picture_for("owl")
+OWL = image_for("owl")
 OWL_PNG = encoded(OWL)
 PLAIN = {"Accept-Encoding": "identity"}
 LENGTH = "Inference-Header-Content-Length"
@@ -43,7 +43,7 @@ def question(shape: list[int], datatype: str, data: Any = None, **more: Any) -> 
 
 
 def pixels_question(label: str = "owl", **more: Any) -> dict[str, Any]:
-    return question([1, 4, 4, 1], "UINT8", picture_for(label).ravel().tolist(), **more)
+    return question([1, 4, 4, 1], "UINT8", image_for(label).ravel().tolist(), **more)
 
 
 def binary_question(shape: list[int], datatype: str, content: bytes, **more: Any) -> dict[str, Any]:
@@ -134,9 +134,9 @@ def test_the_repository_has_the_one_model_and_keeps_it(client: TestClient) -> No
 
 
 def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
-    client: TestClient, classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Newer(FakeClassifier):
+    class Newer(FakeEngine):
         version = "abcdef012345"
 
     model = client.app.app.app.state.repository.default  # type: ignore[attr-defined]
@@ -153,7 +153,7 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
     assert_error(client.post(load, json={"parameters": {"version": "1"}}), 404, "version '1' is not here")
     assert_error(client.post(load, content=b"{"), 400, "what load takes")
 
-    def broken(_: object) -> FakeClassifier:
+    def broken(_: object) -> FakeEngine:
         raise ModelFileError("it is broken")
 
     monkeypatch.setattr(model, "_load", broken)
@@ -161,9 +161,9 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
 
 
 def test_pictures_are_prepared_for_the_version_that_is_asked(
-    client: TestClient, classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Larger(FakeClassifier):
+    class Larger(FakeEngine):
         version = "abcdef012345"
 
         def __init__(self) -> None:
@@ -173,8 +173,8 @@ def test_pictures_are_prepared_for_the_version_that_is_asked(
     model = client.app.app.app.state.repository.default  # type: ignore[attr-defined]
     monkeypatch.setattr(model, "_load", lambda _: Larger())
     assert client.post("/v2/repository/models/fake/load").status_code == 200
-    pictures = question([1], "BYTES", [base64.b64encode(OWL_PNG).decode()])
-    answer = client.post(f"{FAKE}/versions/{classifier.version}/infer", json=pictures)
+    images = question([1], "BYTES", [base64.b64encode(OWL_PNG).decode()])
+    answer = client.post(f"{FAKE}/versions/{classifier.version}/infer", json=images)
     assert answer.json()["model_version"] == classifier.version
     assert classifier.batches[-1].shape == (1, 4, 4, 1)
 
@@ -255,8 +255,8 @@ def test_elsewhere_errors_are_problem_documents_as_before(client: TestClient) ->
     ],
     ids=lambda request: str(request)[:60],
 )
-def test_every_form_of_a_picture_reaches_the_network_as_the_same(
-    client: TestClient, classifier: FakeClassifier, request_: dict[str, Any]
+def test_every_form_of_a_image_reaches_the_network_as_the_same(
+    client: TestClient, classifier: FakeEngine, request_: dict[str, Any]
 ) -> None:
     assert ask(client, **request_)[0] == pytest.approx([0, 0, 1], abs=1e-5)
     (batch,) = classifier.batches
@@ -264,27 +264,27 @@ def test_every_form_of_a_picture_reaches_the_network_as_the_same(
     assert np.array_equal(batch[0, ..., 0], OWL / 255)
 
 
-def test_fp32_goes_to_the_network_as_it_is(client: TestClient, classifier: FakeClassifier) -> None:
+def test_fp32_goes_to_the_network_as_it_is(client: TestClient, classifier: FakeEngine) -> None:
     ask(client, json=question([1, 4, 4], "FP32", [-1.5, 300, 0.1, *[0] * 13]))
     assert classifier.batches[0].ravel()[:3].tolist() == [np.float32(-1.5), 300, np.float32(0.1)]
 
 
-def test_rows_of_one_request_are_answered_in_order_by_one_call(client: TestClient, classifier: FakeClassifier) -> None:
+def test_rows_of_one_request_are_answered_in_order_by_one_call(client: TestClient, classifier: FakeEngine) -> None:
     labels = ["owl", "cat", "dog", "owl"]
-    rows = ask(client, json=question([4], "BYTES", [text_of(encoded(picture_for(label))) for label in labels]))
+    rows = ask(client, json=question([4], "BYTES", [text_of(encoded(image_for(label))) for label in labels]))
     assert rows.argmax(axis=1).tolist() == [2, 0, 1, 2]
     assert [len(batch) for batch in classifier.batches] == [4]
 
 
-def test_a_picture_in_colour_has_three_channels(classifier: FakeClassifier) -> None:
-    classifier.card = FakeClassifier.card_for(2, 3, 3)
+def test_a_image_in_colour_has_three_channels(classifier: FakeEngine) -> None:
+    classifier.card = FakeEngine.card_for(2, 3, 3)
     with TestClient(create_app(ServiceSettings(), classifier)) as client:
         ask(client, json=question([2, 2, 3, 3], "UINT8", [0] * 36))
         response = client.post(f"{FAKE}/infer", json=question([1, 2, 3], "UINT8", [0] * 6))
         assert_error(response, 400, "the shape of UINT8 is [1, 2, 3], expected [n, 2, 3, 3]")
 
 
-def test_a_photo_is_prepared_as_by_predict(client: TestClient, classifier: FakeClassifier) -> None:
+def test_a_photo_is_prepared_as_by_predict(client: TestClient, classifier: FakeEngine) -> None:
     photo = encoded(Image.new("RGB", (300, 200), (255, 255, 255)), "JPEG")
     ask(client, json=question([1], "BYTES", [text_of(photo)]))
     client.post("/predict", files={"file": photo})
@@ -368,7 +368,7 @@ def test_classes_are_named_the_most_probable_first(client: TestClient, most: int
         ({"json": question([1], "BYTES", ["%"])}, 400, "base64"),
         ({"json": question([2], "BYTES", [text_of(OWL_PNG), ""])}, 400, "element 1 of the input is empty: 0 bytes"),
         ({"json": question([2], "BYTES", [text_of(OWL_PNG), "AAAA"])}, 415, "element 1 of the input: the content"),
-        ({"json": question([1], "BYTES", [text_of(OWL_PNG[:40])])}, 422, "element 0 of the input: the PNG picture"),
+        ({"json": question([1], "BYTES", [text_of(OWL_PNG[:40])])}, 422, "element 0 of the input: the PNG image"),
         (
             binary_question([1, 4, 4], "UINT8", bytes(15)),
             400,
@@ -438,7 +438,7 @@ def test_large_bodies_and_answers_are_worked_on_off_the_event_loop(
 def test_past_the_queue_the_answer_is_503(client: TestClient, held: threading.Event) -> None:  # noqa: F811
     queue_up(client, 4)
     response = client.post(f"{FAKE}/infer", json=question([2, 4, 4], "UINT8", [0] * 32))
-    assert_error(response, 503, "5 pictures wait", "at most 6")
+    assert_error(response, 503, "5 images wait", "at most 6")
     assert response.headers["retry-after"] == "1"
 
 
@@ -450,7 +450,7 @@ def test_an_answer_that_is_not_there_in_the_callers_own_time_is_504(
 
 
 def test_a_failure_of_the_network_is_our_fault_and_says_no_more(
-    client: TestClient, classifier: FakeClassifier, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(classifier, "answer", lambda _: 1 / 0)
     response = client.post(f"{FAKE}/infer", json=pixels_question())
@@ -470,7 +470,7 @@ WHOLE = binary_question([2], "BYTES", with_length(OWL_PNG, OWL_PNG), outputs=[{"
 
 @pytest.fixture(scope="module")
 def tough() -> Iterator[TestClient]:
-    with TestClient(create_app(ServiceSettings(), FakeClassifier()), raise_server_exceptions=False) as client:
+    with TestClient(create_app(ServiceSettings(), FakeEngine()), raise_server_exceptions=False) as client:
         yield client
 
 
@@ -495,7 +495,7 @@ def test_a_damaged_body_is_answered_or_told(
             assert response.json().keys() == {"error"}
 
 
-# The shipped network
+# The shipped model
 
 BOOT = "/v2/models/best-cnn-model"
 
@@ -507,7 +507,7 @@ def shipped() -> Iterator[TestClient]:
         yield client
 
 
-def test_the_same_picture_has_the_same_probabilities_in_every_form(shipped: TestClient) -> None:
+def test_the_same_image_has_the_same_probabilities_in_every_form(shipped: TestClient) -> None:
     content, pixels = ANKLE_BOOT.read_bytes(), pixels_of(ANKLE_BOOT)[None, ..., None]
     floats = (pixels / np.float32(255)).astype(np.float32)
     classes = shipped.post("/predict", files={"file": content}).json()["probabilities"]
@@ -537,7 +537,7 @@ def test_a_photo_has_the_probabilities_that_predict_gives(shipped: TestClient) -
 # Triton's own client, against a running service
 
 MODEL, VERSION = "best-cnn-model", file_version(SHIPPED_MODEL)
-PICTURES = np.stack([pixels_of(file) for file in SAMPLE_FILES[::10]])[..., np.newaxis]
+IMAGES = np.stack([pixels_of(file) for file in SAMPLE_FILES[::10]])[..., np.newaxis]
 LABELS = [int(file.name.partition("-")[0]) for file in SAMPLE_FILES[::10]]
 
 
@@ -580,7 +580,7 @@ def test_tritons_client_infers_with_its_defaults_and_packed(
 ) -> None:
     rows = server.infer(
         MODEL,
-        [input_of(PICTURES, "UINT8")],
+        [input_of(IMAGES, "UINT8")],
         request_compression_algorithm=packing,
         response_compression_algorithm=packing,
     ).as_numpy("probabilities")
@@ -590,14 +590,14 @@ def test_tritons_client_infers_with_its_defaults_and_packed(
 
 
 def test_tritons_client_infers_the_same_in_every_form(server: triton.InferenceServerClient) -> None:
-    expected = server.infer(MODEL, [input_of(PICTURES, "UINT8")]).as_numpy("probabilities")
+    expected = server.infer(MODEL, [input_of(IMAGES, "UINT8")]).as_numpy("probabilities")
     files = [file.read_bytes() for file in SAMPLE_FILES[::10]]
     as_text = [base64.b64encode(content) for content in files]
     for tensor in (
-        input_of(PICTURES, "UINT8", binary=False),
-        input_of((PICTURES / 255).astype(np.float32), "FP32"),
-        input_of((PICTURES / 255).astype(np.float32), "FP32", binary=False),
-        input_of(PICTURES / 255, "FP64"),
+        input_of(IMAGES, "UINT8", binary=False),
+        input_of((IMAGES / 255).astype(np.float32), "FP32"),
+        input_of((IMAGES / 255).astype(np.float32), "FP32", binary=False),
+        input_of(IMAGES / 255, "FP64"),
         input_of(np.array(files, object), "BYTES"),
         input_of(np.array(files, object)[:, np.newaxis], "BYTES"),
         input_of(np.array(as_text, object), "BYTES", binary=False),
@@ -612,7 +612,7 @@ def test_tritons_client_infers_the_same_in_every_form(server: triton.InferenceSe
 @pytest.mark.parametrize("binary", [True, False])
 def test_tritons_client_is_told_the_classes(server: triton.InferenceServerClient, binary: bool) -> None:
     outputs = [triton.InferRequestedOutput("probabilities", binary_data=binary, class_count=3)]
-    classes = server.infer(MODEL, [input_of(PICTURES, "UINT8")], outputs=outputs).as_numpy("probabilities")
+    classes = server.infer(MODEL, [input_of(IMAGES, "UINT8")], outputs=outputs).as_numpy("probabilities")
     assert classes.shape == (20, 3)
     first = classes[-1, 0]
     value, index, name = (first.decode() if isinstance(first, bytes) else first).split(":")

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's REST API: the shipped network where its answers matter, else a fake that shows what it got."""
+"""TensorFlow Serving's REST API: the shipped model where its answers matter, else a fake that shows what it got."""
 
 import asyncio
 import base64
@@ -17,7 +17,7 @@ from models.card import file_version
 from service.app import create_app, guarded
 from service.model_files.loading import load_classifier
 from service.settings import ServiceSettings
-from tests.fakes import FakeClassifier, picture_for
+from tests.fakes import FakeEngine, image_for
 from tests.samples import SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
 from tests.service.api.test_predict import held as held  # noqa: PLC0414 - a fixture
 from tests.service.api.test_predict import queue_up, stop_taking
@@ -35,11 +35,11 @@ def b64(content: bytes) -> dict[str, str]:
 
 def row(label: str) -> Any:
     """The 4×4×1 numbers that the fake answers with `label`."""
-    return (picture_for(label)[..., np.newaxis] / 255).tolist()
+    return (image_for(label)[..., np.newaxis] / 255).tolist()
 
 
 OWL, CAT = row("owl"), row("cat")
-OWL_PICTURE = b64(encoded(picture_for("owl")))
+OWL_IMAGE = b64(encoded(image_for("owl")))
 
 
 def answered(rows: Any) -> list[str]:
@@ -62,7 +62,7 @@ def real() -> Iterator[TestClient]:
 
 
 @pytest.mark.parametrize("file", SAMPLE_FILES[::40], ids=lambda file: file.stem)
-def test_a_picture_and_its_numbers_are_answered_as_predict_answers_it(real: TestClient, file: Any) -> None:
+def test_a_image_and_its_numbers_are_answered_as_predict_answers_it(real: TestClient, file: Any) -> None:
     ours = real.post("/predict", files={"file": file.read_bytes()}).json()["probabilities"]
     wanted = [entry["probability"] for entry in sorted(ours, key=lambda entry: entry["index"])]
     numbers = pixels_of(file) / 255
@@ -84,13 +84,13 @@ def test_classes_are_told_by_label_and_score_in_the_networks_order(real: TestCli
 
 
 def test_what_is_no_number_goes_through_the_network_and_harms_no_neighbour(real: TestClient) -> None:
-    picture = (pixels_of(SAMPLE_FILES[0]) / 255).tolist()
+    image = (pixels_of(SAMPLE_FILES[0]) / 255).tolist()
     odd = [[float("nan")] * 28] * 28
-    body = json.dumps({"instances": [picture, odd]})
+    body = json.dumps({"instances": [image, odd]})
     assert "NaN" in body
     rows = real.post(f"{REAL}:predict", content=body).json()["predictions"]
     assert len(rows) == 2  # what the second one is, differs between processors
-    (alone,) = real.post(f"{REAL}:predict", json={"instances": [picture]}).json()["predictions"]
+    (alone,) = real.post(f"{REAL}:predict", json={"instances": [image]}).json()["predictions"]
     assert rows[0] == pytest.approx(alone, abs=1e-6)
 
 
@@ -122,19 +122,17 @@ def test_metadata_are_those_of_the_shipped_network(real: TestClient) -> None:
     }
 
 
-def test_numbers_reach_the_network_as_they_are_and_pictures_scaled(
-    client: TestClient, classifier: FakeClassifier
-) -> None:
+def test_numbers_reach_the_network_as_they_are_and_images_scaled(client: TestClient, classifier: FakeEngine) -> None:
     values = np.random.default_rng(0).normal(0, 300, (2, 4, 4, 1)).astype(np.float32)
-    rows = [values[0].tolist(), OWL_PICTURE, values[1, ..., 0].tolist()]
+    rows = [values[0].tolist(), OWL_IMAGE, values[1, ..., 0].tolist()]
     assert client.post(PREDICT, json={"instances": rows}).status_code == 200
     (batch,) = classifier.batches
     assert batch.dtype == np.float32
     assert np.array_equal(batch[[0, 2]], values)
-    assert np.array_equal(batch[1], np.float32(picture_for("owl")[..., np.newaxis]) / np.float32(255))
+    assert np.array_equal(batch[1], np.float32(image_for("owl")[..., np.newaxis]) / np.float32(255))
 
 
-def test_infinity_and_what_float32_does_not_reach_are_taken(client: TestClient, classifier: FakeClassifier) -> None:
+def test_infinity_and_what_float32_does_not_reach_are_taken(client: TestClient, classifier: FakeEngine) -> None:
     tokens = "[[NaN, Infinity, -Infinity, 1e39]" + ", [0, 0, 0, 0]" * 3 + "]"
     response = client.post(PREDICT, content=f'{{"instances": [{tokens}]}}')
     assert response.text == '{"predictions":[[NaN,NaN,NaN]]}'
@@ -145,13 +143,13 @@ def test_infinity_and_what_float32_does_not_reach_are_taken(client: TestClient, 
     ("body", "labels"),
     [
         ({"instances": [OWL, CAT]}, ["owl", "cat"]),
-        ({"instances": [{"input": OWL}, CAT, OWL_PICTURE, {"input": OWL_PICTURE}]}, ["owl", "cat", "owl", "owl"]),
+        ({"instances": [{"input": OWL}, CAT, OWL_IMAGE, {"input": OWL_IMAGE}]}, ["owl", "cat", "owl", "owl"]),
         ({"instances": [OWL], "signature_name": "serving_default"}, ["owl"]),
         ({"instances": [OWL], "signature_name": "", "something": ["else"]}, ["owl"]),
-        ({"inputs": [OWL, OWL_PICTURE]}, ["owl", "owl"]),
+        ({"inputs": [OWL, OWL_IMAGE]}, ["owl", "owl"]),
         ({"inputs": {"input": [CAT, OWL]}}, ["cat", "owl"]),
-        ({"inputs": OWL_PICTURE}, ["owl"]),
-        ({"inputs": {"input": OWL_PICTURE}}, ["owl"]),
+        ({"inputs": OWL_IMAGE}, ["owl"]),
+        ({"inputs": {"input": OWL_IMAGE}}, ["owl"]),
     ],
     ids=str,
 )
@@ -163,13 +161,13 @@ def test_rows_and_columns_are_read_in_all_their_forms(client: TestClient, body: 
 
 
 def test_base64_may_be_broken_into_lines(client: TestClient) -> None:
-    text = base64.encodebytes(encoded(picture_for("owl"))).decode()
+    text = base64.encodebytes(encoded(image_for("owl"))).decode()
     assert "\n" in text.strip()
     assert answered(client.post(PREDICT, json={"instances": [{"b64": text}]}).json()["predictions"]) == ["owl"]
 
 
-def test_colours_are_a_third_axis_that_cannot_be_left_out(client: TestClient, classifier: FakeClassifier) -> None:
-    classifier.card = FakeClassifier.card_for(4, 4, 3)
+def test_colours_are_a_third_axis_that_cannot_be_left_out(client: TestClient, classifier: FakeEngine) -> None:
+    classifier.card = FakeEngine.card_for(4, 4, 3)
     values = np.random.default_rng(0).random((4, 4, 3)).astype(np.float32)
     assert client.post(PREDICT, json={"inputs": [values.tolist()]}).status_code == 200
     assert np.array_equal(classifier.batches[0][0], values)
@@ -201,7 +199,7 @@ def test_a_body_of_another_form_is_told(client: TestClient, content: bytes, part
         ({"instances": [OWL], "inputs": [OWL]}, ["'instances' and 'inputs'", "exactly one"]),
         ({"instances": []}, ["'instances' is an empty list", "1 to 5 rows"]),
         ({"inputs": []}, ["'inputs' is an empty list"]),
-        ({"instances": OWL_PICTURE}, ["'instances' is an object"]),
+        ({"instances": OWL_IMAGE}, ["'instances' is an object"]),
         ({"instances": 1}, ["'instances' is a number"]),
         ({"inputs": 1.5}, ["'inputs' is a number"]),
         ({"instances": [OWL] * 6}, ["6 rows", "at most 5"]),
@@ -224,9 +222,9 @@ def test_a_body_of_another_form_is_told(client: TestClient, content: bytes, part
         ({"instances": [[["0"] * 4] * 4]}, ["a text in it"]),
         ({"instances": [[[True] + [0] * 3] * 4]}, ["true or false in it"]),
         ({"instances": [[[None] * 4] * 4]}, ["null in it"]),
-        ({"instances": [[[OWL_PICTURE] * 4] * 4]}, ["an object in it"]),
+        ({"instances": [[[OWL_IMAGE] * 4] * 4]}, ["an object in it"]),
         ({"instances": [[[10**400] * 4] * 4]}, ["no float holds"]),
-        ({"instances": [{**OWL_PICTURE, "note": ""}]}, ["'b64', 'note'", "'b64' alone"]),
+        ({"instances": [{**OWL_IMAGE, "note": ""}]}, ["'b64', 'note'", "'b64' alone"]),
         ({"instances": [{"input": OWL, "note": ""}]}, ["'input', 'note'", "alone"]),
         ({"instances": [{"other": OWL}]}, ["'other'", "'input'"]),
         ({"instances": [{}]}, ["of nothing"]),
@@ -239,13 +237,13 @@ def test_a_body_of_another_form_is_told(client: TestClient, content: bytes, part
         ({"instances": [{"b64": "abcde"}]}, ["base64"]),
         ({"instances": [{"b64": ""}]}, ["0 bytes"]),
         ({"instances": [OWL, b64(b"I am a text")]}, ["instances[1]", "PNG, JPEG"]),
-        ({"inputs": [b64(encoded(picture_for("owl"))[:40])]}, ["inputs[0]", "damaged or cut short"]),
+        ({"inputs": [b64(encoded(image_for("owl"))[:40])]}, ["inputs[0]", "damaged or cut short"]),
         ({"inputs": [b64(encoded(np.zeros((501, 500), np.uint8)))]}, ["500 × 501"]),
     ],
     ids=lambda value: str(value)[:60],
 )
 def test_rows_of_another_form_are_told_and_never_reach_the_network(
-    client: TestClient, classifier: FakeClassifier, body: Any, parts: list[str]
+    client: TestClient, classifier: FakeEngine, body: Any, parts: list[str]
 ) -> None:
     assert_error(client.post(PREDICT, json=body), 400, *parts)
     assert classifier.batches == []
@@ -265,8 +263,8 @@ def test_examples_of_another_form_are_told(client: TestClient, body: Any, parts:
     assert_error(client.post(CLASSIFY, json=body), 400, *parts)
 
 
-def test_an_example_is_numbers_under_the_inputs_name_or_a_picture(client: TestClient) -> None:
-    examples = [{"input": CAT}, OWL_PICTURE, {"input": OWL_PICTURE}]
+def test_an_example_is_numbers_under_the_inputs_name_or_a_image(client: TestClient) -> None:
+    examples = [{"input": CAT}, OWL_IMAGE, {"input": OWL_IMAGE}]
     results = client.post(CLASSIFY, json={"signature_name": "serving_default", "examples": examples}).json()["results"]
     assert [max(result, key=lambda pair: pair[1])[0] for result in results] == ["cat", "owl", "owl"]
     assert [label for label, _ in results[0]] == ["cat", "dog", "owl"]
@@ -282,7 +280,7 @@ def test_the_model_is_asked_with_or_without_its_version_or_label(client: TestCli
     }
     assert client.get(f"{base}/metadata").json()["model_spec"]["version"] == FAKE_VERSION
     assert answered(client.post(f"{base}:predict", json={"instances": [OWL]}).json()["predictions"]) == ["owl"]
-    assert client.post(f"{base}:classify", json={"examples": [OWL_PICTURE]}).status_code == 200
+    assert client.post(f"{base}:classify", json={"examples": [OWL_IMAGE]}).status_code == 200
 
 
 @pytest.mark.parametrize("call", ["", "/metadata", ":predict", ":classify"])
@@ -346,7 +344,7 @@ def test_paths_match_without_regard_to_case(client: TestClient) -> None:
 
 
 def test_a_body_may_be_gzipped(client: TestClient) -> None:
-    body = gzip.compress(json.dumps({"instances": [OWL, OWL_PICTURE]}).encode())
+    body = gzip.compress(json.dumps({"instances": [OWL, OWL_IMAGE]}).encode())
     for coding in ("gzip", "GZIP"):
         answer = client.post(PREDICT, content=body, headers={"Content-Encoding": coding}).json()
         assert answered(answer["predictions"]) == ["owl", "owl"]
@@ -406,16 +404,16 @@ def test_a_large_body_is_read_beside_the_event_loop(client: TestClient, monkeypa
 def test_past_the_queue_the_answer_is_503_at_once(client: TestClient, held: threading.Event, path: str) -> None:
     queue_up(client, 5)
     response = client.post(path, content=b"not even looked at")
-    assert_error(response, 503, "6 pictures wait")
+    assert_error(response, 503, "6 images wait")
     assert response.headers["retry-after"] == "1"
     assert client.get("/v1/models/fake").status_code == 200
 
 
 def test_rows_that_do_not_fit_the_queue_are_refused_whole(
-    client: TestClient, classifier: FakeClassifier, held: threading.Event
+    client: TestClient, classifier: FakeEngine, held: threading.Event
 ) -> None:
     queue_up(client, 3)
-    assert_error(client.post(PREDICT, json={"instances": [OWL] * 3}), 503, "4 pictures wait")
+    assert_error(client.post(PREDICT, json={"instances": [OWL] * 3}), 503, "4 images wait")
     assert classifier.batches == []
 
 
@@ -435,7 +433,7 @@ def test_a_service_that_is_stopping_says_so(client: TestClient) -> None:
     assert status["state"] == "UNLOADING"
 
 
-@pytest.mark.parametrize("broken", ["service.protocols.tfserving.routes._json", "tests.fakes.FakeClassifier.answer"])
+@pytest.mark.parametrize("broken", ["service.protocols.tfserving.routes._json", "tests.fakes.FakeEngine.answer"])
 def test_a_fault_of_our_own_is_500_and_says_no_more(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
@@ -447,7 +445,7 @@ def test_a_fault_of_our_own_is_500_and_says_no_more(
 
 def test_a_missing_key_is_told_in_this_protocols_way() -> None:
     settings = ServiceSettings(api_keys=["0" * 64])
-    with TestClient(guarded(create_app(settings, FakeClassifier()), settings)) as client:
+    with TestClient(guarded(create_app(settings, FakeEngine()), settings)) as client:
         assert_error(client.post("/V1/models/fake:predict", json={"instances": [OWL]}), 401, "needs an API key")
 
 
