@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train evaluate test fuzz chaos lint audit format bench lock
+.PHONY: help serve train evaluate test fuzz chaos lint audit format docs bench lock
 
 help: ## list what can be done
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -49,6 +49,9 @@ audit: .venv/dev ## ask PyPI for known vulnerabilities of every locked package (
 format: .venv/dev ## put the code into the house style
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+docs: .venv/dev ## write docs/settings.md from the settings of both programs
+	.venv/bin/python docs/generate_settings.py
 
 bench: .venv/dev ## measure the service and others on this machine (needs wrk and h2load)
 	@$(MAKE) --no-print-directory VENV=.venv-peers .venv-peers/peers
