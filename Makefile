@@ -10,10 +10,10 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train evaluate test fuzz chaos lint audit format bench lock
+.PHONY: help serve train evaluate test coverage test-all fuzz chaos lint audit format docs bench lock
 
 help: ## list what can be done
-	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 	@echo "  DEVICE=gpu serves and trains on a GPU; ARGS=… is passed on: make train ARGS='--epochs 5'"
 
 serve: $(VENV)/$(DEVICE) ## serve models/best-cnn-model.h5 at http://127.0.0.1:8000
@@ -22,13 +22,19 @@ serve: $(VENV)/$(DEVICE) ## serve models/best-cnn-model.h5 at http://127.0.0.1:8
 train: $(VENV)/$(DEVICE) ## train on Fashion-MNIST into models/best-cnn-model.h5
 	$(RUN) training $(ARGS)
 
-evaluate: $(VENV)/$(DEVICE) ## try models/best-cnn-model.h5 on pictures like people's own
+evaluate: $(VENV)/$(DEVICE) ## try models/best-cnn-model.h5 on images like people's own
 	$(RUN) training.evaluate $(ARGS)
 
-test: .venv/dev ## run the tests and measure what they cover
-	.venv/bin/python -m pytest --cov $(ARGS)
+test: .venv/dev ## run the tests, in at most 5 minutes; the 25 slowest are listed
+	.venv/bin/python -m pytest --ignore tests/chaos --durations 25 $(ARGS)
 
-fuzz: .venv/dev ## damage pictures in 100,000 ways; FUZZ_EXAMPLES says how many
+coverage: .venv/dev ## the same, and measure what they cover, also in the processes that they start
+	@$(MAKE) --no-print-directory test ARGS="--cov $(ARGS)"
+
+test-all: coverage ## and break the service in short; what CI runs
+	.venv/bin/python -m pytest --durations 25 tests/chaos $(ARGS)
+
+fuzz: .venv/dev ## damage images in 100,000 ways; FUZZ_EXAMPLES says how many
 	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/models/test_picture_fuzz.py $(ARGS)
 
 chaos: .venv/dev ## break the service in every way for an hour, and count what is lost
@@ -49,6 +55,9 @@ audit: .venv/dev ## ask PyPI for known vulnerabilities of every locked package (
 format: .venv/dev ## put the code into the house style
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
+
+docs: .venv/dev ## write docs/settings.md from the settings of both programs
+	.venv/bin/python docs/generate_settings.py
 
 bench: .venv/dev ## measure the service and others on this machine (needs wrk and h2load)
 	@$(MAKE) --no-print-directory VENV=.venv-peers .venv-peers/peers

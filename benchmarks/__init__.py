@@ -1,1 +1,1 @@
-"""Where the README's figures come from: this service and others, on the same machine, model and images."""
+"""Where the figures in docs/benchmarks.md come from: this service and others, on the same machine, model and images."""

@@ -63,7 +63,7 @@ def test_the_strong_recipe_has_defaults_of_its_own_which_can_be_overruled() -> N
     assert TrainingSettings(_cli_parse_args=["--recipe", "strong", "--epochs", "3"]).epochs == 3
 
 
-def test_filters_are_given_by_commas_as_the_readme_shows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filters_are_given_by_commas_as_the_docs_show_them(monkeypatch: pytest.MonkeyPatch) -> None:
     assert TrainingSettings(_cli_parse_args=["--filters", "8,16"]).filters == (8, 16)
     monkeypatch.setenv("TRAINING_FILTERS", "32,64")
     assert TrainingSettings().filters == (32, 64)

@@ -3,7 +3,6 @@
 import base64
 import gzip
 import json
-import re
 import struct
 import threading
 import zlib
@@ -25,7 +24,7 @@ from service.settings import ServiceSettings
 from tests.applications import application, context_of, tensorflow_engine
 from tests.fakes import FakeEngine, image_for
 from tests.processes import running_service
-from tests.samples import ANKLE_BOOT, DRAWINGS, ROOT, SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
+from tests.samples import ANKLE_BOOT, DRAWINGS, SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
 from tests.service.api.test_predict import assert_problem, held, queue_up, stop_taking  # noqa: F401
 from tests.service.protocols.tfserving.test_tfserving import assert_error
 
@@ -616,12 +615,6 @@ def test_tritons_client_is_told_the_classes(server: triton.InferenceServerClient
     card = read_card(SHIPPED_MODEL)
     assert card is not None
     assert name == card.class_names[int(index)]
-
-
-def test_the_readmes_example_prints_the_class(address: str, capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    exec(example.replace("127.0.0.1:8000", address).replace("tests/", f"{ROOT}/tests/"))
-    assert re.search(r"\[\[b?'0\.99\d+:8:Bag'\]\]", capsys.readouterr().out)
 
 
 def test_tritons_client_reads_our_errors(server: triton.InferenceServerClient) -> None:
