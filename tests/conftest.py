@@ -12,6 +12,7 @@ from models.card import write_card
 from service.settings import ServiceSettings
 from tests.applications import application
 from tests.fakes import FakeEngine
+from tests.processes import Service, running_service
 from tests.samples import SHIPPED_MODEL
 from training.network import build_network
 
@@ -28,6 +29,13 @@ def _settings_from_nowhere_else(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name.startswith(("SERVICE_", "TRAINING_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """The shipped model with the default settings, for all tests that leave it as it is."""
+    with running_service() as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

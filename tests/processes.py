@@ -19,6 +19,8 @@ import psutil
 from tests.samples import ROOT
 
 STARTED = "Application startup complete"
+# Starts at once, and is all that a test of processes needs.
+FAKE_ENGINE = ("--engine", "fake")
 RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 
 
@@ -107,10 +109,14 @@ def workers_of(service: Service) -> list[psutil.Process]:
 
 @contextmanager
 def running_service(
-    *options: object, before: Sequence[str] = (), kind: type[Running] = Service, **environment: str
+    *options: object,
+    before: Sequence[str] = (),
+    kind: type[Running] = Service,
+    module: str = "service",
+    **environment: str,
 ) -> Iterator[Running]:
     process = subprocess.Popen(
-        [*before, *command("service", "--port", 0, *options)],
+        [*before, *command(module, "--port", 0, *options)],
         cwd=ROOT,
         env=_environment(environment),
         stderr=subprocess.PIPE,

@@ -4,7 +4,6 @@ import json
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -18,7 +17,7 @@ from models.card import Evaluation, read_card
 from service.settings import ServiceSettings
 from tests.applications import application
 from tests.fakes import FakeEngine
-from tests.processes import Service, running_service
+from tests.processes import Service
 from tests.samples import ROOT, SHIPPED_MODEL
 from training.evaluate import EvaluationSettings
 from training.ood_images import OOD_KINDS
@@ -75,12 +74,6 @@ def section(page: str, heading: str) -> str:
     """What stands below the heading, up to the next one; the whole page where it has no such heading."""
     found = re.search(rf"^### `{re.escape(heading)}`\n(.*?)(?=^##|\Z)", page, re.DOTALL | re.MULTILINE)
     return found[1] if found else page
-
-
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with running_service() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

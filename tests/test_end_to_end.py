@@ -11,18 +11,12 @@ import pytest
 from rich.console import Console
 
 from models.card import file_version
-from tests.processes import Service, running_service
+from tests.processes import FAKE_ENGINE, Service, running_service
 from tests.samples import ANKLE_BOOT, DRAWINGS, SAMPLE_FILES, SHIPPED_MODEL, label_of, pixels_of, sample_split
 from training import fit
 from training.settings import TrainingSettings
 
 PNG = {"Content-Type": "image/png"}
-
-
-@pytest.fixture(scope="module")
-def shipped() -> Iterator[Service]:
-    with running_service() as service:
-        yield service
 
 
 def test_a_network_trained_and_published_here_answers_as_keras_does(tmp_path: Path) -> None:
@@ -48,9 +42,9 @@ def test_a_network_trained_and_published_here_answers_as_keras_does(tmp_path: Pa
         assert right >= 120  # it was fitted to 120 of these 200, and chance is 20
 
 
-def test_the_shipped_model_knows_an_ankle_boot_by_every_door(shipped: Service) -> None:
+def test_the_shipped_model_knows_an_ankle_boot_by_every_door(service: Service) -> None:
     content = ANKLE_BOOT.read_bytes()
-    with httpx.Client(base_url=shipped.url) as client:
+    with httpx.Client(base_url=service.url) as client:
         in_form = client.post("/predict", files={"file": content}).json()
         raw = client.post("/predict", content=content, headers=PNG).json()
         (in_batch,) = client.post("/predict/batch", files={"files": content}).json()["results"]
@@ -59,12 +53,12 @@ def test_the_shipped_model_knows_an_ankle_boot_by_every_door(shipped: Service) -
     assert in_batch["prediction"] == {name: value for name, value in in_form.items() if name != "model"}
 
 
-def test_drawings_that_nobody_here_made_are_known_once_they_are_prepared(shipped: Service) -> None:
+def test_drawings_that_nobody_here_made_are_known_once_they_are_prepared(service: Service) -> None:
     assert len(DRAWINGS) == 8
     right = {}
     for preparation in ("auto", "none"):
         answers = [
-            httpx.post(f"{shipped.url}/predict?preparation={preparation}", files={"file": file.read_bytes()}).json()
+            httpx.post(f"{service.url}/predict?preparation={preparation}", files={"file": file.read_bytes()}).json()
             for file in DRAWINGS
         ]
         right[preparation] = sum(
@@ -74,23 +68,23 @@ def test_drawings_that_nobody_here_made_are_known_once_they_are_prepared(shipped
     assert right["none"] < 5
 
 
-def test_the_first_lines_say_what_is_served(shipped: Service) -> None:
-    assert "loading models/best-cnn-model.h5" in shipped.log
-    assert f"version {file_version(SHIPPED_MODEL)}, on CPU; card read from the file" in shipped.log
-    assert "10 classes: T-shirt/top, Trouser" in shipped.log
-    assert "Traceback" not in shipped.log
+def test_the_first_lines_say_what_is_served(service: Service) -> None:
+    assert "loading models/best-cnn-model.h5" in service.log
+    assert f"version {file_version(SHIPPED_MODEL)}, on CPU; card read from the file" in service.log
+    assert "10 classes: T-shirt/top, Trouser" in service.log
+    assert "Traceback" not in service.log
 
 
-def test_a_body_without_a_declared_length_is_bounded_too(shipped: Service) -> None:
+def test_a_body_without_a_declared_length_is_bounded_too(service: Service) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(11):
             yield bytes(1024 * 1024)
 
-    response = httpx.post(f"{shipped.url}/predict", content=endless(), headers=PNG, timeout=30)
+    response = httpx.post(f"{service.url}/predict", content=endless(), headers=PNG, timeout=30)
     assert response.request.headers["transfer-encoding"] == "chunked"
     assert response.status_code == 413
     assert response.headers["content-type"] == "application/problem+json"
-    assert httpx.post(f"{shipped.url}/predict", content=ANKLE_BOOT.read_bytes(), headers=PNG).status_code == 200
+    assert httpx.post(f"{service.url}/predict", content=ANKLE_BOOT.read_bytes(), headers=PNG).status_code == 200
 
 
 def test_a_terminated_service_ends_in_order(model_file: Path) -> None:
@@ -102,7 +96,7 @@ def test_a_terminated_service_ends_in_order(model_file: Path) -> None:
 
 
 def test_ctrl_c_ends_the_service_in_order(model_file: Path) -> None:
-    with running_service("--model-path", model_file) as service:
+    with running_service("--model-path", model_file, *FAKE_ENGINE) as service:
         assert service.stop(signal.SIGINT) == 0
         assert "Traceback" not in service.rest_of_log
 

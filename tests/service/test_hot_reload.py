@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from models.card import file_version
-from tests.processes import Service, command, running_service
+from tests.processes import FAKE_ENGINE, Service, command, running_service
 from tests.reloads import other_model as other_model  # noqa: PLC0414 - a fixture
 from tests.reloads import put
 from tests.samples import ROOT, SHIPPED_MODEL
@@ -19,14 +19,16 @@ from tests.samples import ROOT, SHIPPED_MODEL
 
 def versions_of(service: Service) -> set[str]:
     """The versions that answer, of whichever worker each of some connections comes to."""
-    return {httpx.get(f"{service.url}/model-summary", timeout=60).json()["version"] for _ in range(30)}
+    return {httpx.get(f"{service.url}/v2/models/best-cnn-model").json()["versions"][0] for _ in range(30)}
 
 
-@pytest.mark.parametrize("way", ["SIGHUP", "load"])
-def test_each_of_several_workers_takes_over_and_none_is_restarted(tmp_path: Path, other_model: Path, way: str) -> None:
+@pytest.mark.parametrize(("way", "engine"), [("SIGHUP", "tensorflow"), ("load", "fake")])
+def test_each_of_several_workers_takes_over_and_none_is_restarted(
+    tmp_path: Path, other_model: Path, way: str, engine: str
+) -> None:
     path = tmp_path / "model.h5"
     path.write_bytes(SHIPPED_MODEL.read_bytes())
-    with running_service("--model-path", path, "--workers", 2) as service:
+    with running_service("--model-path", path, "--workers", 2, "--engine", engine) as service:
         put(other_model.read_bytes(), path)
         if way == "SIGHUP":
             service.process.send_signal(signal.SIGHUP)
@@ -45,7 +47,10 @@ def test_a_signal_that_comes_too_early_is_kept_until_there_is_somebody_to_hear_i
     path = tmp_path / "model.h5"
     path.write_bytes(SHIPPED_MODEL.read_bytes())
     early = subprocess.Popen(
-        [*command("service", "--port", 0, "--model-path", path)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        [*command("service", "--port", 0, "--model-path", path, *FAKE_ENGINE)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     log = ""
     for line in early.stderr:

@@ -22,12 +22,6 @@ WEB = Path(__file__).parents[2] / "service" / "web"
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with running_service() as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as playwright:
         yield playwright

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.processes import run_to_end, running_service, wait_for_all
+from tests.processes import FAKE_ENGINE, run_to_end, running_service, wait_for_all
 from tests.samples import ANKLE_BOOT, SHIPPED_MODEL
 
 PNG = {"Content-Type": "image/png"}
@@ -31,20 +31,22 @@ def changed_model(tmp_path: Path) -> Path:
     return path
 
 
-def asked(url: str) -> list[int]:
-    """The statuses of everything that needs no file."""
+def asked(url: str, engine: str = "tensorflow") -> list[int]:
+    """The statuses of everything that needs no file; without a model there is nothing to explain."""
     image = ANKLE_BOOT.read_bytes()
-    posts = ("/predict", "/plot/feature-maps?layer=conv2d", "/plot/attribution?method=grad-cam")
-    gets = ("/model-summary", "/plot?style=blocks", "/plot", "/plot/kernels", "/metrics", "/", "/docs")
+    posts, gets = ["/predict"], ["/plot/history", "/metrics", "/", "/docs"]
+    if engine != "fake":
+        posts += ["/plot/feature-maps?layer=conv2d", "/plot/attribution?method=grad-cam"]
+        gets += ["/model-summary", "/plot?style=blocks", "/plot", "/plot/kernels"]
     return [httpx.post(url + path, content=image, headers=PNG, timeout=60).status_code for path in posts] + [
         httpx.get(url + path, timeout=60).status_code for path in gets
     ]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_folder_that_may_not_be_written_to(tmp_path: Path, temporary: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "engine"), [(1, "tensorflow"), (2, "fake")])
+def test_a_folder_that_may_not_be_written_to(tmp_path: Path, temporary: Path, workers: int, engine: str) -> None:
     path = changed_model(tmp_path)
-    options = ("--model-path", path, "--workers", workers)
+    options = ("--model-path", path, "--workers", workers, "--engine", engine)
     with running_service(*options, before=MORTAL, TMPDIR=str(temporary)) as service:
         wait_for_all(service, workers)
         temporary.chmod(0o555)
@@ -52,7 +54,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, temporary: Path, wo
         refused = httpx.post(service.url + LOAD, timeout=60)
         assert refused.status_code == 507
         assert "cannot write to its folder for temporary files (Permission denied)" in refused.json()["error"]
-        assert set(asked(service.url)) == {200}
+        assert set(asked(service.url, engine)) == {200}
         temporary.chmod(0o755)
         assert httpx.post(service.url + LOAD, timeout=60).status_code == 200
 
@@ -60,21 +62,23 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, temporary: Path, wo
 def test_a_folder_without_room(tmp_path: Path, temporary: Path) -> None:
     """The system's limit for the size of files stands for a full disk: writing fails half-way."""
     path = changed_model(tmp_path)
-    with running_service("--model-path", path, TMPDIR=str(temporary)) as service:
+    with running_service("--model-path", path, *FAKE_ENGINE, TMPDIR=str(temporary)) as service:
         subprocess.run(["prlimit", f"--pid={service.process.pid}", "--fsize=1000000:"], check=True)
         path.write_bytes(path.read_bytes() + b" ")
         refused = httpx.post(service.url + LOAD, timeout=60)
         assert refused.status_code == 507
         assert "cannot write to its folder for temporary files (File too large)" in refused.json()["error"]
         assert list(temporary.glob("model-*")) == []
-        assert set(asked(service.url)) == {200}
+        assert set(asked(service.url, "fake")) == {200}
         subprocess.run(["prlimit", f"--pid={service.process.pid}", "--fsize=unlimited:"], check=True)
         assert httpx.post(service.url + LOAD, timeout=60).status_code == 200
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_service_that_cannot_start_for_want_of_room_says_so(tmp_path: Path, temporary: Path, workers: int) -> None:
-    ended = run_to_end("service", "--workers", workers, before=["prlimit", "--fsize=1000000"], TMPDIR=str(temporary))
+    ended = run_to_end(
+        "service", "--workers", workers, *FAKE_ENGINE, before=["prlimit", "--fsize=1000000"], TMPDIR=str(temporary)
+    )
     assert ended.returncode == 3
     assert "cannot write to its folder for temporary files (File too large)" in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -3,7 +3,6 @@
 import asyncio
 import signal
 from collections import Counter
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -30,35 +29,29 @@ async def ask_on_many_connections(service: Service, connections: int, each: int)
 
 
 @pytest.fixture(scope="module")
-def shipped() -> Iterator[Service]:
-    with running_service() as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def expected(shipped: Service) -> list[list[float]]:
+def expected(service: Service) -> list[list[float]]:
     """What each image is answered when it is asked about alone."""
-    alone = asyncio.run(ask_on_many_connections(shipped, 1, len(IMAGES)))
+    alone = asyncio.run(ask_on_many_connections(service, 1, len(IMAGES)))
     rows = [by_class(answer.body) for _, answer in alone]
     assert len({tuple(f"{value:.2g}" for value in row) for row in rows}) == len(IMAGES)  # they can be told apart
     return rows
 
 
 def test_each_of_10_000_concurrent_requests_gets_its_own_images_answer(
-    shipped: Service, expected: list[list[float]]
+    service: Service, expected: list[list[float]]
 ) -> None:
-    answers = asyncio.run(ask_on_many_connections(shipped, 100, 100))
+    answers = asyncio.run(ask_on_many_connections(service, 100, 100))
     assert len(answers) == 10_000
     for index, answer in answers:
         assert answer.status == 200
         assert by_class(answer.body) == pytest.approx(expected[index], rel=1e-3)
 
 
-def test_callers_who_leave_at_any_moment_harm_nobody(shipped: Service, expected: list[list[float]]) -> None:
+def test_callers_who_leave_at_any_moment_harm_nobody(service: Service, expected: list[list[float]]) -> None:
     request = as_request(IMAGES[0])
 
     async def leave(length: int) -> None:
-        _, writer = await connect(shipped)
+        _, writer = await connect(service)
         writer.write(request[:length])
         await writer.drain()
         writer.close()
@@ -66,7 +59,7 @@ def test_callers_who_leave_at_any_moment_harm_nobody(shipped: Service, expected:
 
     async def run() -> list[tuple[int, Answer]]:
         leaving = [leave(length) for length in (*range(1, len(request), 4), *[len(request)] * 200)]
-        answers, *_ = await asyncio.gather(ask_on_many_connections(shipped, 20, 20), *leaving)
+        answers, *_ = await asyncio.gather(ask_on_many_connections(service, 20, 20), *leaving)
         return answers
 
     for index, answer in asyncio.run(run()):

@@ -44,7 +44,7 @@ def test_a_model_file_is_tried_on_every_kind_and_on_a_folder_of_ones_own(tmp_pat
         (folder / f"{number}.png").write_bytes(encoded(colours))
     (folder / "notes.txt").write_text("no image")
     output = tmp_path / "figures.json"
-    finished = run_to_end("training.evaluate", "--images", 20, "--ood-images", folder, "--output", output)
+    finished = run_to_end("training.evaluate", "--images", 8, "--ood-images", folder, "--output", output)
     assert finished.returncode == 0, finished.stderr
     figures = json.loads(output.read_text())
     assert figures["kinds"].keys() == KINDS.keys()

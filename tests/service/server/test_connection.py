@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.processes import Service, running_service
+from tests.processes import FAKE_ENGINE, Service, running_service
 from tests.samples import ANKLE_BOOT
 
 TIMEOUT_S = 1
@@ -19,7 +19,7 @@ HEAD = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent
 
 @pytest.fixture(scope="module")
 def impatient() -> Iterator[Service]:
-    with running_service("--receive-timeout-s", TIMEOUT_S) as service:
+    with running_service("--receive-timeout-s", TIMEOUT_S, *FAKE_ENGINE) as service:
         yield service
 
 

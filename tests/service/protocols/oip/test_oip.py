@@ -23,7 +23,7 @@ from service.protocols.oip import infer as infer_module
 from service.settings import ServiceSettings
 from tests.applications import application, context_of, tensorflow_engine
 from tests.fakes import FakeEngine, image_for
-from tests.processes import running_service
+from tests.processes import Service
 from tests.samples import ANKLE_BOOT, DRAWINGS, SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
 from tests.service.api.test_predict import assert_problem, held, queue_up, stop_taking  # noqa: F401
 from tests.service.protocols.tfserving.test_tfserving import assert_error
@@ -537,9 +537,8 @@ LABELS = [int(file.name.partition("-")[0]) for file in SAMPLE_FILES[::10]]
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with running_service() as service:
-        yield service.url.removeprefix("http://")
+def address(service: Service) -> str:
+    return service.url.removeprefix("http://")
 
 
 @pytest.fixture
