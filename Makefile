@@ -26,7 +26,7 @@ evaluate: $(VENV)/$(DEVICE) ## try models/best-cnn-model.h5 on images like peopl
 	$(RUN) training.evaluate $(ARGS)
 
 test: .venv/dev ## run the tests, in at most 5 minutes; the 25 slowest are listed
-	.venv/bin/python -m pytest --ignore tests/chaos --durations 25 $(ARGS)
+	.venv/bin/python -m pytest -n 2 --dist loadfile --ignore tests/chaos --durations 25 $(ARGS)
 
 coverage: .venv/dev ## the same, and measure what they cover, also in the processes that they start
 	@$(MAKE) --no-print-directory test ARGS="--cov $(ARGS)"

@@ -76,7 +76,8 @@ class ModelRepository:
         self._by_name = {engine.card.name: make(path, engine) for path, engine in first}
         self._one_at_a_time = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
-        self._followed = desired.wishes()
+        # None yet: one that was asked while the first models were loaded must not be taken for done.
+        self._followed: dict[str, Wish] = {}
         self.default = next(iter(self._by_name.values()))
 
     @property

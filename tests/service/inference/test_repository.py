@@ -202,6 +202,25 @@ def test_what_one_worker_is_asked_every_worker_does(tmp_path: Path, monkeypatch:
     asyncio.run(scenario())
 
 
+def test_what_is_asked_while_a_worker_starts_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.inference.repository.FOLLOW_EVERY_S", 0)
+
+    async def scenario() -> None:
+        asked = repository_of(tmp_path, "hats")
+        engine = Read(tmp_path / "hats.h5")  # a worker that starts has loaded this when
+        put(b"hats 2", tmp_path / "hats.h5")
+        await asked.load("hats")
+        files = [(tmp_path / "hats.h5", engine)]
+        starting = ModelRepository(files, start, Read, tmp_path, 1, 60, DesiredState(tmp_path / "state"))
+        following = asyncio.create_task(starting.follow(watch=False))
+        while text(starting.default) != "hats 2":  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        following.cancel()
+        await asyncio.gather(asked.close(1), starting.close(1))
+
+    asyncio.run(scenario())
+
+
 def test_a_worker_that_never_had_a_version_answers_from_the_file_and_says_so(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

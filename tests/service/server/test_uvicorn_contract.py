@@ -1,0 +1,69 @@
+"""What `service/server` overrides of uvicorn and relies on in it, which uvicorn promises to nobody.
+
+Where this fails after an upgrade, read `Connection` and `Supervisor` against the new uvicorn before raising its bound.
+"""
+
+import asyncio
+import inspect
+from multiprocessing import connection
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from service.server.connection import Connection
+from service.server.supervisor import Supervisor
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None:
+    """An application that answers nothing."""
+
+
+def config() -> uvicorn.Config:
+    return uvicorn.Config(nothing, workers=2, timeout_worker_healthcheck=7, log_config=None)
+
+
+def overridden(ours: type, theirs: type) -> set[str]:
+    return {name for name in vars(ours) if not name.startswith("_") and name in dir(theirs)}
+
+
+def test_what_is_overridden_is_there_and_takes_the_same() -> None:
+    assert overridden(Connection, HttpToolsProtocol) == {
+        "connection_made", "connection_lost", "on_message_begin", "on_body", "on_message_complete",
+    }  # fmt: skip
+    assert overridden(Supervisor, Multiprocess) == {
+        "init_processes", "keep_subprocess_alive", "terminate_all", "handle_hup",
+    }  # fmt: skip
+    for ours, theirs in ((Connection, HttpToolsProtocol), (Supervisor, Multiprocess)):
+        for name in overridden(ours, theirs):
+            own, other = (inspect.signature(getattr(kind, name)).parameters for kind in (ours, theirs))
+            assert list(own) == list(other), name
+
+
+def test_a_connection_has_what_ours_looks_at() -> None:
+    async def scenario() -> None:
+        protocol = HttpToolsProtocol(config(), ServerState(), {}, asyncio.get_running_loop())
+        assert protocol.cycle is None
+        assert len(protocol.pipeline) == 0
+        assert protocol.loop is asyncio.get_running_loop()
+        assert hasattr(protocol, "transport")
+        assert "response_complete" in RequestResponseCycle.__init__.__code__.co_names
+
+    asyncio.run(scenario())
+
+
+def test_a_supervisor_has_what_ours_looks_at() -> None:
+    supervisor = Multiprocess(config(), [])
+    assert supervisor.processes == []
+    assert not supervisor.should_exit.is_set()
+    assert supervisor.sockets == []
+    assert supervisor.config.timeout_worker_healthcheck == 7
+    worker = Process(supervisor.config, [])
+    assert isinstance(worker.parent_conn, connection.Connection)
+    assert worker.process.exitcode is None  # not started; its sentinel is there once it is
+    assert {"pid", "exitcode"} <= {
+        name for name, _ in inspect.getmembers(Process, lambda part: isinstance(part, property))
+    }
+    assert callable(worker.kill)
