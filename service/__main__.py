@@ -72,7 +72,7 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=settings.drain_timeout_s - LAST_CALL_S,  # type: ignore[arg-type] # any number will do
         server_header=False,
-        proxy_headers=False,  # nothing here asks who the caller is
+        proxy_headers=False,  # nothing here asks who the client is
         timeout_worker_healthcheck=WORKER_HEALTHCHECK_S,
     )
     if settings.workers == 1:

@@ -11,7 +11,7 @@ from service.logs import LogFormat
 
 ENVIRONMENT_PREFIX = "SERVICE_"
 
-# What is left of `drain_timeout_s` for the model to end its last call, after callers were answered or given up.
+# What is left of `drain_timeout_s` for the model to end its last call, after clients were answered or given up.
 LAST_CALL_S = 0.5
 
 # A phone on a bad connection sends and reads faster.
@@ -147,5 +147,5 @@ class ServiceSettings(BaseSettings):
 
 
 def seconds_for(timeout_s: float, size: int) -> float:
-    """How long `size` bytes may take from or to a caller: `timeout_s`, and the time of a slow line for all of them."""
+    """How long `size` bytes may take from or to a client: `timeout_s`, and the time of a slow line for all of them."""
     return timeout_s + size / _LEAST_BYTES_PER_S

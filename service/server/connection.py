@@ -1,4 +1,4 @@
-"""One caller's connection: answers leave in one piece, and nobody keeps it for nothing. Knows no call.
+"""One client's connection: answers leave in one piece, and nobody keeps it for nothing. Knows no call.
 
 uvicorn waits without end for a head that does not come, for a body, and for an answer to be read.
 """

@@ -15,16 +15,16 @@ _STATUS = 1
 _LOOKS = 10
 
 
-async def watch_for_stalls(limit_s: float, network_busy_s: Callable[[], float]) -> None:
+async def watch_for_stalls(limit_s: float, inference_busy_s: Callable[[], float]) -> None:
     """Until cancelled: end the process with status 1 where the event loop or the model stands still for `limit_s`.
 
-    `network_busy_s` says for how many seconds the model has been at one call. Where each thread stood is written to
-    the standard error stream before. The event loop is watched by a thread of C code, which needs Python for nothing:
-    it notices a thread that never gives the interpreter's lock away, too.
+    `inference_busy_s` says for how many seconds an inference thread has been at one call. Where each thread stood is
+    written to the standard error stream before. The event loop is watched by a thread of C code, which needs Python for
+    nothing: it notices a thread that never gives the interpreter's lock away, too.
     """
     try:
         while True:
-            if (busy_s := network_busy_s()) > limit_s:
+            if (busy_s := inference_busy_s()) > limit_s:
                 log.critical("the model has been at one call for %.0f s; this process ends, to be replaced", busy_s)
                 faulthandler.dump_traceback(sys.__stderr__ or sys.stderr)
                 os._exit(_STATUS)

@@ -1,6 +1,6 @@
 """New model files at the command line's two edges: several workers, and a signal that comes too early.
 
-What becomes of requests meanwhile is in tests/chaos/test_reloads.py.
+What becomes of requests meanwhile is in tests/chaos/test_hot_reload.py.
 """
 
 import signal

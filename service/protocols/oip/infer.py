@@ -52,7 +52,7 @@ async def answer_infer(request: Request, runner: ModelRunner) -> tuple[Response,
     """The answer to the request, and how many rows it is about.
 
     Raises MalformedRequest for whatever is not as the protocol or the model has it, ImageError, and as `predict`
-    of the live model does.
+    of `Prediction` does.
     """
     context = context_of(request)
     settings = context.settings

@@ -112,7 +112,7 @@ def _asked_for(repository: ModelRepository, name: str, version: str | None, labe
         raise NotFound(f"there is no label {label!r:.40} on {runner.card.name!r}; the one that answers is {STABLE!r}")
     if not version:
         return runner
-    kept = {version_number(runner).lstrip("0"): live for live in model.loaded}
+    kept = {version_number(kept).lstrip("0"): kept for kept in model.loaded}
     if version.lstrip("0") not in kept:
         raise NotFound(f"there is no version {version:.40} of {runner.card.name!r}; there are {', '.join(kept)}")
     return kept[version.lstrip("0")]

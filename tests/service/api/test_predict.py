@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.applications import runner_of
 from tests.fakes import FakeEngine, image_for
@@ -232,13 +233,24 @@ def test_an_answer_that_is_not_there_in_time_is_504(
     assert_problem(client.post("/predict", content=OWL, headers=PNG), 504, "in time")
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
-def test_a_caller_who_leaves_while_many_wait_is_forgotten(
+OF_OTHERS = {
+    "/v1/models/fake:predict": {"instances": [{"b64": base64.b64encode(OWL).decode()}]},
+    "/v2/models/fake/infer": {
+        "inputs": [{"name": "input", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(OWL).decode()]}]
+    },
+}
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", *OF_OTHERS])
+def test_a_client_who_leaves_while_many_wait_is_forgotten(
     client: TestClient, classifier: FakeEngine, held: threading.Event, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     runner = runner_of(client)
     monkeypatch.setattr(type(runner), "backed_up", True)
-    request = client.build_request("POST", path, files=[("file" if path == "/predict" else "files", OWL)])
+    if path in OF_OTHERS:
+        request = client.build_request("POST", path, json=OF_OTHERS[path])
+    else:
+        request = client.build_request("POST", path, files=[("file" if path == "/predict" else "files", OWL)])
     body = {"type": "http.request", "body": request.read()}
     messages = iter([body, {"type": "http.disconnect"}])
     scope = {
@@ -294,6 +306,25 @@ def test_a_batch_of_bad_files_alone_never_reaches_the_network(client: TestClient
     results = client.post("/predict/batch", files=[("files", ("x", b"hello"))]).json()["results"]
     assert results[0]["problem"]["status"] == 415
     assert classifier.batches == []
+
+
+def test_each_image_of_a_batch_that_is_refused_is_counted_by_its_reason(client: TestClient) -> None:
+    def counted() -> dict[str, float]:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+        samples = (sample for family in families for sample in family.samples)
+        return {
+            sample.labels["reason"]: sample.value for sample in samples if sample.name == "keras_service_rejected_total"
+        }
+
+    before = counted()
+    contents = [b"text", OWL, b"", b"more text", OWL[:-20]]
+    client.post("/predict/batch", files=[("files", content) for content in contents])
+    risen = {reason: value - before.get(reason, 0) for reason, value in counted().items()}
+    assert {reason: value for reason, value in risen.items() if value} == {
+        "unknown_format": 2,
+        "empty_image": 1,
+        "broken_image": 1,
+    }
 
 
 def test_a_batch_that_is_too_long_is_refused_whole(client: TestClient, classifier: FakeEngine) -> None:
