@@ -153,9 +153,17 @@ def images_in_turn(right: Right, first: int) -> Callable[[], Question]:
 
 @asynccontextmanager
 async def load(service: Service, ledger: Ledger, right: Right, connections: int):
-    """So many callers ask about all images, out of step, for as long as this lasts; then the books are checked."""
+    """So many clients ask about all images, out of step, for as long as this lasts; then the books are checked."""
+    async with asking(service, ledger, right, connections):
+        yield
+    ledger.check()
+
+
+@asynccontextmanager
+async def asking(service: Service, ledger: Ledger, right: Right, connections: int):
+    """The same beside other load, so that the books cannot be checked yet."""
     stop = asyncio.Event()
-    callers = [
+    clients = [
         asyncio.create_task(call(service, ledger, stop, images_in_turn(right, number * 37)))
         for number in range(connections)
     ]
@@ -163,5 +171,4 @@ async def load(service: Service, ledger: Ledger, right: Right, connections: int)
         yield
     finally:
         stop.set()
-        await asyncio.gather(*callers)
-    ledger.check()
+        await asyncio.gather(*clients)
