@@ -42,12 +42,16 @@ class Prediction:
     def find(self, name: str | None) -> ModelRunner:
         """What answers for the model of that name, or for the default one, if it takes one image more.
 
-        To be asked before a body is read, and once more after it: while a slow client sent an image, another version
-        may have come. Raises NotFound, Overloaded or NotReady.
+        To be asked before a body is read, and `current` after it: while a slow client sent it, another version may have
+        come. Raises NotFound, Overloaded or NotReady.
         """
-        runner = self.repository.named(name).current
+        runner = self.current(name)
         runner.ensure_capacity()
         return runner
+
+    def current(self, name: str | None) -> ModelRunner:
+        """What answers for the model of that name, or for the default one. Raises NotFound."""
+        return self.repository.named(name).current
 
     async def predict(
         self,

@@ -233,7 +233,7 @@ async def _prepared(
     context = context_of(request)
     context.prediction.find(model)
     content = await read_image(request, context.bodies)
-    runner = context.prediction.find(model)
+    runner = context.prediction.current(model)
     prepared = await context.prediction.prepare(runner, content, preparation)
     return runner, context.explained.of(runner), prepared, scaled(prepared.pixels, runner.card.input)
 

@@ -52,7 +52,7 @@ async def predict(
     context = context_of(request)
     context.prediction.find(model)
     content = await read_image(request, context.bodies)
-    runner = context.prediction.find(model)
+    runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     (predicted,) = await context.prediction.predict(runner, [content], left, preparation=preparation)
     answer = {**_prediction(predicted.scores, runner.card.class_names, top_k), "model": model_name(runner)}
@@ -93,7 +93,7 @@ async def predict_batch(
     context = context_of(request)
     context.prediction.find(model)
     files = await read_files(request, context.settings.max_images_per_request, context.bodies)
-    runner = context.prediction.find(model)
+    runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     images = [file.content for file in files]
     results = []

@@ -21,8 +21,9 @@ _SEND_BUFFER_BYTES = 1 << 18
 class Connection(HttpToolsProtocol):
     """uvicorn's protocol, with `receive_timeout_s` for each request to come and each answer to be read.
 
-    Whoever sends or reads many bytes has longer: see `seconds_for`. A body that takes too long is refused by the one
-    who reads it; all other slow clients lose their connection.
+    Whoever sends or reads many bytes has longer: see `seconds_for`. Of a body that takes too long whoever reads it is
+    given an empty piece, which ASGI allows, so that it can refuse the rest (`service.http.bodies` does); all other slow
+    clients lose their connection.
     """
 
     def __init__(self, *given: Any, receive_timeout_s: float, **named: Any) -> None:
@@ -31,6 +32,7 @@ class Connection(HttpToolsProtocol):
         self._timeout_s = receive_timeout_s
         self._request_since: float | None = None  # None while nothing of a request is missing
         self._request_bytes = 0
+        self._in_head = True
         self._unread_since: float | None = None
         self._most_unread = 0
 
@@ -52,6 +54,12 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._request_since = self.loop.time()
         self._request_bytes = 0
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        """End it."""
+        self._in_head = False
+        super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of its body."""
@@ -69,10 +77,14 @@ class Connection(HttpToolsProtocol):
 
     def _look(self) -> None:
         now = self.loop.time()
-        if self._answer_is_unread(now) or (
-            self._request_is_late(now) and (self.cycle is None or self.cycle.response_complete)
-        ):
+        if self._answer_is_unread(now):
             self.transport.abort()
+        elif self._request_is_late(now):
+            # What an earlier request on this connection is to be answered comes first.
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.abort()
+            elif not self._in_head:
+                self.cycle.message_event.set()
         self._look_again()
 
     def _request_is_late(self, now: float) -> bool:

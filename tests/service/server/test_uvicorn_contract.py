@@ -31,7 +31,8 @@ def overridden(ours: type, theirs: type) -> set[str]:
 
 def test_what_is_overridden_is_there_and_takes_the_same() -> None:
     assert overridden(Connection, HttpToolsProtocol) == {
-        "connection_made", "connection_lost", "on_message_begin", "on_body", "on_message_complete",
+        "connection_made", "connection_lost",
+        "on_message_begin", "on_headers_complete", "on_body", "on_message_complete",
     }  # fmt: skip
     assert overridden(Supervisor, Multiprocess) == {
         "init_processes", "keep_subprocess_alive", "terminate_all", "handle_hup",
@@ -49,7 +50,7 @@ def test_a_connection_has_what_ours_looks_at() -> None:
         assert len(protocol.pipeline) == 0
         assert protocol.loop is asyncio.get_running_loop()
         assert hasattr(protocol, "transport")
-        assert "response_complete" in RequestResponseCycle.__init__.__code__.co_names
+        assert {"response_complete", "message_event"} <= set(RequestResponseCycle.__init__.__code__.co_names)
 
     asyncio.run(scenario())
 
