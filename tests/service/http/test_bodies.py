@@ -1,4 +1,4 @@
-"""How a body is read as the pieces of it come; what slow and endless ones are told is tried on the running service, too."""
+"""How a body is read as its pieces come. What slow and endless ones are told is tried on the running service, too."""
 
 import asyncio
 from collections.abc import Iterable
