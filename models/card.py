@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import h5py
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from models.head import Head
+from models.pixels import ChannelOrder, PerChannel
 
 ATTRIBUTE = "model_card"
 # HDF5 keeps an attribute in the object's header, which holds 64 KiB; Keras draws the same line.
@@ -28,6 +32,8 @@ FASHION_MNIST_CLASS_NAMES = (
 )
 
 Preparation = Literal["resize", "product-photo"]
+Fit = Literal["stretch", "crop", "pad"]
+Interpolation = Literal["bilinear", "antialias", "nearest", "bicubic", "lanczos"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -40,19 +46,50 @@ class _Part(BaseModel):
 
 
 class ImageInput(_Part):
-    """What the model takes: float32 of shape (batch, height, width, channels), each value a pixel times `scale`."""
+    """What the model takes: float32 of shape (batch, height, width, channels), each value pixel × `scale` + `offset`.
+
+    A card that says nothing of `fit` and `interpolation` was written when there was one way only.
+    """
 
     height: Annotated[int, Field(ge=1)]
     width: Annotated[int, Field(ge=1)]
     channels: Literal[1, 3]
-    scale: Annotated[float, Field(gt=0, description="what a pixel of 0 to 255 is multiplied by")]
+    channel_order: Annotated[ChannelOrder, Field(description="of three channels, which one the model takes first")] = (
+        "rgb"
+    )
+    scale: Annotated[
+        PerChannel, Field(description="what a pixel of 0 to 255 is multiplied by; of three, in the channels' order")
+    ]
+    offset: Annotated[PerChannel, Field(description="what is added after that")] = 0.0
+    fit: Annotated[
+        Fit,
+        Field(
+            description="how an image of other proportions is made to fit: `stretch` ignores them, `crop` cuts off "
+            "what is too long, evenly, `pad` fills up with black"
+        ),
+    ] = "pad"
+    interpolation: Annotated[
+        Interpolation,
+        Field(
+            description="how an image of another size is resized: `bilinear` as tf.image.resize and OpenCV do it; "
+            "`antialias` is bilinear as Pillow does it, and `nearest`, `bicubic` and `lanczos` are Pillow's, too"
+        ),
+    ] = "lanczos"
     preparation: Annotated[
         Preparation,
         Field(
-            description="how any other image is made to fit: `resize` keeps its proportions and pads with black, "
-            "`product-photo` cuts the product out of its background, too, as Fashion-MNIST was made"
+            description="what is done before that: `resize` is nothing, `product-photo` cuts the product out of its "
+            "background, as Fashion-MNIST was made"
         ),
     ] = "resize"
+
+    @model_validator(mode="after")
+    def _one_number_or_one_for_each_channel(self) -> Self:
+        if self.channels == 1 and (isinstance(self.scale, tuple) or isinstance(self.offset, tuple)):
+            raise ValueError("scale and offset have three values, and a grey image one channel")
+        if not np.all(np.asarray(self.scale) > 0):
+            raise ValueError("scale is not above 0")
+        return self
 
 
 class Data(_Part):
@@ -147,6 +184,11 @@ class ModelCard(_Part):
     name: str
     class_names: Annotated[tuple[str, ...], Field(min_length=2)]
     input: ImageInput
+    head: Annotated[Head, Field(description="what the last layer's values mean")] = "softmax"
+    output: Annotated[str | None, Field(description="which one is read of a model with several outputs")] = None
+    label_threshold: Annotated[
+        Share, Field(description="from which probability on a multi-label model's class is among its labels")
+    ] = 0.5
     data: Data | None = None
     training: Training | None = None
     evaluation: Evaluation | None = None
@@ -197,36 +239,6 @@ def read_card(path: Path) -> ModelCard | None:
             f"the model card in {path} cannot be read ({first_line}); train the model again, or remove the "
             f"attribute {ATTRIBUTE!r} to serve it without a card"
         ) from error
-
-
-def assumed_card(
-    name: str,
-    height: int,
-    width: int,
-    channels: int,
-    classes: int,
-    *,
-    rescales_itself: bool,
-    class_names: tuple[str, ...],
-) -> tuple[ModelCard, str]:
-    """The card for a file that has none, and in words where its class names come from.
-
-    `class_names` are the user's own, or empty: then Fashion-MNIST's are taken where the model is (28, 28, 1) → 10,
-    else "class 0", "class 1" and so on. Raises ModelFileError where the model's shape or the names do not fit.
-    """
-    if channels not in (1, 3):
-        raise ModelFileError(f"{name} takes images of {channels} channels; this service reads 1 (grey) or 3 (RGB)")
-    if class_names:
-        source = "taken from the settings"
-    elif (height, width, channels, classes) == (28, 28, 1, 10):
-        class_names, source = FASHION_MNIST_CLASS_NAMES, "assumed to be Fashion-MNIST's, from the model's shape"
-    else:
-        class_names, source = tuple(f"class {index}" for index in range(classes)), "numbered, for want of names"
-    image = ImageInput(height=height, width=width, channels=channels, scale=1.0 if rescales_itself else 1 / 255)
-    try:
-        return ModelCard(name=name, class_names=class_names, input=image), source
-    except ValidationError as error:
-        raise ModelFileError(f"the class names given for {name} do not fit: {error.errors()[0]['msg']}") from error
 
 
 def file_version(path: Path) -> str:

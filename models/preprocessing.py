@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from models import product_photo
-from models.card import ImageInput
+from models.card import Fit, ImageInput, Interpolation
 from models.decoding import PNG_SIGNATURE, converted, upright
 from models.product_photo import WHOLE, Frame
 
@@ -22,8 +22,16 @@ ModelInput = npt.NDArray[np.float32]
 # `auto` is what the model's card asks for; `none` only makes the image fit.
 PreparationChoice = Literal["auto", "none"]
 
-# As many pixels along the longer edge as any preparation looks at.
+# As many pixels along the longer edge as `product-photo` looks at, or a drawing shows.
 _ENOUGH = 640
+# An image of less than twice as many is resized from all its pixels, as a notebook does it; a larger one is halved.
+_ENOUGH_TO_RESIZE = 2048
+_PILLOW: dict[Interpolation, Image.Resampling] = {
+    "antialias": Image.Resampling.BILINEAR,
+    "nearest": Image.Resampling.NEAREST,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 # Of a PNG that has one IDAT chunk and nothing that is not needed: all its bytes but the compressed pixels.
 _PLAIN_PNG_FRAME = 8 + 25 + 12 + 12
 _PNG_GREY, _PNG_RGB = 0, 2
@@ -32,8 +40,8 @@ _PNG_GREY, _PNG_RGB = 0, 2
 class PreparedImage(NamedTuple):
     """An image as the model sees it, and as a person does.
 
-    `pixels` are the model's, uint8 (height, width, channels). `upright` is the image that was sent, turned upright
-    and flattened, in grey or RGB, made smaller where it is large; `frame` is the part of it that `pixels` show.
+    `pixels` are the model's, uint8 (height, width, channels), grey or RGB. `upright` is the image that was sent, turned
+    upright and flattened, in grey or RGB, made smaller where it is large; `frame` is the part of it that `pixels` show.
     """
 
     pixels: Pixels
@@ -72,22 +80,57 @@ def prepared_pixels(image: Image.Image, wanted: ImageInput, preparation: Prepara
 
 
 def prepare(image: Image.Image, wanted: ImageInput, preparation: PreparationChoice = "auto") -> PreparedImage:
-    """Decode and fit an image: upright, flattened onto white, in the model's colours and size.
+    """Decode and fit an image: upright, flattened onto white, in the model's size, grey or RGB.
 
     What `product-photo` does beyond that is said in `models.product_photo`; an image that already is a thumbnail of
-    the model's size is left as it is, so that a data set's own pixels go through untouched. Otherwise proportions
-    are kept and the rest is black. Raises BrokenImage.
+    the model's size is left as it is, so that a data set's own pixels go through untouched. Otherwise the card's fit
+    and interpolation say how. Raises BrokenImage.
     """
     size = (wanted.width, wanted.height)
-    image = upright(image, max(_ENOUGH, *size))
-    if wanted.preparation == "product-photo" and preparation == "auto" and not _is_thumbnail(image, size):
+    product = wanted.preparation == "product-photo" and preparation == "auto"
+    image = upright(image, max(_ENOUGH if product else _ENOUGH_TO_RESIZE, *size))
+    if product and not _is_thumbnail(image, size):
         grey, frame = product_photo.thumbnail(np.asarray(converted(image, "RGB")), wanted.height, wanted.width)
         return PreparedImage(np.repeat(grey[..., np.newaxis], wanted.channels, axis=2), image, frame)
-    fitted = converted(image, "L" if wanted.channels == 1 else "RGB")
-    if fitted.size != size:
-        fitted = ImageOps.pad(fitted, size, method=Image.Resampling.LANCZOS)
-    pixels = np.asarray(fitted, dtype=np.uint8).reshape(wanted.height, wanted.width, wanted.channels)
-    return PreparedImage(pixels, image, _padded_frame(image.size, size))
+    fitted = np.asarray(converted(image, "L" if wanted.channels == 1 else "RGB"))
+    frame = WHOLE
+    if image.size != size:
+        fitted, frame = fit(fitted, size, wanted.fit, wanted.interpolation)
+    pixels = fitted.reshape(wanted.height, wanted.width, wanted.channels)
+    return PreparedImage(pixels, image.reduce(max(1, max(image.size) // _ENOUGH)), frame)
+
+
+def fit(image: Pixels, size: tuple[int, int], how: Fit, interpolation: Interpolation) -> tuple[Pixels, Frame]:
+    """uint8 (height, width[, channels]) in another `size` (width, height), and which part of the image that shows.
+
+    `bilinear` crops and pads as Keras's `image_dataset_from_directory` does (`crop_to_aspect_ratio`,
+    `pad_to_aspect_ratio`), everything else as Pillow's `ImageOps.fit` and `ImageOps.pad` do.
+    """
+    if how == "stretch":
+        return resized(image, size, interpolation), WHOLE
+    if interpolation != "bilinear":
+        picture, method = Image.fromarray(image), _PILLOW[interpolation]
+        fitted = ImageOps.fit(picture, size, method) if how == "crop" else ImageOps.pad(picture, size, method)
+        return np.asarray(fitted, np.uint8), _frame(picture.size, size, how)
+    height, width = image.shape[:2]
+    wide, tall = int(height * size[0] / size[1]), int(width * size[1] / size[0])
+    if how == "crop":
+        wide, tall = max(1, min(width, wide)), max(1, min(height, tall))
+        left, top = (width - wide) // 2, (height - tall) // 2
+        image = image[top : top + tall, left : left + wide]
+    else:
+        # As Keras does it: as many rows above as below, though one may be missing then.
+        left, top = -(max(wide - width, 0) // 2), -(max(tall - height, 0) // 2)
+        image = np.pad(image, ((-top, -top), (-left, -left), (0, 0))[: image.ndim])
+    tall, wide = image.shape[:2]
+    return resized(image, size, interpolation), Frame(left / width, top / height, wide / width, tall / height)
+
+
+def resized(image: Pixels, size: tuple[int, int], interpolation: Interpolation) -> Pixels:
+    """uint8 (height, width[, channels]) in another `size` (width, height), rounded to whole values."""
+    if interpolation == "bilinear":
+        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(Image.fromarray(image).resize(size, _PILLOW[interpolation]), np.uint8)
 
 
 def png_data_url(pixels: Pixels) -> str:
@@ -98,15 +141,19 @@ def png_data_url(pixels: Pixels) -> str:
 
 
 def scaled(pixels: Pixels, wanted: ImageInput) -> ModelInput:
-    """What the model takes: float32 of the same shape, each pixel times the card's scale. For one image or many."""
-    return pixels.astype(np.float32) * np.float32(wanted.scale)
+    """What the model takes: float32 of the same shape, scaled and in the channels' order as the card says.
+
+    `pixels` are uint8 (…, channels), grey or RGB; of one image or of many.
+    """
+    ordered = pixels[..., ::-1] if wanted.channel_order == "bgr" and wanted.channels == 3 else pixels
+    values = ordered.astype(np.float32) * np.asarray(wanted.scale, np.float32)
+    return values if wanted.offset == 0 else values + np.asarray(wanted.offset, np.float32)
 
 
-def _padded_frame(image: tuple[int, int], wanted: tuple[int, int]) -> Frame:
-    """The part of an image of one size that is shown where it is scaled and padded to another."""
-    if image == wanted:
-        return WHOLE
-    scale = min(wanted[0] / image[0], wanted[1] / image[1])
+def _frame(image: tuple[int, int], wanted: tuple[int, int], how: Fit) -> Frame:
+    """The part of an image of one size that is shown where it is brought to another."""
+    scales = [to / of for to, of in zip(wanted, image, strict=True)]
+    scale = min(scales) if how == "pad" else max(scales)
     wide, tall = (to / (scale * of) for to, of in zip(wanted, image, strict=True))
     return Frame((1 - wide) / 2, (1 - tall) / 2, wide, tall)
 

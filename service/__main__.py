@@ -21,7 +21,7 @@ from service.metrics import SHARED_FOLDER
 from service.server.connection import Connection
 from service.server.reload_signal import keep_sighup
 from service.server.supervisor import Supervisor
-from service.settings import LAST_CALL_S, ServiceSettings
+from service.settings import LAST_CALL_S, ServiceSettings, option_values_joined
 
 # uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
 WORKER_HEALTHCHECK_S = 20
@@ -30,7 +30,7 @@ WORKER_HEALTHCHECK_S = 20
 def main() -> None:
     """Run `cnn-serve` until it is stopped. Exits with 2 for wrong settings, 3 where the model cannot be served."""
     try:
-        settings = ServiceSettings(_cli_parse_args=True)
+        settings = ServiceSettings(_cli_parse_args=option_values_joined(sys.argv[1:]))
     except ValidationError as error:
         text = "; ".join(
             f"--{str(part['loc'][0]).replace('_', '-')}: {part['msg']}, got {part['input']!r}"

@@ -1,6 +1,7 @@
 """Joins the parts into one ASGI application. Knows every call; knows no engine and no command line."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -31,7 +32,8 @@ from service.inference.batcher import BatchLimits
 from service.inference.decoder import Decoder
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
-from service.inference.repository import ModelRepository
+from service.inference.repository import ModelRepository, model_files
+from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
 from service.prediction import Prediction
 from service.protocols.oip import routes as oip
@@ -51,6 +53,8 @@ POST an image to `/predict` and read what is in it. The other calls show how the
 Every error is a problem document (RFC 9457, `application/problem+json`) whose `detail` says what arrived, what was
 expected and what to do.
 """
+
+log = logging.getLogger(LOGGER)
 
 _TAGS = [
     {"name": "predict", "description": "What is in an image."},
@@ -129,6 +133,11 @@ def load_engine(settings: ServiceSettings, loader: EngineLoader, path: Path) -> 
     started = time.monotonic()
     engine = loader.load(path, path.stem if settings.model_path.is_dir() else None)
     LOADED.set(time.monotonic() - started)
+    log.info("serving %s, version %s, on %s", path, engine.version, engine.device)
+    for finding in engine.findings:
+        level = logging.WARNING if finding.guessed else logging.INFO
+        guess = "; a guess, which `cnn-check` can try" if finding.guessed else ""
+        log.log(level, "%s: %s is %s (%s%s)", engine.card.name, finding.field, finding.value, finding.source, guess)
     return engine
 
 
@@ -165,8 +174,9 @@ def _repository(
 ) -> ModelRepository:
     limits = BatchLimits(settings.max_batch_size, settings.max_queue_size, settings.batch_wait_ms / 1000)
     folder = settings.model_path if settings.model_path.is_dir() else None
+    files = {path.stem: path for path in model_files(folder, None)} if folder else {}
     return ModelRepository(
-        [(folder / f"{engine.card.name}.h5" if folder else settings.model_path, engine) for engine in engines],
+        [(files.get(engine.card.name, settings.model_path), engine) for engine in engines],
         lambda engine: ModelRunner(engine, limits, settings.request_timeout_s),
         lambda path: load_engine(settings, loader, path),
         folder,

@@ -1,12 +1,18 @@
 """Every setting of the service: its option, environment name, default and meaning."""
 
+import csv
+import io
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from models.card import Fit, Interpolation
+from models.head import Head
+from models.pixels import ChannelOrder, PixelRange
 from service.logs import LogFormat
 
 ENVIRONMENT_PREFIX = "SERVICE_"
@@ -21,7 +27,52 @@ Device = Literal["auto", "cpu", "gpu"]
 EngineName = Literal["tensorflow", "fake"]
 
 
-class ServiceSettings(BaseSettings):
+class ModelSettings(BaseSettings):
+    """What the options say of a model; whatever they do not say is found in the file and beside it."""
+
+    class_names: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(description='names of the classes in the model\'s order, by commas; "quoted, so" where a name has one'),
+    ] = ()
+    labels: Annotated[Path | None, Field(description="file with those names, one a line, or class_indices.json")] = None
+    head: Annotated[
+        Head | None,
+        Field(
+            description="what the model's output means: probabilities of a softmax, logits, sigmoid (one unit for two "
+            "classes, or scores as they are), or multi-label (several may be right)"
+        ),
+    ] = None
+    fit: Annotated[Fit | None, Field(description="how an image of other proportions is made to fit")] = None
+    interpolation: Annotated[
+        Interpolation | None, Field(description="how an image of another size is resized; see docs/models.md")
+    ] = None
+    pixels: Annotated[
+        PixelRange | None,
+        Field(description="what the model takes for pixels of 0 to 255; caffe and torch as in keras.applications"),
+    ] = None
+    channel_order: Annotated[ChannelOrder | None, Field(description="which of three channels comes first")] = None
+    image_size: Annotated[
+        str | None,
+        Field(pattern=r"^[1-9][0-9]{0,3}(x[1-9][0-9]{0,3})?$", description="for a model of any size: 224, or 180x240"),
+    ] = None
+    output: Annotated[str | None, Field(description="which output of a model with several is read, by name")] = None
+    model_name: Annotated[str | None, Field(description="the model's name; else its card's, or its file's")] = None
+    label_threshold: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="from which probability on a class is among a multi-label model's labels"),
+    ] = None
+
+    @field_validator("class_names", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        rows = list(csv.reader([value], skipinitialspace=True))
+        return tuple(name.strip() for row in rows for name in row if name.strip())
+
+
+class ServiceSettings(ModelSettings):
     """Serve a Keras image classifier over HTTP.
 
     Each option can be given in the environment too: --model-path is SERVICE_MODEL_PATH.
@@ -40,9 +91,9 @@ class ServiceSettings(BaseSettings):
     host: Annotated[str, Field(description="address to listen on; 0.0.0.0 for every one of this machine")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
     workers: Annotated[int, Field(ge=1, description="processes, each with its own copy of the model")] = 1
-    model_path: Annotated[Path, Field(description="the .h5 file to serve, or a folder of them")] = Path(
-        "models/best-cnn-model.h5"
-    )
+    model_path: Annotated[
+        Path, Field(description="the .keras, .h5 or Teachable Machine file to serve, or a folder of them")
+    ] = Path("models/best-cnn-model.h5")
     default_model: Annotated[
         str | None, Field(description="which model of a folder answers where none is named; else the first by name")
     ] = None
@@ -60,9 +111,6 @@ class ServiceSettings(BaseSettings):
         ),
     ] = 30.0
     max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30
-    class_names: Annotated[
-        tuple[str, ...], NoDecode, Field(description="names of the classes, by commas, for a file that has no card")
-    ] = ()
     engine: Annotated[
         EngineName,
         Field(
@@ -132,9 +180,9 @@ class ServiceSettings(BaseSettings):
             raise ValueError(f"--model-sha256 is of one file, and --model-path {self.model_path} is a folder")
         return self
 
-    @field_validator("class_names", "api_keys", "cors_origins", mode="before")
+    @field_validator("api_keys", "cors_origins", mode="before")
     @classmethod
-    def _split_names(cls, value: object) -> object:
+    def _split(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     def export(self) -> None:
@@ -142,8 +190,26 @@ class ServiceSettings(BaseSettings):
         for name, value in self:
             if value is None:
                 continue
-            text = ",".join(value) if isinstance(value, tuple) else str(value)
+            text = _row(value) if isinstance(value, tuple) else str(value)
             os.environ[ENVIRONMENT_PREFIX + name.upper()] = text
+
+
+def option_values_joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command line, with `--pixels -1..1` made `--pixels=-1..1`: argparse takes it for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--pixels":
+            joined[-1] = f"--pixels={argument}"
+        else:
+            joined.append(argument)
+    return joined
+
+
+def _row(values: tuple[str, ...]) -> str:
+    """By commas, quoted where a value has one."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()
 
 
 def seconds_for(timeout_s: float, size: int) -> float:

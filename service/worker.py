@@ -22,6 +22,7 @@ from service.inference.desired_state import STATE_FOLDER, DesiredState
 from service.inference.repository import model_files
 from service.logs import LOGGER
 from service.metrics import reserve_storage
+from service.model_files.options import facts_of
 from service.model_files.snapshot import ModelFileLimits
 from service.settings import ServiceSettings
 
@@ -61,7 +62,7 @@ def from_environment() -> ASGIApp:
 
 
 def choose_engine(settings: ServiceSettings) -> ChosenEngine:
-    """The engine that `settings` name, set up. Raises DeviceError."""
+    """The engine that `settings` name, set up. Raises DeviceError, or ModelFileError for wrong options."""
     limits = ModelFileLimits(settings.max_model_bytes, settings.model_sha256)
     match settings.engine:
         case "tensorflow":
@@ -69,7 +70,7 @@ def choose_engine(settings: ServiceSettings) -> ChosenEngine:
             from service.explain.keras_explainer import KerasExplainer  # noqa: PLC0415
 
             loader = TensorFlowLoader(
-                settings.device, settings.inference_threads, settings.class_names, settings.max_batch_size, limits
+                settings.device, settings.inference_threads, facts_of(settings), settings.max_batch_size, limits
             )
             return ChosenEngine(loader, KerasExplainer)
         case "fake":
@@ -81,22 +82,22 @@ def choose_engine(settings: ServiceSettings) -> ChosenEngine:
 def _load_first(settings: ServiceSettings, loader: EngineLoader, desired: DesiredState) -> list[Engine]:
     """The models that the settings name, the default first, but those that somebody unloaded.
 
-    One of the others that cannot be served is left out. Raises ModelFileError or StorageFailed.
+    One that cannot be served is left out. Raises ModelFileError where none is left, or where the one that is named the
+    default cannot be served; StorageFailed.
     """
     unloaded = {name for name, wish in desired.wishes().items() if wish.unloaded}
     engines: list[Engine] = []
+    failed: ModelFileError | None = None
     for path in model_files(settings.model_path, settings.default_model):
         if engines and path.stem in unloaded:
             continue
         try:
-            engine = load_engine(settings, loader, path)
+            engines.append(load_engine(settings, loader, path))
         except ModelFileError as error:
-            if not engines:
+            if path.stem == settings.default_model:
                 raise
-            log.error("%s; the others are served", error)  # noqa: TRY400 - for a person
-            continue
-        names = engine.card.class_names
-        log.info("serving %s, version %s, on %s; %s", path, engine.version, engine.device, engine.card_source)
-        log.info("%d classes: %s", len(names), ", ".join(names[:20]) + (", …" if len(names) > 20 else ""))
-        engines.append(engine)
+            log.error("%s", error)  # noqa: TRY400 - for a person
+            failed = error
+    if failed and not engines:
+        raise failed
     return engines

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 from starlette.types import ASGIApp
 
+from models.specification import Facts
 from service.app import create_app
 from service.context import Context
 from service.engines.base import Engine, EngineLoader
@@ -29,10 +30,10 @@ def application(settings: ServiceSettings, *engines: Engine, loader: EngineLoade
 
 
 def tensorflow_engine(
-    path: Path, device: Device = "cpu", class_names: tuple[str, ...] = (), max_batch_size: int = 64
+    path: Path, device: Device = "cpu", options: Facts | None = None, max_batch_size: int = 64
 ) -> TensorFlowEngine:
     """Loaded with the threads that TensorFlow has in this process."""
-    return TensorFlowLoader(device, None, class_names, max_batch_size).load(path)
+    return TensorFlowLoader(device, None, options or Facts(), max_batch_size).load(path)
 
 
 def context_of(client: TestClient) -> Context:

@@ -25,7 +25,7 @@ class FakeEngine(fake.FakeEngine):
 
     def infer(self, batch: ModelInput) -> EngineOutput:
         self.batches.append(batch)
-        scores, _ = super().infer(batch)
+        scores, *_ = super().infer(batch)
         return EngineOutput(scores, None if self.ood_score is None else np.full(len(batch), self.ood_score, np.float32))
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from models.head import head_of
+from models.head import is_dense_softmax
 
 Images = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float32]
@@ -56,7 +56,7 @@ def expected_calibration_error(probabilities: Probabilities, labels: Labels) -> 
 def _softmax_layer(network: keras.Model) -> keras.layers.Layer:
     """The last layer. Raises ValueError where it is not dense with a softmax."""
     last = network.layers[-1]
-    if head_of(last) != "softmax":
+    if not is_dense_softmax(last):
         raise ValueError(f"{last.name} is a {type(last).__name__}, expected a Dense with a softmax")
     return last
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from models.decoding import open_image
 from models.preprocessing import plain_pixels, prepared_pixels, scaled
+from models.specification import Facts
 from service.engines.tensorflow import TensorFlowLoader
 
 MODEL = Path(__file__).parents[2] / "models" / "best-cnn-model.h5"
@@ -19,7 +20,7 @@ class Network:
     """The shipped network, loaded and warm, with one TensorFlow thread, as the service runs it."""
 
     def __init__(self) -> None:
-        self.engine = TensorFlowLoader("cpu", 1, (), MAX_BATCH_SIZE).load(MODEL)
+        self.engine = TensorFlowLoader("cpu", 1, Facts(), MAX_BATCH_SIZE).load(MODEL)
 
     def pixels(self, content: bytes) -> Any:
         """One encoded image as the network is to see it."""

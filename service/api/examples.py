@@ -8,7 +8,6 @@ from models.card import (
     Epoch,
     Evaluation,
     ImageInput,
-    ModelCard,
     Score,
     Training,
 )
@@ -20,10 +19,12 @@ from service.api.schemas import (
     BatchProblem,
     ClassProbability,
     FeatureMaps,
+    Found,
     FrameShown,
     Histogram,
     KernelsAnswer,
     LayerOutput,
+    ModelCardAnswer,
     ModelName,
     Prediction,
     Trace,
@@ -110,10 +111,14 @@ Model: "sequential"
  Non-trainable params: 0 (0.00 B)
 """
 
-MODEL_CARD = ModelCard(
+MODEL_CARD = ModelCardAnswer(
     name="cats-and-dogs",
     class_names=("cat", "dog"),
-    input=ImageInput(height=32, width=32, channels=3, scale=1 / 255),
+    input=ImageInput(height=32, width=32, channels=3, scale=1 / 255, fit="crop", interpolation="bilinear"),
+    sources=(
+        Found(field="class_names", value="cat, dog", source="labels.txt", guessed=False),
+        Found(field="pixels", value="0..1", source="the default: nothing says otherwise", guessed=True),
+    ),
     data=Data(
         name="cats-and-dogs",
         sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

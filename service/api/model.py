@@ -3,10 +3,10 @@
 from fastapi import APIRouter, Response
 from fastapi.responses import PlainTextResponse
 
-from models.card import ModelCard
 from service.api.dependencies import Accept, Explained, Runner
 from service.api.examples import MODEL_CARD, MODEL_SUMMARY, SUMMARY_TABLE
 from service.api.openapi import answers, problems
+from service.api.schemas import Found, ModelCardAnswer
 from service.explain.results import ModelSummary
 from service.http.negotiation import choose_media_type
 
@@ -36,9 +36,11 @@ async def model_summary(explained: Explained, accept: Accept = "*/*") -> ModelSu
     response_description="The card",
     responses={**answers(MODEL_CARD), **problems(404)},
 )
-async def model_card(runner: Runner) -> ModelCard:
+async def model_card(runner: Runner) -> ModelCardAnswer:
     """Class names, the input that the model takes, the data and the recipe it was fitted with, and how good it is.
 
-    A file that Keras saved without a card has null for data, training and evaluation.
+    `sources` says where what is needed to answer comes from: an option, the file, a file beside it, or a guess. A file
+    that Keras saved without a card has null for data, training and evaluation.
     """
-    return runner.card
+    sources = [Found(**finding._asdict()) for finding in runner.engine.findings]
+    return ModelCardAnswer(**dict(runner.card), sources=tuple(sources))

@@ -7,6 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
+from models.card import ModelCard
 from models.decoding import ImageError
 from models.preprocessing import png_data_url
 from service.api.dependencies import HowPrepared, WhichModel, model_name
@@ -16,7 +17,7 @@ from service.api.schemas import Answer, BatchAnswer
 from service.context import context_of
 from service.http.bodies import read_files, read_image, until_disconnected
 from service.http.problems import problem_of
-from service.inference.model_runner import ImageScores
+from service.inference.model_runner import ImageScores, labels_of
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many of the most probable classes to list")]
 ReturnInput = Annotated[
@@ -55,7 +56,7 @@ async def predict(
     runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     (predicted,) = await context.prediction.predict(runner, [content], left, preparation=preparation)
-    answer = {**_prediction(predicted.scores, runner.card.class_names, top_k), "model": model_name(runner)}
+    answer = {**_prediction(predicted.scores, runner.card, top_k), "model": model_name(runner)}
     if return_input:
         answer["input"] = png_data_url(np.asarray(predicted.image, np.uint8))
     return _json(answer)
@@ -103,17 +104,20 @@ async def predict_batch(
         if isinstance(found, ImageError):
             results.append({"file": file.name, "problem": problem_of(found)})
         else:
-            prediction = _prediction(found.scores, runner.card.class_names, top_k)
+            prediction = _prediction(found.scores, runner.card, top_k)
             results.append({"file": file.name, "prediction": prediction})
     return _json({"model": model_name(runner), "results": results})
 
 
-def _prediction(scores: ImageScores, class_names: tuple[str, ...], top_k: int) -> dict[str, Any]:
+def _prediction(scores: ImageScores, card: ModelCard, top_k: int) -> dict[str, Any]:
     """The shape of `Prediction`, without the cost of making one."""
-    row = scores.probabilities
+    row, class_names = scores.probabilities, card.class_names
     order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top_k]
     classes = [{"label": class_names[index], "index": index, "probability": min(1.0, row[index])} for index in order]
-    return {**classes[0], "familiarity": scores.ood_score, "probabilities": classes}
+    prediction = {**classes[0], "familiarity": scores.ood_score, "probabilities": classes}
+    if card.head == "multi-label":
+        prediction["labels"] = [class_names[index] for index in labels_of(row, card)]
+    return prediction
 
 
 def _json(content: dict[str, Any]) -> Response:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.card import Share
+from models.card import ModelCard, Share
 from service.http.problems import Problem
 
 
@@ -39,6 +39,13 @@ class Prediction(ClassProbability):
         ),
     ] = None
     probabilities: tuple[ClassProbability, ...]
+    labels: Annotated[
+        tuple[str, ...] | None,
+        Field(
+            description="of a multi-label model only: every class whose probability reaches the card's "
+            "`label_threshold`, in the model's order",
+        ),
+    ] = None
 
 
 class Answer(Prediction):
@@ -73,6 +80,21 @@ class BatchAnswer(_Shape):
 
     model: ModelName
     results: tuple[BatchPrediction | BatchProblem, ...]
+
+
+class Found(_Shape):
+    """One thing that is known of the model, and how."""
+
+    field: Annotated[str, Field(examples=["pixels"])]
+    value: Annotated[str, Field(examples=["-1..1"])]
+    source: Annotated[str, Field(description="where that comes from", examples=["an option"])]
+    guessed: Annotated[bool, Field(description="whether it may as well be otherwise; `cnn-check` tries it")]
+
+
+class ModelCardAnswer(ModelCard):
+    """The model's card, and where what it says comes from."""
+
+    sources: tuple[Found, ...]
 
 
 class LayerOutput(_Shape):

@@ -8,19 +8,23 @@ import numpy.typing as npt
 
 from models.card import ModelCard
 from models.preprocessing import ModelInput
+from models.specification import Finding
 
 Floats = npt.NDArray[np.float32]
 
 
 class EngineOutput(NamedTuple):
-    """What one forward pass gives: `scores` (rows, classes) are probabilities, 0 to 1, each row with the sum 1.
+    """What one forward pass gives: `scores` (rows, classes) are probabilities, 0 to 1.
 
-    `ood_scores` (rows,) say how typical each image is of the training data, as the share of validation images that are
-    less so: 0 for what is nothing of the kind, 1 for the most typical. None where the card has nothing to tell it by.
+    Each row has the sum 1 where one class is meant to be right; see `models.head`. `ood_scores` (rows,) say how typical
+    each image is of the training data, as the share of validation images that are less so: 0 for what is nothing of the
+    kind, 1 for the most typical; None where the card has nothing to tell it by. `outputs` (rows, units) is what the
+    model itself gives; None where that is the same as `scores`.
     """
 
     scores: Floats
     ood_scores: Floats | None
+    outputs: Floats | None = None
 
 
 class Engine(Protocol):
@@ -31,8 +35,12 @@ class Engine(Protocol):
         """What is known of the model."""
 
     @property
-    def card_source(self) -> str:
-        """In words, where the card comes from and what of it was assumed."""
+    def findings(self) -> tuple[Finding, ...]:
+        """Where each part of the card comes from, and which of it is a guess."""
+
+    @property
+    def units(self) -> int:
+        """How many values the model itself gives for an image."""
 
     @property
     def version(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.card import ModelCard, ModelFileError, read_card
 from models.preprocessing import ModelInput
+from models.specification import Finding
 from service.engines.base import EngineOutput
 from service.model_files.snapshot import ModelFileLimits, snapshot
 
@@ -24,7 +25,8 @@ class FakeEngine:
     def __init__(self, card: ModelCard, version: str) -> None:
         """All that it knows of a model."""
         self.card = card
-        self.card_source = "no model is run: answers are made from an image's first pixels"
+        self.findings = (Finding("engine", "fake", "no model is run: an image's first pixels make its answer", True),)
+        self.units = len(card.class_names)
         self.version = version
 
     def infer(self, batch: ModelInput) -> EngineOutput:

@@ -9,15 +9,20 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.card import ModelCard, ModelFileError, OodStatistics
-from models.head import are_probabilities, head_of
+from models.head import Conversion, are_probabilities, conversion_of, is_dense_softmax
 from models.ood import DISTANCE_WEIGHT
 from models.preprocessing import ModelInput
+from models.specification import Facts
 from service.engines.base import DeviceError, EngineOutput
+from service.model_files.classifier import output_layer
 from service.model_files.loading import LoadedModel, load_model
 from service.model_files.snapshot import ModelFileLimits
 from service.settings import Device
 
 Floats = npt.NDArray[np.float32]
+
+# Larger batches of a model whose layers are larger than this would cost memory and time to warm, and gain nothing.
+_MOST_BYTES_OF_A_BATCH = 256 << 20
 
 
 def batch_sizes(largest: int) -> tuple[int, ...]:
@@ -34,32 +39,48 @@ class TensorFlowEngine:
     def __init__(self, loaded: LoadedModel, device: str, max_batch_size: int) -> None:
         """Nothing is called yet: see `warm`."""
         self.model = loaded.model
-        self.card, self.card_source, self.version = loaded.card, loaded.card_source, loaded.version
-        self.device = device
-        self.batch_sizes = batch_sizes(max_batch_size)
+        self.card, self.findings, self.version = loaded.card, loaded.findings, loaded.version
+        self.device, self.units = device, loaded.units
+        self.conversion = conversion_of(self.card.head, loaded.activation, loaded.units)
+        """What makes probabilities of the model's own output."""
+        room = max(1, _MOST_BYTES_OF_A_BATCH // loaded.bytes_per_image)
+        self.batch_sizes = batch_sizes(min(max_batch_size, room))
         wanted = self.card.input
         # Traced once, for a batch of any size: model.predict costs 70 times as much for one image, model(x) 8 times,
         # and a tf.function that looks up its trace at each call a quarter more. Autograph would write a file.
-        self._forward_pass = tf.function(forward_pass_of(self.model, self.card), autograph=False).get_concrete_function(
+        forward_pass = forward_pass_of(self.model, self.card, self.conversion)
+        self._forward_pass = tf.function(forward_pass, autograph=False).get_concrete_function(
             tf.TensorSpec((None, wanted.height, wanted.width, wanted.channels), tf.float32)
         )
 
     def infer(self, batch: ModelInput) -> EngineOutput:
         """One forward pass of 1 to `max_batch_size` rows, float32 (rows, height, width, channels) as `scaled` has them.
 
-        It is padded to the next of the batch sizes that were warmed.
+        Of a model with large layers there are several, one after the other.
         """
+        largest = self.batch_sizes[-1]
+        if len(batch) <= largest:
+            return self._infer(batch)
+        parts = [self._infer(batch[start : start + largest]) for start in range(0, len(batch), largest)]
+        scores, ood_scores, outputs = zip(*parts, strict=True)
+        return EngineOutput(
+            np.concatenate(scores),
+            None if ood_scores[0] is None else np.concatenate(ood_scores),
+            None if outputs[0] is None else np.concatenate(outputs),
+        )
+
+    def _infer(self, batch: ModelInput) -> EngineOutput:
+        """Padded to the next of the batch sizes that were warmed."""
         rows = len(batch)
         size = next(size for size in self.batch_sizes if size >= rows)
         if size > rows:
             batch = np.concatenate([batch, np.zeros((size - rows, *batch.shape[1:]), np.float32)])
-        scores, *ood_scores = (value.numpy()[:rows] for value in self._forward_pass(tf.convert_to_tensor(batch)))
-        return EngineOutput(scores, ood_scores[0] if ood_scores else None)
+        found = {name: value.numpy()[:rows] for name, value in self._forward_pass(tf.convert_to_tensor(batch)).items()}
+        return EngineOutput(found["scores"], found.get("ood_scores"), found.get("outputs"))
 
     def predict(self, batch: ModelInput) -> Floats:
         """Scores (rows, classes) of any number of rows."""
-        step = self.batch_sizes[-1]
-        return np.concatenate([self.infer(batch[start : start + step]).scores for start in range(0, len(batch), step)])
+        return self.infer(batch).scores
 
     def warm(self) -> None:
         """Call the model once with each batch size, and see that it answers with probabilities.
@@ -69,10 +90,11 @@ class TensorFlowEngine:
         wanted = self.card.input
         for size in self.batch_sizes:
             blank = np.zeros((size, wanted.height, wanted.width, wanted.channels), np.float32)
-            if not are_probabilities(self.infer(blank).scores):
+            if not are_probabilities(self._infer(blank).scores, sums_to_one=self.conversion.sums_to_one):
+                wanted_of = "that sum to 1" if self.conversion.sums_to_one else "from 0 to 1"
                 raise ModelFileError(
-                    f"{self.card.name} does not answer with probabilities that sum to 1; end the model with a softmax, "
-                    "and see that its weights are numbers"
+                    f"{self.card.name} does not answer with probabilities {wanted_of}, as its head {self.card.head} "
+                    "says; name another with --head, and see that its weights are numbers"
                 )
 
     def close(self) -> None:
@@ -86,7 +108,7 @@ class TensorFlowLoader:
         self,
         device: Device,
         threads: int | None,
-        class_names: tuple[str, ...],
+        options: Facts,
         max_batch_size: int,
         limits: ModelFileLimits | None = None,
     ) -> None:
@@ -94,20 +116,21 @@ class TensorFlowLoader:
 
         One thread answers more requests in a second than two do: it needs less CPU time for each image, and the event
         loop keeps its core. None leaves that to TensorFlow, whose threads cannot be changed once it has run anything.
-        `class_names` are used where a file has no card. Raises DeviceError where a GPU is asked
-        for and there is none.
+        `options` count before what a file says of itself. Raises DeviceError where a GPU is asked for and there is
+        none.
         """
         if threads is not None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         self._device = _choose_device(device)
-        self._class_names = class_names
+        self._options = options
         self._max_batch_size = max_batch_size
         self._limits = limits or ModelFileLimits()
 
     def load(self, path: Path, name: str | None = None) -> TensorFlowEngine:
         """The model in the file at `path`, warm. Raises ModelFileError, StorageFailed: see `EngineLoader`."""
-        loaded = load_model(path, name, self._class_names, self._max_batch_size, self._limits)
+        options = self._options if name is None else self._options.model_copy(update={"name": name})
+        loaded = load_model(path, options, self._limits)
         engine = TensorFlowEngine(loaded, self._device, self._max_batch_size)
         engine.warm()
         return engine
@@ -119,27 +142,41 @@ class TensorFlowLoader:
         return int(tf.config.experimental.get_memory_info("GPU:0")["current"])
 
 
-def forward_pass_of(model: keras.Model, card: ModelCard) -> Callable[[tf.Tensor], tuple[tf.Tensor, ...]]:
-    """What an engine runs, as a function of TensorFlow's: float32 (rows, height, width, channels) → scores, OOD scores.
+def forward_pass_of(
+    model: keras.Model, card: ModelCard, conversion: Conversion
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """What an engine runs, as a function of TensorFlow's: float32 (rows, height, width, channels) → EngineOutput.
 
-    The second is missing where the card has nothing to tell it by, or where the logits are out of reach.
+    `ood_scores` are missing where the card has nothing to tell them by, or where the logits are out of reach, and
+    `outputs` where they are the scores.
     """
     model_shape = model.input_shape[1:]
-    before_last, last = _without_last_layer(model), model.layers[-1]
-    known = card.familiarity
+    last, known = output_layer(model), card.familiarity
+    before_last = _without_last_layer(model) if known else None
 
-    def forward_pass(batch: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def forward_pass(batch: tf.Tensor) -> dict[str, tf.Tensor]:
         shaped = tf.reshape(batch, (-1, *model_shape))
-        if before_last is None:
-            return (model(shaped, training=False),)
+        if before_last is None or known is None:
+            outputs = tf.cast(model(shaped, training=False), tf.float32)
+            scores = probabilities_of(outputs, conversion)
+            return {"scores": scores} if conversion.nothing_to_do else {"scores": scores, "outputs": outputs}
         features = before_last(shaped, training=False)
         logits = tf.matmul(features, last.kernel)
         if last.use_bias:
             logits += last.bias
-        scores = tf.nn.softmax(logits)
-        return (scores, _ood_scores(known, features, logits)) if known else (scores,)
+        return {"scores": tf.nn.softmax(logits), "ood_scores": _ood_scores(known, features, logits)}
 
     return forward_pass
+
+
+def probabilities_of(outputs: tf.Tensor, conversion: Conversion) -> tf.Tensor:
+    """The model's own output, float32 (rows, units) → the probability of each class, (rows, classes)."""
+    match conversion.activation:
+        case "softmax":
+            outputs = tf.nn.softmax(outputs)
+        case "sigmoid":
+            outputs = tf.sigmoid(outputs)
+    return tf.concat([1 - outputs, outputs], axis=1) if conversion.two_classes else outputs
 
 
 def _ood_scores(known: OodStatistics, features: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -163,13 +200,10 @@ def _ood_scores(known: OodStatistics, features: tf.Tensor, logits: tf.Tensor) ->
 
 def _without_last_layer(model: keras.Model) -> keras.Model | None:
     """The model up to the logits' layer, or None where it does not end in a dense layer with a softmax."""
-    last = model.layers[-1]
-    if head_of(last) != "softmax":
+    last = output_layer(model)
+    if not is_dense_softmax(last):
         return None
-    try:
-        return keras.Model(model.inputs, last.input)
-    except (AttributeError, ValueError):  # it was built without telling its layers apart
-        return None
+    return keras.Model(model.inputs, last.input)
 
 
 def _choose_device(device: Device) -> str:

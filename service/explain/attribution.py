@@ -1,11 +1,11 @@
 """What an answer rests on: how much each pixel of the model's input speaks for a class. Knows no HTTP.
 
-What is explained is the class's logit, the value before the softmax, as the papers do; where a model does not end in
-a dense layer with a softmax, the logarithm of the probability. Occlusion looks at the probability itself.
+What is explained is the class's logit, the value before the softmax or sigmoid, as the papers do; where a softmax is no
+dense layer's, the logarithm of the probability. Occlusion looks at the probability itself.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import keras
@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from models.head import head_of
+from models.head import Conversion
 from models.preprocessing import ModelInput
+from service.engines.tensorflow import probabilities_of
 from service.errors import NotInModel
 from service.explain.layers import as_batch, is_convolution
 from service.explain.results import Attribution, Method
+from service.model_files.classifier import output_layer
 
 Floats = npt.NDArray[np.float32]
 Scorer = Callable[[tf.Tensor], tf.Tensor]
@@ -31,20 +33,33 @@ _ROWS_AT_ONCE = 32
 _TINY = 1e-12
 
 
+class ScoredModel(NamedTuple):
+    """A model, what is explained as the output of another (rows, classes), and what makes its output probabilities."""
+
+    model: keras.Model
+    scores: keras.Model
+    conversion: Conversion
+
+
 def attribute(
-    model: keras.Model, scored: keras.Model, image: ModelInput, method: Method, index: int | None
+    scored: ScoredModel, image: ModelInput, black: ModelInput, method: Method, index: int | None
 ) -> Attribution:
     """The attribution to class `index`, or to the model's answer. Must be called on the inference thread.
 
-    `scored` is what `scored_model` makes of the model, `image` float32 (height, width, channels), scaled. Raises
-    NotInModel where the method needs feature maps and the model has none.
+    `image` is float32 (height, width, channels), scaled, and `black` what becomes of a black one. Raises NotInModel
+    where the method needs feature maps and the model has none.
     """
-    batch = as_batch(model, image)
-    probabilities = np.asarray(model(batch, training=False))[0]
+    model, scores, conversion = scored
+    batch, dark = as_batch(model, image), as_batch(model, black)
+
+    def probabilities_for(rows: tf.Tensor) -> tf.Tensor:
+        return probabilities_of(tf.cast(model(rows, training=False), tf.float32), conversion)
+
+    probabilities = np.asarray(probabilities_for(tf.constant(batch)))[0]
     chosen = int(probabilities.argmax()) if index is None else index
 
     def score(rows: tf.Tensor) -> tf.Tensor:
-        return scored(rows, training=False)[:, chosen]
+        return tf.cast(scores(rows, training=False)[:, chosen], tf.float32)
 
     match method:
         case "saliency":
@@ -52,15 +67,15 @@ def attribute(
         case "smoothgrad":
             values = smoothgrad(score, batch)
         case "integrated-gradients":
-            values = integrated_gradients(score, batch)
+            values = integrated_gradients(score, batch, dark)
         case "occlusion":
-            values = occlusion(lambda rows: model(rows, training=False)[:, chosen], batch, image.shape[:2])
+            values = occlusion(lambda rows: probabilities_for(rows)[:, chosen], batch, dark, image.shape[:2])
         case "grad-cam" | "grad-cam++":
             values = class_activation(model, score, batch, image.shape[:2], plus_plus=method == "grad-cam++")
     by_channel = values.reshape(*image.shape[:2], -1)
     gradient_alone = method in ("saliency", "smoothgrad")
     values = np.abs(by_channel).max(axis=-1) if gradient_alone else by_channel.sum(axis=-1)
-    base = float(score(tf.zeros_like(batch))[0])
+    base = float(score(tf.constant(dark))[0])
     return Attribution(
         values.astype(np.float32),
         chosen,
@@ -88,18 +103,18 @@ def smoothgrad(score: Scorer, batch: Floats) -> Floats:
     return np.asarray(_gradients(score, batch + noise).mean(axis=0), np.float32)
 
 
-def integrated_gradients(score: Scorer, batch: Floats) -> Floats:
+def integrated_gradients(score: Scorer, batch: Floats, black: Floats) -> Floats:
     """The gradient along the way from black to the image, times the pixels: they sum to the score's difference.
 
     Sundararajan, Taly and Yan, "Axiomatic attribution for deep models", 2017 (arXiv:1703.01365), section 3. The steps
     are closest where the image is darkest: there a model of ReLUs changes its gradient most often.
     """
     middles = ((np.arange(_STEPS) + 0.5) / _STEPS).reshape(-1, *[1] * (batch.ndim - 1)).astype(np.float32)
-    along = _gradients(score, batch * middles**2) * (2 * middles)
-    return np.asarray(along.mean(axis=0) * batch[0], np.float32)
+    along = _gradients(score, black + (batch - black) * middles**2) * (2 * middles)
+    return np.asarray(along.mean(axis=0) * (batch - black)[0], np.float32)
 
 
-def occlusion(probability: Scorer, batch: Floats, size: tuple[int, int]) -> Floats:
+def occlusion(probability: Scorer, batch: Floats, black: Floats, size: tuple[int, int]) -> Floats:
     """How much lower the probability is with a black patch over a pixel, on average over the patches that cover it.
 
     Zeiler and Fergus, "Visualizing and understanding convolutional models", 2013 (arXiv:1311.2901), section 4.2.
@@ -117,7 +132,7 @@ def occlusion(probability: Scorer, batch: Floats, size: tuple[int, int]) -> Floa
     for some in _portions(boxes):
         hidden = np.repeat(batch, len(some), axis=0)
         for row, (rows, columns) in zip(hidden, some, strict=True):
-            row[rows, columns] = 0
+            row[rows, columns] = black[0][rows, columns]
         for (rows, columns), left in zip(some, np.asarray(probability(tf.constant(hidden))), strict=True):
             lost[rows, columns] += whole - left
             covered[rows, columns] += 1
@@ -166,16 +181,24 @@ def _last_with_maps(model: keras.Model) -> keras.layers.Layer:
     return next((layer for layer in reversed(with_maps) if is_convolution(layer)), with_maps[-1])
 
 
-def scored_model(model: keras.Model) -> keras.Model:
-    """The model with what is explained as its output: logits, or the logarithms of the probabilities.
+def scored_model(model: keras.Model, conversion: Conversion) -> ScoredModel:
+    """The model and what is explained of it: its logits, or the logarithms of its probabilities.
 
     To be made once for each model: its layers remember everything that was ever put behind them.
     """
-    last = model.layers[-1]
-    if head_of(last) == "softmax":
-        logits = keras.ops.matmul(last.input, last.kernel)
-        return keras.Model(model.inputs[0], keras.ops.add(logits, last.bias) if last.use_bias else logits)
-    return keras.Model(model.inputs[0], keras.ops.log(keras.ops.maximum(model.outputs[0], _TINY)))
+    last = output_layer(model)
+    scores = model.outputs[0]
+    if conversion.activation is None and isinstance(last, keras.layers.Dense):
+        scores = keras.ops.matmul(last.input, last.kernel)
+        if last.use_bias:
+            scores = keras.ops.add(scores, last.bias)
+    elif conversion.activation is None:
+        scores = keras.ops.log(keras.ops.clip(scores, _TINY, 1))
+        if conversion.two_classes or not conversion.sums_to_one:
+            scores = scores - keras.ops.log(keras.ops.clip(1 - model.outputs[0], _TINY, 1))
+    if conversion.two_classes:
+        scores = keras.ops.concatenate([-scores, scores], axis=-1)
+    return ScoredModel(model, keras.Model(model.inputs[0], scores), conversion)
 
 
 def _gradients(score: Scorer, batch: Floats) -> Floats:

@@ -3,10 +3,11 @@
 from functools import cached_property, partial
 
 import keras
+import numpy as np
 
-from models.preprocessing import ModelInput
+from models.preprocessing import ModelInput, scaled
 from service.engines.tensorflow import TensorFlowEngine
-from service.explain.attribution import attribute, scored_model
+from service.explain.attribution import ScoredModel, attribute, scored_model
 from service.explain.kernels import kernels_of
 from service.explain.layers import layer_outputs
 from service.explain.results import (
@@ -30,6 +31,8 @@ class KerasExplainer:
         """Raises TypeError where the runner's engine is not TensorFlow."""
         if not isinstance(runner.engine, TensorFlowEngine):
             raise TypeError(f"a Keras model is explained, and {type(runner.engine).__name__} has none")
+        self._conversion, wanted = runner.engine.conversion, runner.card.input
+        self._black = scaled(np.zeros((wanted.height, wanted.width, wanted.channels), np.uint8), wanted)
         self._model: keras.Model = runner.engine.model
         self._name, self._version = runner.card.name, runner.version
         self._run = runner.run
@@ -56,7 +59,7 @@ class KerasExplainer:
 
     async def attribution(self, image: ModelInput, method: Method, index: int | None) -> Attribution:
         """How much each pixel speaks for a class."""
-        return await self._run(lambda: attribute(self._model, self._scored, image, method, index))
+        return await self._run(lambda: attribute(self._scored, image, self._black, method, index))
 
     async def trace(
         self, image: ModelInput, layer: str | None, channel: int, row: int, column: int
@@ -65,5 +68,5 @@ class KerasExplainer:
         return await self._run(partial(trace, self._model, image, layer, channel, row, column))
 
     @cached_property
-    def _scored(self) -> keras.Model:
-        return scored_model(self._model)
+    def _scored(self) -> ScoredModel:
+        return scored_model(self._model, self._conversion)

@@ -20,14 +20,16 @@ _OUT_OF_DISTRIBUTION = 0.02
 
 
 class ImageScores(NamedTuple):
-    """What the model says of one image: the probability of each class, and how typical the image is.
+    """What the model says of one image: the probability of each class, how typical the image is, its own output.
 
     `ood_score` is the share of validation images that are less typical of the training data: from 0 for what is nothing
-    of the kind, or None where the model's card has nothing to tell it by.
+    of the kind, or None where the model's card has nothing to tell it by. `outputs` are the values that the model's
+    last layer gives, which are the probabilities or what they are made of.
     """
 
     probabilities: list[float]
     ood_score: float | None
+    outputs: list[float]
 
 
 class ModelRunner:
@@ -106,12 +108,18 @@ class ModelRunner:
             batch = scaled(np.stack(images), wanted)  # all at once: faster, and as right
         else:
             batch = np.stack([scaled(row, wanted) if row.dtype == np.uint8 else row for row in images])
-        scores, ood_scores = self.engine.infer(batch)
+        scores, ood_scores, outputs = self.engine.infer(batch)
         rows: list[list[float]] = scores.tolist()
         shares = [None] * len(rows) if ood_scores is None else ood_scores.tolist()
         # Counted in lists: each step in NumPy would give the interpreter away and wait for the event loop to return it.
         for row, share in zip(rows, shares, strict=True):
-            self._predicted[row.index(max(row))].inc()
+            for index in labels_of(row, self.card) if self.card.head == "multi-label" else (row.index(max(row)),):
+                self._predicted[index].inc()
             if share is not None and share < _OUT_OF_DISTRIBUTION:
                 self._out_of_distribution.inc()
-        return list(map(ImageScores, rows, shares))
+        return list(map(ImageScores, rows, shares, rows if outputs is None else outputs.tolist()))
+
+
+def labels_of(probabilities: list[float], card: ModelCard) -> list[int]:
+    """Of a multi-label model, the classes whose probability reaches the card's threshold, by number."""
+    return [index for index, value in enumerate(probabilities) if value >= card.label_threshold]

@@ -14,7 +14,6 @@ from models.card import (
     ImageInput,
     ModelCard,
     ModelFileError,
-    assumed_card,
     file_version,
     read_card,
     write_card,
@@ -98,35 +97,6 @@ def test_a_broken_card_says_how_to_go_on(model_file: Path, content: str) -> None
 def test_class_names_must_differ() -> None:
     with pytest.raises(ValueError, match="two classes have the same name"):
         ModelCard(name="x", class_names=("a", "a"), input=ImageInput(height=1, width=1, channels=1, scale=1))
-
-
-def test_a_network_of_the_textbooks_shape_is_given_fashion_mnists_names() -> None:
-    card, source = assumed_card("bare", 28, 28, 1, 10, rescales_itself=False, class_names=())
-    assert card.class_names == FASHION_MNIST_CLASS_NAMES
-    assert card.input.scale == 1 / 255
-    assert "Fashion-MNIST" in source
-
-
-def test_classes_of_an_unknown_network_are_numbered() -> None:
-    card, _ = assumed_card("bare", 32, 32, 3, 2, rescales_itself=True, class_names=())
-    assert card.class_names == ("class 0", "class 1")
-    assert card.input.scale == 1
-
-
-def test_names_from_the_settings_come_first() -> None:
-    card, source = assumed_card("bare", 28, 28, 1, 10, rescales_itself=False, class_names=tuple("abcdefghij"))
-    assert card.class_names == tuple("abcdefghij")
-    assert "settings" in source
-
-
-def test_a_network_of_odd_channels_is_refused() -> None:
-    with pytest.raises(ModelFileError, match="4 channels"):
-        assumed_card("bare", 28, 28, 4, 10, rescales_itself=False, class_names=())
-
-
-def test_names_that_repeat_are_refused() -> None:
-    with pytest.raises(ModelFileError, match="two classes have the same name"):
-        assumed_card("bare", 28, 28, 1, 2, rescales_itself=False, class_names=("a", "a"))
 
 
 def test_the_version_is_the_head_of_the_files_sha256(model_file: Path) -> None:

@@ -1,15 +1,19 @@
 """How images become the model's input."""
 
 import zlib
+from pathlib import Path
+from typing import Any
 
 import cv2
+import keras
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
-from models.card import ImageInput
+from models.card import ImageInput, Interpolation
 from models.decoding import FORMATS, BrokenImage, EmptyImage, TooManyPixels, UnknownFormat, open_image
-from models.preprocessing import plain_pixels, prepared_pixels, scaled
+from models.pixels import PIXEL_RANGES, PixelRange
+from models.preprocessing import fit, plain_pixels, prepared_pixels, resized, scaled
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, encoded, pixels_of
 
 GREY_28 = ImageInput(height=28, width=28, channels=1, scale=1 / 255)
@@ -237,3 +241,78 @@ def test_what_opencv_fails_at_is_left_to_the_judge(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(cv2, "imdecode", fail)
     assert plain_pixels(SAMPLE_FILES[0].read_bytes(), GREY_28) is None
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    """Neither square nor smooth, uint8 (300, 401, 3)."""
+    rng = np.random.default_rng(3)
+    return cv2.resize(rng.integers(0, 256, (30, 40, 3), np.uint8), (401, 300), interpolation=cv2.INTER_CUBIC)
+
+
+def off_by(ours: np.ndarray, keras_values: Any) -> float:
+    """The largest difference; ours is rounded to whole values, which Keras does not do."""
+    return float(np.abs(ours.astype(np.float32) - np.asarray(keras_values, np.float32)).max())
+
+
+@pytest.mark.parametrize("size", [(64, 64), (97, 41), (500, 640)])
+def test_an_image_is_fitted_as_keras_does_it_for_a_folder_of_them(photo: np.ndarray, size: tuple[int, int]) -> None:
+    keras_size = size[::-1]
+    wanted = photo.astype(np.float32)
+    resize = keras.ops.image.resize
+    stretched = resize(wanted, keras_size)
+    assert off_by(fit(photo, size, "stretch", "bilinear")[0], stretched) < 1
+    cropped = keras.preprocessing.image.smart_resize(wanted, keras_size)
+    assert off_by(fit(photo, size, "crop", "bilinear")[0], cropped) < 1
+    padded = resize(wanted, keras_size, pad_to_aspect_ratio=True)
+    assert off_by(fit(photo, size, "pad", "bilinear")[0], padded) < 1
+
+
+@pytest.mark.parametrize(
+    ("ours", "pillows"),
+    [("nearest", "nearest"), ("antialias", "bilinear"), ("bicubic", "bicubic"), ("lanczos", "lanczos")],
+)
+def test_an_image_is_resized_as_keras_load_img_does_it(
+    photo: np.ndarray, tmp_path: Path, ours: Interpolation, pillows: str
+) -> None:
+    Image.fromarray(photo).save(tmp_path / "photo.png")
+    loaded = keras.utils.load_img(tmp_path / "photo.png", target_size=(48, 64), interpolation=pillows)
+    assert np.array_equal(resized(photo, (64, 48), ours), np.asarray(loaded))
+
+
+@pytest.mark.parametrize("size", [(224, 224), (96, 40)])
+def test_an_image_is_cropped_as_teachable_machines_example_does_it(photo: np.ndarray, size: tuple[int, int]) -> None:
+    example = ImageOps.fit(Image.fromarray(photo), size, Image.Resampling.LANCZOS)
+    assert np.array_equal(fit(photo, size, "crop", "lanczos")[0], np.asarray(example))
+
+
+def test_the_frame_is_the_part_that_is_shown(photo: np.ndarray) -> None:
+    interpolations: tuple[Interpolation, ...] = ("bilinear", "lanczos")
+    for interpolation in interpolations:
+        left, top, width, height = fit(photo, (64, 64), "crop", interpolation)[1]
+        assert (left, top, width, height) == pytest.approx((101 / 802, 0, 300 / 401, 1), abs=0.003)
+        left, top, width, height = fit(photo, (64, 64), "pad", interpolation)[1]
+        assert (left, top, width, height) == pytest.approx((0, -101 / 600, 1, 401 / 300), abs=0.004)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "module"),
+    [
+        ("-1..1", "mobilenet_v2"),
+        ("caffe", "resnet50"),
+        ("caffe", "vgg16"),
+        ("torch", "densenet"),
+        ("0..255", "efficientnet"),
+    ],
+)
+def test_pixels_are_scaled_as_keras_applications_do_it(photo: np.ndarray, pixels: PixelRange, module: str) -> None:
+    scale, offset, order = PIXEL_RANGES[pixels]
+    wanted = ImageInput(height=300, width=401, channels=3, scale=scale, offset=offset, channel_order=order or "rgb")
+    preprocess = getattr(keras.applications, module).preprocess_input
+    assert np.allclose(scaled(photo, wanted), preprocess(photo.astype(np.float32)), atol=1e-4)
+
+
+def test_an_extremely_narrow_image_is_fitted_all_the_same() -> None:
+    for how in ("stretch", "crop", "pad"):
+        wanted = RGB_4.model_copy(update={"fit": how, "interpolation": "bilinear"})
+        assert seen(encoded(Image.new("L", (60_000, 1), 200)), wanted).shape == (4, 4, 3)

@@ -131,7 +131,7 @@ async def _ask(request: Request, runner: ModelRunner, verb: str) -> Response:
     if given.key == "examples":
         return _json({"results": [_scores(one.scores, runner.card.class_names) for one in predicted]})
     answered = "predictions" if given.key == "instances" else "outputs"
-    return _json({answered: [one.scores.probabilities for one in predicted]})
+    return _json({answered: [one.scores.outputs for one in predicted]})
 
 
 async def _read(request: Request, runner: ModelRunner, keys: tuple[str, ...]) -> tuple[Rows, float]:
@@ -164,7 +164,7 @@ def _metadata(runner: ModelRunner) -> dict[str, Any]:
     wanted = runner.card.input
     signature = {
         "inputs": {INPUT_NAME: _tensor(INPUT_NAME, wanted.height, wanted.width, wanted.channels)},
-        "outputs": {OUTPUT_NAME: _tensor(OUTPUT_NAME, len(runner.card.class_names))},
+        "outputs": {OUTPUT_NAME: _tensor(OUTPUT_NAME, runner.engine.units)},
         "method_name": "tensorflow/serving/predict",
         "defaults": {},
     }

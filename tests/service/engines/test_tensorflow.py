@@ -11,10 +11,11 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from models.card import ModelFileError, OodStatistics, read_card, write_card
+from models.card import ImageInput, ModelFileError, OodStatistics, read_card, write_card
 from models.decoding import open_image
 from models.ood import OodScorer
 from models.preprocessing import prepared_pixels, scaled
+from models.specification import Facts, Finding
 from service.engines.base import DeviceError
 from service.engines.tensorflow import TensorFlowLoader, batch_sizes
 from service.settings import Device
@@ -55,7 +56,7 @@ def test_the_shipped_model_is_right_about_most_real_images(shipped_model: Path) 
     answers = engine.predict(sample_input()).argmax(axis=1)
     right = answers == [label_of(file) for file in SAMPLE_FILES]
     assert right.mean() > 0.88
-    assert engine.card_source == "card read from the file"
+    assert {finding.source for finding in engine.findings} == {"the card in the file"}
 
 
 @needs_full_set
@@ -107,7 +108,7 @@ def test_models_that_end_otherwise_have_no_ood_score_and_answer_all_the_same(tmp
         model.save(tmp_path / f"{name}.h5")
         card = FakeEngine.card_for(6, 6, 1).model_copy(update={"familiarity": known})
         write_card(tmp_path / f"{name}.h5", card)
-        engine = tensorflow_engine(tmp_path / f"{name}.h5", "cpu", (), 8)
+        engine = tensorflow_engine(tmp_path / f"{name}.h5", "cpu", max_batch_size=8)
         answer = engine.infer(images)
         assert answer.scores == pytest.approx(model.predict(images, verbose=0), abs=1e-5)
         assert (answer.ood_scores is None) == (name == "apart")
@@ -135,7 +136,7 @@ def test_what_is_no_clothing_has_a_lower_ood_score_than_what_is(shipped_model: P
 def test_only_the_warmed_batch_sizes_ever_reach_the_network(
     shipped_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = tensorflow_engine(shipped_model, "cpu", (), 16)
+    engine = tensorflow_engine(shipped_model, max_batch_size=16)
     seen: list[int] = []
     forward_pass = engine._forward_pass
 
@@ -157,24 +158,24 @@ def test_threads_are_limited_before_tensorflow_starts(monkeypatch: pytest.Monkey
     for kind in ("intra", "inter"):
         name = f"set_{kind}_op_parallelism_threads"
         monkeypatch.setattr(tf.config.threading, name, partial(given.__setitem__, kind))
-    TensorFlowLoader("cpu", 3, (), 8)
+    TensorFlowLoader("cpu", 3, Facts(), 8)
     assert given == {"intra": 3, "inter": 3}
 
 
 def test_a_notebooks_file_is_served_without_a_card(bare_model_file: Path) -> None:
     engine = tensorflow_engine(bare_model_file)
     assert engine.card.name == "from-notebook"
-    assert engine.card.input.model_dump() == {
-        "height": 8, "width": 8, "channels": 3, "scale": 1 / 255, "preparation": "resize",
-    }  # fmt: skip
-    assert "no card" in engine.card_source
-    assert "numbered" in engine.card_source
+    assert engine.card.input == ImageInput(
+        height=8, width=8, channels=3, scale=1 / 255, fit="stretch", interpolation="bilinear"
+    )
+    guessed = {finding.field for finding in engine.findings if finding.guessed}
+    assert guessed == {"class_names", "pixels", "channel_order", "fit"}
 
 
 def test_class_names_can_be_given_for_a_file_without_a_card(bare_model_file: Path) -> None:
-    engine = tensorflow_engine(bare_model_file, "cpu", ("red", "green", "blue"), 64)
+    engine = tensorflow_engine(bare_model_file, "cpu", Facts(class_names=("red", "green", "blue")))
     assert engine.card.class_names == ("red", "green", "blue")
-    assert "settings" in engine.card_source
+    assert Finding("class_names", "red, green, blue", "an option", guessed=False) in engine.findings
 
 
 def test_a_network_that_rescales_itself_is_given_plain_pixels(save: Callable[..., Path]) -> None:
@@ -204,14 +205,14 @@ def test_a_functional_network_is_served(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stack", "reason"),
     [
-        ((keras.Input((4,)), layers.Dense(2, "softmax")), r"takes \(None, 4\)"),
+        ((keras.Input((5,)), layers.Dense(2, "softmax")), r"takes \(None, 5\)"),
         ((keras.Input((4, 4, 1)), layers.Conv2D(2, 1, activation="softmax")), "no image classifier"),
-        ((keras.Input((None, None, 1)), layers.GlobalMaxPooling2D(), layers.Dense(2, "softmax")), "fixed size"),
-        ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, "sigmoid")), "2 classes or more"),
-        ((keras.Input((4, 4, 2)), layers.Flatten(), layers.Dense(2, "softmax")), "2 channels"),
-        ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2)), "end the model with a softmax"),
+        ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(1, "softmax")), "say with --head"),
+        ((keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(3, "tanh")), "say with --head"),
+        ((keras.Input((4, 4, 2)), layers.Flatten(), layers.Dense(2, "softmax")), "1 or 3 channels"),
+        ((keras.Input((3, 4, 4)), layers.Flatten(), layers.Dense(2, "softmax")), "channels first"),
     ],
-    ids=["vector", "segmentation", "any size", "one class", "two channels", "logits"],
+    ids=["vector", "segmentation", "one class", "no probabilities", "two channels", "channels first"],
 )
 def test_a_network_of_another_kind_is_refused(
     save: Callable[..., Path], stack: tuple[layers.Layer, ...], reason: str
@@ -224,7 +225,7 @@ def test_a_network_of_two_inputs_is_refused(tmp_path: Path) -> None:
     inputs = [keras.Input((4, 4, 1)), keras.Input((4, 4, 1))]
     path = tmp_path / "two.h5"
     keras.Model(inputs, layers.Dense(2, "softmax")(layers.Flatten()(layers.Add()(inputs)))).save(path)
-    with pytest.raises(ModelFileError, match="one input"):
+    with pytest.raises(ModelFileError, match="has 2 inputs"):
         tensorflow_engine(path)
 
 
@@ -247,13 +248,13 @@ def test_a_lambda_layer_is_never_run(tmp_path: Path) -> None:
 
 def test_a_card_that_does_not_fit_its_network_is_refused(model_file: Path) -> None:
     write_card(model_file, FakeEngine.card_for(8, 9, 3))
-    with pytest.raises(ModelFileError, match=r"\(8, 9, 3, 3\), but the model has \(8, 8, 3, 3\)"):
+    with pytest.raises(ModelFileError, match="takes images of 8×9, but the model takes 8×8"):
         tensorflow_engine(model_file)
 
 
 def test_too_few_class_names_are_refused(bare_model_file: Path) -> None:
-    with pytest.raises(ModelFileError, match="as many class names"):
-        tensorflow_engine(bare_model_file, "cpu", ("red", "green"), 64)
+    with pytest.raises(ModelFileError, match="an option names 2 classes, but the model has 3"):
+        tensorflow_engine(bare_model_file, "cpu", Facts(class_names=("red", "green")))
 
 
 @pytest.mark.parametrize(("device", "name"), [("auto", "Fast GPU"), ("gpu", "Fast GPU"), ("cpu", "CPU")])
@@ -274,4 +275,4 @@ def test_a_gpu_is_taken_where_there_is_one_and_its_memory_on_demand(
 @pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_missed(shipped_model: Path) -> None:
     with pytest.raises(DeviceError, match="use --device auto"):
-        tensorflow_engine(shipped_model, "gpu", (), 64)
+        tensorflow_engine(shipped_model, "gpu")

@@ -10,6 +10,7 @@ import pytest
 from keras import layers
 
 from models.card import ImageInput
+from models.head import conversion_of
 from models.preprocessing import ModelInput, scaled
 from service.errors import NotInModel
 from service.explain import attribution
@@ -26,12 +27,12 @@ METHODS = get_args(Method)
 
 
 @cache
-def scored(model: keras.Model) -> keras.Model:
-    return attribution.scored_model(model)
+def scored(model: keras.Model) -> attribution.ScoredModel:
+    return attribution.scored_model(model, conversion_of("softmax", "softmax", model.output_shape[-1]))
 
 
 def attribute(model: keras.Model, image: ModelInput, method: Method, index: int | None) -> Attribution:
-    return attribution.attribute(model, scored(model), image, method, index)
+    return attribution.attribute(scored(model), image, np.zeros_like(image), method, index)
 
 
 @pytest.fixture(scope="module")

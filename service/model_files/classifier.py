@@ -1,0 +1,138 @@
+"""The classifier in a Keras model: its one input, the output that is read, the last activation. Knows no card."""
+
+import math
+from typing import Any, NamedTuple
+
+import keras
+
+from models.card import ModelFileError
+from models.head import Activation
+
+# What passes on, or only gives another shape to, what a classifier's last activation made.
+_PASSED_ON = (
+    keras.layers.Flatten,
+    keras.layers.Reshape,
+    keras.layers.Dropout,
+    keras.layers.Identity,
+    keras.layers.Permute,
+    keras.layers.GlobalAveragePooling2D,
+)
+_NAMES: dict[str, Activation] = {"softmax": "softmax", "sigmoid": "sigmoid", "linear": "linear"}
+_COLOURS = (1, 3)
+
+
+class InputShape(NamedTuple):
+    """The sizes of the images that a model takes; None where any will do. `guessed`: they are not written there."""
+
+    height: int | None
+    width: int | None
+    channels: int
+    batch_size: int | None = None
+    guessed: bool = False
+
+
+class Classifier(NamedTuple):
+    """A model of one input and one output (rows, units), and the activation that made it; None for an unknown one."""
+
+    model: keras.Model
+    input: InputShape
+    units: int
+    activation: Activation | None
+
+
+def classifier_of(model: keras.Model, output: str | None) -> Classifier:
+    """The classifier that reads the output named `output`, or the only one. Raises ModelFileError where there is none.
+
+    The texts say what the model takes and gives.
+    """
+    if not getattr(model, "inputs", None):
+        raise ModelFileError("it was saved without the shape of its input; call it once on an image, and save it again")
+    shape = input_shape(model)
+    given = _chosen_output(model, output)
+    sizes = [size for size in given.shape[1:] if size != 1] or [1]
+    if len(sizes) != 1 or sizes[0] is None:
+        raise ModelFileError(
+            f"it is no image classifier: it gives {given.shape}, expected (rows, classes) or (rows, 1)"
+        )
+    activation = last_activation(given)
+    if len(given.shape) > 2 or len(model.outputs) > 1:
+        flat = keras.layers.Reshape((sizes[0],), name="one_value_for_each_class")(given)
+        model = keras.Model(model.inputs, flat, name=model.name)
+    return Classifier(model, shape, int(sizes[0]), activation)
+
+
+def input_shape(model: keras.Model) -> InputShape:
+    """The images that `model` takes. Raises ModelFileError for more than one input, or no image."""
+    if len(model.inputs) > 1:
+        raise ModelFileError(f"it has {len(model.inputs)} inputs, {_named(model.inputs)}; expected one, an image")
+    batch, *sizes = model.inputs[0].shape
+    match sizes:
+        case [height, width, channels] if channels in _COLOURS:
+            return InputShape(height, width, channels, batch)
+        case [height, width]:
+            return InputShape(height, width, 1, batch)
+        case [values] if values:
+            for channels in _COLOURS:
+                edge = math.isqrt(values // channels)
+                if edge > 1 and edge * edge * channels == values:
+                    return InputShape(edge, edge, channels, batch, guessed=True)
+        case [channels, _, _] if channels in _COLOURS:
+            raise ModelFileError(
+                f"it takes {(batch, *sizes)}, with the channels first; expected them last, as TensorFlow has them"
+            )
+    raise ModelFileError(
+        f"it is no image classifier: it takes {(batch, *sizes)}, expected (rows, height, width, 1 or 3 channels)"
+    )
+
+
+def last_activation(tensor: Any) -> Activation | None:
+    """What made the values of a Keras tensor: a softmax, a sigmoid, nothing after a sum (`linear`), or None: unknown.
+
+    Models inside the model are opened, and what only passes values on is passed over.
+    """
+    operation, _, index = tensor._keras_history
+    if isinstance(operation, keras.Model):
+        return last_activation(operation.outputs[index])
+    if isinstance(operation, _PASSED_ON):
+        return last_activation(operation.input)
+    kind = type(operation).__name__.lower()
+    if kind in ("softmax", "sigmoid"):
+        return _NAMES[kind]
+    activation = getattr(operation, "activation", None)
+    if isinstance(operation, keras.layers.Activation) and activation is keras.activations.linear:
+        return last_activation(operation.input)
+    if activation is not None:
+        return _NAMES.get(getattr(activation, "__name__", type(activation).__name__).lower())
+    sums = (keras.layers.Add, keras.layers.BatchNormalization, keras.layers.Average, keras.layers.Rescaling)
+    return "linear" if isinstance(operation, sums) else None
+
+
+def output_layer(model: keras.Model) -> keras.layers.Layer:
+    """The layer that makes the only output of `model`."""
+    return model.outputs[0]._keras_history.operation
+
+
+def _chosen_output(model: keras.Model, output: str | None) -> Any:
+    names = _output_names(model)
+    if output is None:
+        if len(model.outputs) == 1:
+            return model.outputs[0]
+        raise ModelFileError(
+            f"it has {len(names)} outputs, {_with_shapes(model)}; say with --output which one is to be read"
+        )
+    if output in names:
+        return model.outputs[names.index(output)]
+    raise ModelFileError(f"it has no output {output!r:.60}; there are {_with_shapes(model)}")
+
+
+def _output_names(model: keras.Model) -> list[str]:
+    return [one._keras_history.operation.name for one in model.outputs]  # noqa: SLF001 - a Sequential has no other way
+
+
+def _with_shapes(model: keras.Model) -> str:
+    pairs = zip(_output_names(model), model.outputs, strict=True)
+    return ", ".join(f"{name!r} {tuple(one.shape[1:])}" for name, one in pairs)
+
+
+def _named(tensors: list[Any]) -> str:
+    return ", ".join(f"{one.name!r} {tuple(one.shape[1:])}" for one in tensors)

@@ -1,0 +1,116 @@
+"""What a Keras model itself does to the pixels before its first weights, and what that says of its input.
+
+Knows no card and no options.
+"""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from models.pixels import PixelRange
+
+# Of a model that takes pixels as they are, no scaling leaves more than this of their 255 steps.
+_MOST_OF_A_PIXEL = 20.0
+# A mean of pixels that is larger than this is not one of values up to 1.
+_MEAN_OF_PIXELS = 4.0
+_ARITHMETIC = {"TrueDivide", "Divide", "Multiply", "Subtract", "Add"}
+# As many layers before the first weights as anybody has; a model that loops would never end.
+_MOST_LAYERS = 200
+
+
+class PixelLayers(NamedTuple):
+    """What was found: the pixels that the model takes, in words why, whether that is a guess, and a size, if any.
+
+    `image_size` (height, width) is the one to which the model itself brings all images.
+    """
+
+    pixels: PixelRange | None
+    source: str
+    guessed: bool = False
+    image_size: tuple[int, int] | None = None
+
+
+def pixel_layers(model: keras.Model) -> PixelLayers:
+    """What the layers on the path from the input say, in models inside of the model, too, and behind augmentation."""
+    factor, size = 1.0, None
+    found: list[str] = []
+    for operation in _before_first_weights(model):
+        if isinstance(operation, keras.layers.Resizing) and size is None:
+            size = (operation.height, operation.width)
+        if isinstance(operation, keras.layers.BatchNormalization):
+            if not found:
+                return _by_remembered_mean(operation, size)
+            break
+        step = _factor(operation)
+        if step is not None:
+            factor *= step
+            found.append(operation.name)
+    if not found:
+        return PixelLayers(None, "no layer scales the pixels", image_size=size)
+    source = f"the model scales the pixels itself: {', '.join(found)}"
+    # 1/255 and 1/127.5 make of pixels what is near 1; a factor that is larger expects it to be near 1 already.
+    return PixelLayers("0..255" if factor * 255 <= _MOST_OF_A_PIXEL else "0..1", source, image_size=size)
+
+
+def _by_remembered_mean(layer: keras.layers.BatchNormalization, size: tuple[int, int] | None) -> PixelLayers:
+    """A normalization of the input itself remembers what the training images were like."""
+    mean, variance = (
+        float(np.mean(keras.ops.convert_to_numpy(one))) for one in (layer.moving_mean, layer.moving_variance)
+    )
+    if (mean, variance) == (0.0, 1.0):  # as it was made; it remembers nothing
+        return PixelLayers(None, "no layer scales the pixels", image_size=size)
+    pixels: PixelRange = "0..255" if mean > _MEAN_OF_PIXELS else "0..1" if mean > np.sqrt(max(variance, 0)) else "-1..1"
+    return PixelLayers(pixels, f"{layer.name} remembers a mean of {mean:.3g}", guessed=True, image_size=size)
+
+
+def _factor(operation: Any) -> float | None:
+    """What a pixel is multiplied by, on average over the channels; None for what does not scale."""
+    if isinstance(operation, keras.layers.Rescaling):
+        return float(np.mean(np.abs(operation.scale)))
+    if isinstance(operation, keras.layers.Normalization):
+        spread = np.sqrt(np.mean(keras.ops.convert_to_numpy(operation.variance)))
+        return float(1 / max(spread, 1e-6))
+    kind = type(operation).__name__
+    if kind in _ARITHMETIC and not isinstance(operation, keras.layers.Layer):
+        numbers = [one for one in _arguments(operation) if isinstance(one, (int, float, list, np.ndarray))]
+        if numbers:
+            number = float(np.mean(np.abs(numbers[0])))
+            return {"TrueDivide": 1 / number, "Divide": 1 / number, "Multiply": number}.get(kind, 1.0)
+    return None
+
+
+def _arguments(operation: Any) -> list[Any]:
+    node = operation._inbound_nodes[0]
+    return [*node.arguments.args, *node.arguments.kwargs.values()]
+
+
+def _before_first_weights(model: keras.Model) -> Iterator[Any]:
+    """The operations on the path from the input, models opened, up to the first with weights or to a branch."""
+    for operation in islice(_path(model), _MOST_LAYERS):
+        yield operation
+        of_pixels = isinstance(operation, (keras.layers.Normalization, keras.layers.BatchNormalization))
+        if getattr(operation, "weights", None) and not of_pixels:
+            return
+
+
+def _path(model: keras.Model) -> Iterator[Any]:
+    """The operations one after the other from the input, as long as each goes to one other only."""
+    if isinstance(model, keras.Sequential):
+        for layer in model.layers:
+            yield from _path(layer) if isinstance(layer, keras.Model) else [layer]
+        return
+    members = {id(operation) for operation in model.operations}
+    operation = model.inputs[0]._keras_history.operation
+    while True:
+        nodes = operation._outbound_nodes
+        following = {id(node.operation): node.operation for node in nodes if id(node.operation) in members}
+        if len(following) != 1:
+            return
+        (operation,) = following.values()
+        if isinstance(operation, keras.Model):
+            yield from _path(operation)
+        else:
+            yield operation
