@@ -1,8 +1,10 @@
 """From an untrusted model file to a Keras model that is built and fits its card. Knows no HTTP and no engine."""
 
 import json
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import h5py
 import keras
@@ -27,12 +29,13 @@ class LoadedModel(NamedTuple):
 def load_model(
     path: Path, name: str | None, class_names: tuple[str, ...], max_batch_size: int, limits: ModelFileLimits
 ) -> LoadedModel:
-    """The model in the `.h5` at `path`, which is copied and validated first: see `service.model_files.snapshot`.
+    """The model in the file at `path`, which is copied and validated first: see `service.model_files.snapshot`.
 
     It gets `name` where one is given. `class_names` are used where the file has no card. No layer may need too much
     memory for `max_batch_size` rows. Raises ModelFileError, or StorageFailed.
     """
-    with snapshot(path, limits) as (copy, version):
+    with snapshot(path, limits) as snapped:
+        copy, version = snapped.path, snapped.version
         card = read_card(copy)
         _check_sizes(path, copy, max_batch_size)
         try:
@@ -66,14 +69,11 @@ def load_model(
 
 def _check_sizes(path: Path, copy: Path, max_batch_size: int) -> None:
     """Raises ModelFileError where the model would need more memory than it may; nothing of it is allocated here."""
-    with h5py.File(copy) as file:
-        description = json.loads(file.attrs["model_config"])
     try:
         with keras.StatelessScope(initialize_variables=False):
-            kind = keras.Sequential if description["class_name"] == "Sequential" else keras.Model
-            model = kind.from_config(description["config"])
+            model = _described(copy)
         parameters = sum(int(np.prod(variable.shape)) for variable in model.variables)
-        largest = max((_output_size(layer) for layer in model.layers), default=0)
+        largest = max(_output_sizes(model), default=0)
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelFileError(f"{path}: Keras cannot build the model that the file describes ({reason})") from error
@@ -87,9 +87,26 @@ def _check_sizes(path: Path, copy: Path, max_batch_size: int) -> None:
         )
 
 
-def _output_size(layer: Any) -> int:
-    shape = getattr(getattr(layer, "output", None), "shape", None) or ()
-    return int(np.prod([size or 1 for size in shape[1:]], dtype=np.float64))
+def _described(copy: Path) -> keras.Model:
+    """The model that the description in the private copy builds, without its weights."""
+    if copy.suffix == ".keras":
+        with zipfile.ZipFile(copy) as archive:
+            description = json.loads(archive.read("config.json")) | {"compile_config": None}
+        return keras.saving.deserialize_keras_object(description, safe_mode=True)
+    with h5py.File(copy) as file:
+        description = json.loads(file.attrs["model_config"])
+    kind = keras.Sequential if description["class_name"] == "Sequential" else keras.Model
+    return kind.from_config(description["config"])
+
+
+def _output_sizes(model: keras.Model) -> Iterator[int]:
+    """The values for one image in each tensor of the model and of the models inside of it."""
+    for operation in getattr(model, "operations", model.layers):  # x / 255 is no layer, but has a size, too
+        if isinstance(operation, keras.Model):
+            yield from _output_sizes(operation)
+        output = getattr(operation, "output", None)
+        for tensor in keras.tree.flatten(output):
+            yield int(np.prod([size or 1 for size in (getattr(tensor, "shape", None) or ())[1:]], dtype=np.float64))
 
 
 def _image_shape(model: keras.Model, path: Path) -> tuple[int, int, int, int]:

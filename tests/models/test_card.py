@@ -10,7 +10,6 @@ import pytest
 
 from models.card import (
     FASHION_MNIST_CLASS_NAMES,
-    MAX_CARD_BYTES,
     ImageInput,
     ModelCard,
     ModelFileError,
@@ -19,6 +18,7 @@ from models.card import (
     read_card,
     write_card,
 )
+from models.card_storage import MOST_ATTRIBUTE_BYTES
 from tests.fakes import FakeEngine
 
 
@@ -54,7 +54,7 @@ def test_a_file_without_a_card_has_none(bare_model_file: Path) -> None:
 
 def test_a_card_that_is_too_large_is_refused_before_the_file_is_touched(model_file: Path) -> None:
     before = model_file.read_bytes()
-    names = tuple(f"class number {index}" for index in range(MAX_CARD_BYTES // 10))
+    names = tuple(f"class number {index}" for index in range(MOST_ATTRIBUTE_BYTES // 10))
     with pytest.raises(ValueError, match="64,512"):
         write_card(model_file, FakeEngine.card_for(8, 8, 3).model_copy(update={"class_names": names}))
     assert model_file.read_bytes() == before

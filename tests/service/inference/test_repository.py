@@ -12,9 +12,10 @@ from service.engines.base import Engine
 from service.errors import MalformedRequest, NotFound
 from service.inference.batcher import BatchLimits
 from service.inference.desired_state import DesiredState
+from service.inference.model_folder import model_files
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
-from service.inference.repository import ModelRepository, model_files
+from service.inference.repository import ModelRepository
 from tests.fakes import FakeEngine, image_for
 from tests.reloads import put
 
