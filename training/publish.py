@@ -52,7 +52,7 @@ def _save(network: keras.Model, path: Path) -> None:
         network.save(path, include_optimizer=False)
         return
     # A .keras always has the state of the optimizer, if there is one.
-    bare = keras.models.clone_model(network)
+    bare = network.__class__.from_config(network.get_config())
     bare.set_weights(network.get_weights())
     bare.save(path)
 

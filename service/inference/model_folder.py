@@ -19,8 +19,7 @@ def model_files(path: Path, default: str | None) -> list[Path]:
     files = [_only(files) for _, files in sorted(_by_name(path).items())]
     if not files:
         raise ModelFileError(
-            f"the folder {path} has no .h5 file, nor any that ends in {', '.join(SUFFIXES[1:])}; put a model there, or "
-            "name a file"
+            f"the folder {path} has no file that ends in {', '.join(SUFFIXES)}; put a model there, or name a file"
         )
     if default is None:
         return files

@@ -36,17 +36,20 @@ def check_description(description: Any) -> None:
     _Check().of(description, "model", 0)
 
 
-def without_training(part: Any) -> Any:
-    """The description without how the model was compiled, which Keras would do again for each model inside of it.
+def safe_description(description: Any) -> dict[str, Any]:
+    """The description, once checked, without how the model was compiled.
 
-    Of the outermost the loss stays where it is one of Keras's own, for what it tells of the last layer.
+    Keras would compile each model inside of it again, even where it is told to compile none. Of the outermost, which it
+    does leave, the loss stays where it is one of Keras's own, for what it tells of the last layer. Raises
+    ModelFileError.
     """
-    cleaned = _without_compile_config(part)
-    compiled = part.get("compile_config") if isinstance(part, dict) else None
+    if not isinstance(description, dict):
+        raise ModelFileError("its description of the model is no object of JSON; save the model anew")
+    safe = {key: _without_compile_config(value) for key, value in description.items() if key != "compile_config"}
+    check_description(safe)
+    compiled = description.get("compile_config")
     loss = compiled.get("loss") if isinstance(compiled, dict) else None
-    if _is_plain_loss(loss):
-        cleaned["compile_config"] = {"loss": loss}
-    return cleaned
+    return safe | {"compile_config": {"loss": loss}} if _is_plain_loss(loss) else safe
 
 
 def _without_compile_config(part: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from models.card import ModelFileError
 from models.card_storage import MOST_ENTRY_BYTES
 from service.errors import writing_temporary_files
-from service.model_files.description import check_description, without_training
+from service.model_files.description import safe_description
 from service.model_files.formats import CARD, CONFIG, METADATA, WEIGHTS
 from service.model_files.hdf5_files import MOST_CONFIG_BYTES, check_weights, parsed
 from service.model_files.zip_files import check_entries, opened_zip, read_entry, unpack_entry
@@ -70,11 +70,9 @@ def _check_names(entries: dict[str, zipfile.ZipInfo]) -> None:
 
 def _checked(config: object) -> object:
     try:
-        description = without_training(config)
-        check_description(description)
+        return safe_description(config)
     except RecursionError as error:
         raise ModelFileError("its description of the model is nested too deeply") from error
-    return description
 
 
 def _check_weights(weights: Path, max_bytes: int) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from models.card import ModelFileError
 from service.errors import StorageFailed, writing_temporary_files
 from service.model_files import keras_files, teachable_machine
-from service.model_files.formats import Format, recognise
+from service.model_files.formats import TEACHABLE_MODEL, Format, recognise
 from service.model_files.hdf5_files import check_model
 
 MEMORY_BYTES = 1 << 30  # of addresses; half of it are the libraries themselves
@@ -37,12 +37,19 @@ def validate(original: Path, max_bytes: int) -> None:
             if labels is not None:
                 with writing_temporary_files():
                     original.with_name(LABELS_NAME).write_text(json.dumps(labels), "utf-8")
-            recognise(hdf5)
-            check_model(hdf5, max_bytes)
+            _check_inner(hdf5, max_bytes)
         case Format.HDF5:
             check_model(original, max_bytes)
             with writing_temporary_files():
                 original.rename(hdf5)
+
+
+def _check_inner(hdf5: Path, max_bytes: int) -> None:
+    try:
+        recognise(hdf5)
+        check_model(hdf5, max_bytes)
+    except ModelFileError as error:
+        raise ModelFileError(f"of its {TEACHABLE_MODEL}: {error}") from error
 
 
 def _bound_this_process() -> None:

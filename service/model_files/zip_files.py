@@ -14,6 +14,7 @@ from models.card import ModelFileError
 from service.errors import writing_temporary_files
 
 _PIECE_BYTES = 1 << 20
+_MOST_ENTRIES = 10_000
 _ENCRYPTED = 0x1
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
@@ -23,6 +24,8 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     """The zip at `path`. Raises ModelFileError where it is damaged, also for what is found so while it is read."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if len(archive.infolist()) > _MOST_ENTRIES:
+                raise ModelFileError(f"it is a zip of more than {_MOST_ENTRIES:,} entries; name a model file")
             yield archive
     except (
         zipfile.BadZipFile,

@@ -28,7 +28,7 @@ def test_it_has_the_files_card_and_version_and_answers_from_the_first_values(shi
 
 def test_a_broken_file_and_one_without_a_card_are_refused(tmp_path: Path, bare_model_file: Path) -> None:
     (tmp_path / "broken.h5").write_bytes(b"broken")
-    with pytest.raises(ModelFileError, match="cannot be read as HDF5"):
+    with pytest.raises(ModelFileError, match="its first bytes are of no kind of model file"):
         FakeLoader().load(tmp_path / "broken.h5")
     with pytest.raises(ModelFileError, match="has no card"):
         FakeLoader().load(bare_model_file)
