@@ -1,21 +1,18 @@
-"""The card: what a model file says about itself, kept in the `.h5`. Knows no Keras and no HTTP."""
+"""The card: what a model file says about itself, kept in that file. Knows no Keras and no HTTP."""
 
 import hashlib
-import json
+import zipfile
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import h5py
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
+from models import card_storage
 from models.head import Head
 from models.pixels import ChannelOrder, PerChannel
 
-ATTRIBUTE = "model_card"
-# HDF5 keeps an attribute in the object's header, which holds 64 KiB; Keras draws the same line.
-MAX_CARD_BYTES = 64_512
 VERSION_DIGITS = 12
 
 FASHION_MNIST_CLASS_NAMES = (
@@ -202,43 +199,46 @@ class ModelCard(_Part):
 
 
 def write_card(path: Path, card: ModelCard) -> None:
-    """Put `card` into the `.h5` at `path`, in place of one that is there. Raises ValueError if it is too large."""
+    """Put `card` into the `.h5` or `.keras` at `path`, in place of one that is there.
+
+    Raises ValueError if it is too large; what is at `path` is then as it was.
+    """
     content = card.model_dump_json()
-    size = len(content.encode())
-    if size > MAX_CARD_BYTES:
-        raise ValueError(f"the model card has {size:,} bytes, and a model file has room for {MAX_CARD_BYTES:,}")
-    with h5py.File(path, "r+") as file:
-        file.attrs[ATTRIBUTE] = content
+    size, room = len(content.encode()), card_storage.most_bytes(path)
+    if size > room:
+        raise ValueError(f"the model card has {size:,} bytes, and a model file has room for {room:,}")
+    card_storage.write_text(path, content)
 
 
 def read_card(path: Path) -> ModelCard | None:
     """The card in the model file at `path`, or None for a file that Keras saved without one.
 
-    Raises ModelFileError when the file is missing, no HDF5, no Keras model, or holds a card that cannot be read.
+    Raises ModelFileError when the file is missing, of another kind, no Keras model, or holds a card that cannot be
+    read.
     """
     if not path.is_file():
         raise ModelFileError(f"there is no model file at {path}; train one with `make train`, or name another file")
     try:
-        with h5py.File(path, "r") as file:
-            if "model_config" not in file.attrs:
-                raise ModelFileError(
-                    f"{path} is an HDF5 file, but holds no Keras model; save the whole model with model.save('name.h5')"
-                )
-            content = file.attrs.get(ATTRIBUTE)
-    except OSError as error:
+        content = card_storage.read_text(path)
+        return None if content is None else ModelCard.model_validate_json(content)
+    except card_storage.NoModelError as error:
         raise ModelFileError(
-            f"{path} cannot be read as HDF5 ({error}); copy it again, or save it again with model.save('name.h5')"
+            f"{path} is {error}, but holds no Keras model; save the whole model with model.save('name.keras')"
         ) from error
-    if content is None:
-        return None
-    try:
-        return ModelCard.model_validate(json.loads(content))
-    except (ValidationError, ValueError, TypeError) as error:
-        first_line = str(error).splitlines()[0]
+    except (OSError, zipfile.BadZipFile) as error:
         raise ModelFileError(
-            f"the model card in {path} cannot be read ({first_line}); train the model again, or remove the "
-            f"attribute {ATTRIBUTE!r} to serve it without a card"
+            f"{path} cannot be read as HDF5 or zip ({error}); copy it again, or save it again with "
+            "model.save('name.keras')"
         ) from error
+    except (ValidationError, ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"the model card in {path} cannot be read ({_first_line(error)}); train the model again, or remove "
+            f"{card_storage.ATTRIBUTE!r} from the file to serve it without a card"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def file_version(path: Path) -> str:

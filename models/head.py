@@ -70,6 +70,11 @@ def guess_head(activation: Activation | None, units: int, loss: Loss | None) -> 
     return None
 
 
+def class_count(head: Head | None, units: int) -> int:
+    """How many classes the `units` values of a model with that head stand for."""
+    return 2 if units == 1 and head in ("sigmoid", "logits") else units
+
+
 def is_dense_softmax(last_layer: object) -> bool:
     """Whether a Keras layer is dense with a softmax, so that its `kernel` and `bias` give the logits of its input."""
     activation = getattr(getattr(last_layer, "activation", None), "__name__", None)

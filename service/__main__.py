@@ -12,12 +12,13 @@ import uvicorn
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
-from models.card import ModelFileError, read_card
+from models.card import ModelFileError
 from service.errors import StorageFailed, writing_temporary_files
 from service.inference.desired_state import STATE_FOLDER
-from service.inference.repository import model_files
+from service.inference.model_folder import model_files
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
+from service.model_files.formats import check_quickly
 from service.server.connection import Connection
 from service.server.reload_signal import keep_sighup
 from service.server.supervisor import Supervisor
@@ -47,7 +48,7 @@ def main() -> None:
     try:
         # Most files that cannot be served are told here, before TensorFlow's seconds and before any worker.
         default, *_ = model_files(settings.model_path, settings.default_model)
-        read_card(default)
+        check_quickly(default)
         with writing_temporary_files():
             # What workers share; each reads the names as it starts.
             state = TemporaryDirectory(prefix="state-")

@@ -31,8 +31,9 @@ from service.http.middleware import RequestMiddleware
 from service.inference.batcher import BatchLimits
 from service.inference.decoder import Decoder
 from service.inference.desired_state import DesiredState
+from service.inference.model_folder import models_in
 from service.inference.model_runner import ModelRunner
-from service.inference.repository import ModelRepository, model_files
+from service.inference.repository import ModelRepository
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
 from service.prediction import Prediction
@@ -174,9 +175,14 @@ def _repository(
 ) -> ModelRepository:
     limits = BatchLimits(settings.max_batch_size, settings.max_queue_size, settings.batch_wait_ms / 1000)
     folder = settings.model_path if settings.model_path.is_dir() else None
-    files = {path.stem: path for path in model_files(folder, None)} if folder else {}
+    files = models_in(folder) if folder else {}
+
+    def path_of(name: str) -> Path:
+        # One that was removed since it was loaded is looked for where it may come again.
+        return files.get(name, folder / f"{name}.h5") if folder else settings.model_path
+
     return ModelRepository(
-        [(files.get(engine.card.name, settings.model_path), engine) for engine in engines],
+        [(path_of(engine.card.name), engine) for engine in engines],
         lambda engine: ModelRunner(engine, limits, settings.request_timeout_s),
         lambda path: load_engine(settings, loader, path),
         folder,

@@ -19,7 +19,7 @@ from service.engines.base import DeviceError, Engine, EngineLoader
 from service.errors import StorageFailed, writing_temporary_files
 from service.explain.explained_models import MakeExplainer
 from service.inference.desired_state import STATE_FOLDER, DesiredState
-from service.inference.repository import model_files
+from service.inference.model_folder import model_files
 from service.logs import LOGGER
 from service.metrics import reserve_storage
 from service.model_files.options import facts_of

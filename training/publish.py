@@ -8,6 +8,8 @@ import keras
 from models.card import ModelCard, write_card
 from training.errors import PublishError, reason_of
 
+SUFFIXES = (".h5", ".keras")
+
 
 def check_writable(output: Path) -> None:
     """Make the folder of `output`, and find out before a long run whether it can be written. Raises PublishError."""
@@ -18,9 +20,10 @@ def check_writable(output: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise PublishError(f"{output} cannot be written ({error.strerror}); name another file with --output") from error
-    if output.suffix != ".h5":
+    if output.suffix not in SUFFIXES:
         raise PublishError(
-            f"{output} does not end in .h5, the format that is published; name another file with --output"
+            f"{output} ends neither in .h5 nor in .keras, the formats that are published; name another file with "
+            "--output"
         )
 
 
@@ -31,7 +34,7 @@ def publish(network: keras.Model, card: ModelCard, output: Path) -> None:
     """
     beside = _beside(output)
     try:
-        network.save(beside, include_optimizer=False)
+        _save(network, beside)
         write_card(beside, card)
         _flush(beside)
         beside.replace(output)
@@ -44,8 +47,18 @@ def publish(network: keras.Model, card: ModelCard, output: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
+def _save(network: keras.Model, path: Path) -> None:
+    if path.suffix == ".h5":
+        network.save(path, include_optimizer=False)
+        return
+    # A .keras always has the state of the optimizer, if there is one.
+    bare = network.__class__.from_config(network.get_config())
+    bare.set_weights(network.get_weights())
+    bare.save(path)
+
+
 def _beside(output: Path) -> Path:
-    return output.with_name(f".{output.stem}.{os.getpid()}.h5")
+    return output.with_name(f".{output.stem}.{os.getpid()}{output.suffix}")
 
 
 def _flush(path: Path) -> None:

@@ -70,7 +70,9 @@ class TrainingSettings(BaseSettings):
             description="folder of the four Fashion-MNIST files; without it the system's, Keras's cache, or a download"
         ),
     ] = None
-    output: Annotated[Path, Field(description="the model file to publish")] = Path("models/best-cnn-model.h5")
+    output: Annotated[Path, Field(description="the model file to publish, a .h5 or a .keras")] = Path(
+        "models/best-cnn-model.h5"
+    )
     runs_dir: Annotated[Path, Field(description="folder in which each run keeps its files")] = Path("runs")
     resume: Annotated[bool, Field(description="go on with the latest run in --runs-dir that was interrupted")] = False
 

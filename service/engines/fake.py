@@ -50,13 +50,13 @@ class FakeLoader:
 
     def load(self, path: Path, name: str | None = None) -> FakeEngine:
         """An engine with the card in the file at `path`. Raises ModelFileError, also for one without; StorageFailed."""
-        with snapshot(path, self._limits) as (copy, version):
-            card = read_card(copy)
+        with snapshot(path, self._limits) as copy:
+            card = read_card(copy.path)
         if card is None:
             raise ModelFileError(
                 f"{path} has no card, without which the fake engine knows no class; use another engine"
             )
-        return FakeEngine(card if name is None else card.model_copy(update={"name": name}), version)
+        return FakeEngine(card if name is None else card.model_copy(update={"name": name}), copy.version)
 
     def device_memory(self) -> int:
         """No device, no memory of it."""

@@ -15,6 +15,7 @@ from models.card import ModelFileError, file_version
 from service.engines.base import Engine
 from service.errors import MalformedRequest, NotFound, ServiceError
 from service.inference.desired_state import DesiredState, Wish
+from service.inference.model_folder import check_name, models_in
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions, load_or_report
 from service.logs import LOGGER
@@ -28,28 +29,8 @@ WATCH_EVERY_S = 1.0
 _Signature = tuple[int, int, int] | None
 
 
-def model_files(path: Path, default: str | None) -> list[Path]:
-    """The files that `path` names: itself, or each `.h5` in it, the one called `default` or else the first before all.
-
-    Raises ModelFileError where a folder has none, or not that one.
-    """
-    if not path.is_dir():
-        return [path]
-    files = sorted(path.glob("*.h5"))
-    if not files:
-        raise ModelFileError(f"the folder {path} has no .h5 file; put a model there, or name a file")
-    if default is None:
-        return files
-    if path / f"{default}.h5" not in files:
-        raise ModelFileError(
-            f"the folder {path} has no {default}.h5, which --default-model names; there are "
-            f"{', '.join(file.stem for file in files)}"
-        )
-    return sorted(files, key=lambda file: file.stem != default)
-
-
 class ModelRepository:
-    """All models that are served: of one file, or of each `.h5` in a folder by its stem.
+    """All models that are served: of one file, or of each in a folder by its stem.
 
     All methods belong to the event loop.
     """
@@ -108,6 +89,8 @@ class ModelRepository:
 
         Raises ModelFileError, after which what answered before goes on, NotFound, or StorageFailed.
         """
+        if self._folder:
+            check_name(self._folder, name)
         if name not in self._files():
             self.named(name)  # raises NotFound
         await self._ask(Wish(name=name))
@@ -214,7 +197,7 @@ class ModelRepository:
         """The file of each model that answers, and of each in the folder."""
         files = {name: model.path for name, model in self._by_name.items()}
         # Looked up among the files, so that a name cannot lead out of the folder.
-        return files | {file.stem: file for file in self._folder.glob("*.h5")} if self._folder else files
+        return files | models_in(self._folder) if self._folder else files
 
 
 def _version_of(path: Path) -> str | None:

@@ -7,6 +7,7 @@ import keras
 
 from models.card import ModelFileError
 from models.head import Activation
+from service.model_files.reasons import first_line
 
 # What passes on, or only gives another shape to, what a classifier's last activation made.
 _PASSED_ON = (
@@ -112,6 +113,28 @@ def output_layer(model: keras.Model) -> keras.layers.Layer:
     return model.outputs[0]._keras_history.operation
 
 
+def of_fixed_size(model: keras.Model, height: int, width: int) -> keras.Model:
+    """The model for batches of any size, of images of just this size. Raises ModelFileError where it cannot be that."""
+    taken = model.inputs[0].shape
+    wanted = (None, height, width, *taken[3:]) if len(taken) > 2 else (None, *taken[1:])
+    if tuple(taken) == wanted:
+        return model
+
+    config = model.get_config()
+    config.pop("build_input_shape", None)
+    for layer in config["layers"]:
+        if layer["class_name"] == "InputLayer":
+            layer["config"]["batch_shape"] = wanted
+    try:
+        other = type(model).from_config(config)
+        other.set_weights(model.get_weights())
+    except Exception as error:
+        raise ModelFileError(
+            f"it takes {tuple(taken)}, and cannot be made to take {wanted} ({first_line(error)}); save it so"
+        ) from error
+    return other
+
+
 def _chosen_output(model: keras.Model, output: str | None) -> Any:
     names = _output_names(model)
     if output is None:
@@ -126,7 +149,7 @@ def _chosen_output(model: keras.Model, output: str | None) -> Any:
 
 
 def _output_names(model: keras.Model) -> list[str]:
-    return [one._keras_history.operation.name for one in model.outputs]  # noqa: SLF001 - a Sequential has no other way
+    return [one._keras_history.operation.name for one in model.outputs]
 
 
 def _with_shapes(model: keras.Model) -> str:

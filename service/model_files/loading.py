@@ -3,28 +3,30 @@
 What is known is put together from the options, the card in the file, the files beside it, and the model itself.
 """
 
+import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import h5py
 import keras
 import numpy as np
 
 from models.card import ModelCard, ModelFileError, read_card
-from models.head import Activation, are_probabilities, guess_head
+from models.head import Activation, class_count
+from models.pixels import PIXEL_RANGES
 from models.specification import Facts, Finding, Source, Specification, first_that_says, specify
 from service.model_files.beside import sources_beside
-from service.model_files.classifier import Classifier, classifier_of
-from service.model_files.description import layers_of, loss_of
-from service.model_files.pixel_layers import pixel_layers
+from service.model_files.classifier import Classifier, classifier_of, of_fixed_size
+from service.model_files.loss import loss_of
+from service.model_files.model_sources import defaults, shown_by_model
+from service.model_files.pixel_layers import PixelLayers, pixel_layers
+from service.model_files.reasons import first_line
 from service.model_files.snapshot import ModelFileLimits, snapshot
-from service.model_files.teachable_machine import FACTS, WORDS, is_teachable_machine
 
 MOST_PARAMETERS = 500_000_000
 MOST_BYTES_OF_A_LAYER = 2 << 30
-DEFAULT_IMAGE_SIZE = (224, 224)
-_DEFAULT = "the default: nothing says otherwise"
-_MOST_OF_A_REASON = 200
 
 
 class LoadedModel(NamedTuple):
@@ -47,7 +49,8 @@ def load_model(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedMod
 
     `options` count before all else that is known. Raises ModelFileError, or StorageFailed.
     """
-    with snapshot(path, limits) as (copy, version):
+    with snapshot(path, limits) as snapped:
+        copy, version = snapped.path, snapped.version
         card = read_card(copy)
         _check_sizes(path, copy)
         model = _loaded(path, copy)
@@ -55,21 +58,22 @@ def load_model(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedMod
         if card is not None:
             sources.append(Source(Facts.of_card(card), "the card in the file"))
         sources += sources_beside(path)
+        if snapped.labels:
+            sources.append(Source(Facts(class_names=snapped.labels), "labels.txt in the file"))
         output = first_that_says(sources, "output")
         name = output.facts.output if output else None
         loss = loss_of(copy, name)
     try:
         found = classifier_of(model, name)
-        sources += _from_the_model(found, sources, loss)
-        specification = specify([*sources, *_defaults(path, found, sources)], found.input.channels, card)
-        _check_fit(found, specification)
-        taken = specification.card.input
-        fixed = _of_fixed_size(found.model, taken.height, taken.width)
+        pixels = pixel_layers(found.model)
+        sources += shown_by_model(found, pixels, sources, loss)
+        card, findings = specify([*sources, *defaults(path, found, sources)], found.input.channels, card)
+        _check_fit(found, Specification(card, findings))
+        model = of_fixed_size(found.model, card.input.height, card.input.width)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    return LoadedModel(
-        fixed, *specification, version, found.activation, found.units, 4 * max(map(_output_size, _layers(fixed)))
-    )
+    findings += _scaled_twice(card, pixels)
+    return LoadedModel(model, card, findings, version, found.activation, found.units, 4 * max(_output_sizes(model)))
 
 
 def _loaded(path: Path, copy: Path) -> keras.Model:
@@ -77,23 +81,21 @@ def _loaded(path: Path, copy: Path) -> keras.Model:
         return keras.saving.load_model(copy, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a model that it cannot build
         raise ModelFileError(
-            f"Keras {keras.__version__} cannot load {path} ({_first_line(error)}); save it with that version, without "
+            f"Keras {keras.__version__} cannot load {path} ({first_line(error)}); save it with that version, without "
             "Lambda or custom layers"
         ) from error
 
 
 def _check_sizes(path: Path, copy: Path) -> None:
     """Raises ModelFileError where the model would need more memory than it may; nothing of it is allocated here."""
-    description = layers_of(copy)
     try:
         with keras.StatelessScope(initialize_variables=False):
-            kind = keras.Sequential if description["class_name"] == "Sequential" else keras.Model
-            model = kind.from_config(description["config"])
+            model = _described(copy)
         parameters = sum(int(np.prod(variable.shape)) for variable in model.variables)
-        largest = max(map(_output_size, _layers(model)), default=0)
+        largest = max(_output_sizes(model), default=0)
     except Exception as error:
         raise ModelFileError(
-            f"{path}: Keras cannot build the model that the file describes ({_first_line(error)})"
+            f"{path}: Keras cannot build the model that the file describes ({first_line(error)})"
         ) from error
     if parameters > MOST_PARAMETERS:
         raise ModelFileError(f"{path} describes {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are loaded")
@@ -104,62 +106,26 @@ def _check_sizes(path: Path, copy: Path) -> None:
         )
 
 
-def _layers(model: keras.Model) -> Iterator[Any]:
-    for layer in model.layers:
-        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]
+def _described(copy: Path) -> keras.Model:
+    """The model that the description in the private copy builds, without its weights."""
+    if copy.suffix == ".keras":
+        with zipfile.ZipFile(copy) as archive:
+            description = json.loads(archive.read("config.json")) | {"compile_config": None}
+        return keras.saving.deserialize_keras_object(description, safe_mode=True)
+    with h5py.File(copy) as file:
+        description = json.loads(file.attrs["model_config"])
+    kind = keras.Sequential if description["class_name"] == "Sequential" else keras.Model
+    return kind.from_config(description["config"])
 
 
-def _output_size(layer: Any) -> int:
-    shape = getattr(getattr(layer, "output", None), "shape", None) or ()
-    return int(np.prod([size or 1 for size in shape[1:]], dtype=np.float64))
-
-
-def _from_the_model(found: Classifier, sources: list[Source], loss: Any) -> list[Source]:
-    """What the model itself shows: how it scales pixels, where it was made, the size of its images, its head."""
-    shape, pixels = found.input, pixel_layers(found.model)
-    shown = []
-    if shape.height and shape.width:
-        size = (shape.height, shape.width)
-        shown.append(Source(Facts(image_size=size), "the model's input", shape.guessed))
-    elif pixels.image_size:
-        shown.append(Source(Facts(image_size=pixels.image_size), "the model resizes images to that"))
-    if pixels.pixels:
-        shown.append(Source(Facts(pixels=pixels.pixels), pixels.source, pixels.guessed))
-    elif is_teachable_machine(found.model):
-        shown.append(Source(FACTS, WORDS))
-    if first_that_says(sources, "head") is None:
-        shown.append(_head_of(found, loss))
-    return shown
-
-
-def _head_of(found: Classifier, loss: Any) -> Source:
-    """What the last layer means. Raises ModelFileError where that is not to be told."""
-    guess = guess_head(found.activation, found.units, loss)
-    if guess:
-        return Source(Facts(head=guess.head), guess.source, guess.guessed)
-    if found.units > 1 and found.activation is None:
-        shape = [32 if size is None else size for size in found.model.input_shape[1:]]
-        noise = np.random.default_rng(0).uniform(0, 1, (found.input.batch_size or 2, *shape)).astype(np.float32)
-        if are_probabilities(np.asarray(found.model(noise, training=False), np.float32), sums_to_one=True):
-            return Source(Facts(head="softmax"), "its output sums to 1", guessed=True)
-    trained = f", and was fitted with the loss {loss.name}" if loss else ""
-    raise ModelFileError(
-        f"what its {found.units} output values mean cannot be told: they come from no softmax, sigmoid or logits"
-        f"{trained}; if it is a classifier, say with --head which one"
-    )
-
-
-def _defaults(path: Path, found: Classifier, sources: list[Source]) -> list[Source]:
-    size = Source(Facts(image_size=DEFAULT_IMAGE_SIZE), "the default: the model takes any size", guessed=True)
-    head = first_that_says(sources, "head")
-    classes = 2 if found.units == 1 and head and head.facts.head in ("sigmoid", "logits") else found.units
-    numbered = Facts(class_names=tuple(f"class {index}" for index in range(max(2, classes))))
-    return [
-        Source(Facts(name=path.stem, preparation="resize"), "the default"),
-        Source(Facts(fit="stretch", interpolation="bilinear", pixels="0..1", channel_order="rgb"), _DEFAULT, True),
-        size,
-        Source(numbered, "numbered, for want of names", guessed=True),
-    ]
+def _output_sizes(model: keras.Model) -> Iterator[int]:
+    """The values for one image in each tensor of the model and of the models inside of it."""
+    for operation in getattr(model, "operations", model.layers):  # x / 255 is no layer, but has a size, too
+        if isinstance(operation, keras.Model):
+            yield from _output_sizes(operation)
+        output = getattr(operation, "output", None)
+        for tensor in keras.tree.flatten(output):
+            yield int(np.prod([size or 1 for size in (getattr(tensor, "shape", None) or ())[1:]], dtype=np.float64))
 
 
 def _check_fit(found: Classifier, specification: Specification) -> None:
@@ -170,7 +136,7 @@ def _check_fit(found: Classifier, specification: Specification) -> None:
             f"{sources['image_size']} says that it takes images of {card.input.height}×{card.input.width}, but the "
             f"model takes {height}×{width}"
         )
-    classes = 2 if found.units == 1 and card.head in ("sigmoid", "logits") else found.units
+    classes = class_count(card.head, found.units)
     if classes < 2:
         raise ModelFileError(f"its one output value cannot be a {card.head}; say with --head what it means")
     if len(card.class_names) != classes:
@@ -180,28 +146,8 @@ def _check_fit(found: Classifier, specification: Specification) -> None:
         )
 
 
-def _of_fixed_size(model: keras.Model, height: int, width: int) -> keras.Model:
-    """The model for batches of any size, of images of just this size. Raises ModelFileError where it cannot be that."""
-    taken = model.inputs[0].shape
-    wanted = (None, height, width, *taken[3:]) if len(taken) > 2 else (None, *taken[1:])
-    if tuple(taken) == wanted:
-        return model
-
-    config = model.get_config()
-    config.pop("build_input_shape", None)
-    for layer in config["layers"]:
-        if layer["class_name"] == "InputLayer":
-            layer["config"]["batch_shape"] = wanted
-    try:
-        other = type(model).from_config(config)
-        other.set_weights(model.get_weights())
-    except Exception as error:
-        raise ModelFileError(
-            f"it takes {tuple(taken)}, and cannot be made to take {wanted} ({_first_line(error)}); save it so"
-        ) from error
-    return other
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return f"{text.splitlines()[0]:.{_MOST_OF_A_REASON}}" if text else type(error).__name__
+def _scaled_twice(card: ModelCard, pixels: PixelLayers) -> tuple[Finding, ...]:
+    """A warning where something says that pixels are scaled, and the model scales them, too."""
+    if pixels.pixels is None or pixels.guessed or np.allclose(card.input.scale, PIXEL_RANGES[pixels.pixels].scale):
+        return ()
+    return (Finding("pixels", "scaled before the model", f"but {pixels.source}; is that meant?", guessed=True),)

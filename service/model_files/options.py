@@ -4,7 +4,7 @@ from pydantic import ValidationError
 
 from models.card import ModelFileError
 from models.specification import Facts
-from service.model_files.beside import read_labels
+from service.model_files.labels import read_labels
 from service.settings import ModelSettings
 
 

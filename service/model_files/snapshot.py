@@ -4,6 +4,8 @@ That process runs `validation`, which therefore imports little.
 """
 
 import hashlib
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,11 +15,13 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from models.card import VERSION_DIGITS, ModelFileError
-from service.errors import writing_temporary_files
+from service.errors import StorageFailed, writing_temporary_files
 from service.model_files import validation
-from service.model_files.validation import CPU_SECONDS, MEMORY_BYTES, PIECE_BYTES
+from service.model_files.formats import refuse_folder
+from service.model_files.validation import HDF5_NAME, KERAS_NAME, LABELS_NAME, MEMORY_SPENT, NO_STORAGE
 
 WALL_SECONDS = 60
+_PIECE_BYTES = 1 << 24
 
 
 class ModelFileLimits(NamedTuple):
@@ -27,30 +31,49 @@ class ModelFileLimits(NamedTuple):
     sha256: str | None = None
 
 
-@contextmanager
-def snapshot(path: Path, limits: ModelFileLimits) -> Iterator[tuple[Path, str]]:
-    """A copy of the model file that nobody else can change, and its version, once it has been validated.
+class Snapshot(NamedTuple):
+    """What may be loaded of a model file."""
 
-    Raises ModelFileError for a file that is missing, beyond the `limits`, or that holds what a model for images has no
-    need of; StorageFailed where the copy cannot be written.
+    path: Path
+    """A private copy: `model.h5` or `model.keras`, by what it is. A `.keras` is written anew, without its training."""
+    version: str
+    """The first 12 hex digits of the SHA-256 of the file as it was given, also where that is a zip around a model."""
+    labels: tuple[str, ...] | None
+    """The class names in the labels.txt of a zip from Teachable Machine, without their numbers; else None."""
+
+
+@contextmanager
+def snapshot(path: Path, limits: ModelFileLimits) -> Iterator[Snapshot]:
+    """A copy of the model file that nobody else can change, once it has been validated.
+
+    The file is HDF5, a `.keras`, or the zip of Teachable Machine's Keras export, whatever its name. Raises
+    ModelFileError for one that is missing, beyond the `limits`, of another kind, or that holds what a model for images
+    has no need of; StorageFailed where the copy cannot be written.
     """
     max_bytes, sha256 = limits
+    refuse_folder(path)
     with writing_temporary_files():
         folder = TemporaryDirectory(prefix="model-")
     with folder:
-        copy = Path(folder.name) / "model.h5"
-        digest = _copy(path, copy, max_bytes)
+        place = Path(folder.name)
+        digest = _copy(path, place / "original", max_bytes)
         if sha256 is not None and digest != sha256.lower():
             raise ModelFileError(f"{path} has the SHA-256 {digest}, expected {sha256}; see where it came from")
-        _validate(path, copy, max_bytes)
-        yield copy, digest[:VERSION_DIGITS]
+        _validate(path, place / "original", max_bytes)
+        keras, labels = place / KERAS_NAME, place / LABELS_NAME
+        yield Snapshot(
+            keras if keras.exists() else place / HDF5_NAME,
+            digest[:VERSION_DIGITS],
+            tuple(json.loads(labels.read_text("utf-8"))) if labels.exists() else None,
+        )
 
 
 def _copy(path: Path, copy: Path, max_bytes: int) -> str:
     digest, size = hashlib.sha256(), 0
+    _append(copy, b"")  # an empty file has no piece
     try:
         with path.open("rb") as source:
-            while piece := source.read(PIECE_BYTES):
+            while piece := source.read(_PIECE_BYTES):
                 size += len(piece)
                 if size > max_bytes:
                     raise ModelFileError(f"{path} has more than the {max_bytes:,} bytes of --max-model-bytes")
@@ -71,12 +94,16 @@ def _append(copy: Path, piece: bytes) -> None:
 
 
 def _validate(path: Path, copy: Path, max_bytes: int) -> None:
-    command = [sys.executable, "-m", validation.__name__, str(copy), str(max_bytes)]
+    command = [sys.executable, "-X", "utf8", "-m", validation.__name__, str(copy), str(max_bytes)]
     try:
-        finished = subprocess.run(command, capture_output=True, text=True, timeout=WALL_SECONDS, check=False)  # noqa: S603 - our own module
+        finished = subprocess.run(  # noqa: S603 - our own module
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=WALL_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         raise ModelFileError(f"{path} is refused: to validate it took more than {WALL_SECONDS} s") from None
     if finished.returncode == 0:
         return
-    reason = finished.stdout.strip() or f"to validate it took more than {MEMORY_BYTES >> 20} MiB or {CPU_SECONDS} s"
-    raise ModelFileError(f"{path} is refused: {reason}")
+    if finished.returncode == NO_STORAGE:
+        cause = int(finished.stdout)
+        raise StorageFailed(OSError(cause, os.strerror(cause)))
+    raise ModelFileError(f"{path} is refused: {finished.stdout.strip() or MEMORY_SPENT}")

@@ -1,6 +1,7 @@
 """The card: its round trip through a model file, and what is said of files that cannot be used."""
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -10,7 +11,6 @@ import pytest
 
 from models.card import (
     FASHION_MNIST_CLASS_NAMES,
-    MAX_CARD_BYTES,
     ImageInput,
     ModelCard,
     ModelFileError,
@@ -18,6 +18,7 @@ from models.card import (
     read_card,
     write_card,
 )
+from models.card_storage import MOST_ATTRIBUTE_BYTES
 from tests.fakes import FakeEngine
 
 
@@ -53,7 +54,7 @@ def test_a_file_without_a_card_has_none(bare_model_file: Path) -> None:
 
 def test_a_card_that_is_too_large_is_refused_before_the_file_is_touched(model_file: Path) -> None:
     before = model_file.read_bytes()
-    names = tuple(f"class number {index}" for index in range(MAX_CARD_BYTES // 10))
+    names = tuple(f"class number {index}" for index in range(MOST_ATTRIBUTE_BYTES // 10))
     with pytest.raises(ValueError, match="64,512"):
         write_card(model_file, FakeEngine.card_for(8, 8, 3).model_copy(update={"class_names": names}))
     assert model_file.read_bytes() == before
@@ -64,7 +65,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_card(tmp_path / "missing.h5")
 
 
-def test_a_file_that_is_no_hdf5_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_no_model_is_named(tmp_path: Path) -> None:
     path = tmp_path / "text.h5"
     path.write_text("not a model")
     with pytest.raises(ModelFileError, match=r"text\.h5 cannot be read as HDF5"):
@@ -90,7 +91,64 @@ def test_weights_without_a_network_are_refused(tmp_path: Path) -> None:
 def test_a_broken_card_says_how_to_go_on(model_file: Path, content: str) -> None:
     with h5py.File(model_file, "r+") as file:
         file.attrs["model_card"] = content
-    with pytest.raises(ModelFileError, match="remove the attribute 'model_card'"):
+    with pytest.raises(ModelFileError, match="remove 'model_card' from the file"):
+        read_card(model_file)
+
+
+@pytest.fixture
+def keras_file(tmp_path: Path) -> Path:
+    path = tmp_path / "model.keras"
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save(path)
+    return path
+
+
+def test_a_keras_file_has_its_card_as_an_entry_and_is_loaded_as_before(keras_file: Path) -> None:
+    assert read_card(keras_file) is None
+    before = keras.saving.load_model(keras_file).get_weights()
+    for name in ("first", "second"):
+        card = FakeEngine.card_for(8, 8, 3).model_copy(update={"name": name, "class_names": ("셔츠", "b", "c")})
+        write_card(keras_file, card)
+        assert read_card(keras_file) == card
+    with zipfile.ZipFile(keras_file) as archive:
+        assert sorted(archive.namelist()) == ["config.json", "metadata.json", "model.weights.h5", "model_card.json"]
+    assert all(map(np.array_equal, keras.saving.load_model(keras_file).get_weights(), before))
+    assert [file.name for file in keras_file.parent.iterdir()] == ["model.keras"]
+
+
+def test_a_keras_file_has_room_for_a_larger_card_but_not_for_any(keras_file: Path) -> None:
+    names = tuple(f"class number {index}" for index in range(10_000))
+    write_card(keras_file, FakeEngine.card_for(8, 8, 3).model_copy(update={"class_names": names}))
+    before = keras_file.read_bytes()
+    with pytest.raises(ValueError, match="4,194,304"):
+        write_card(keras_file, FakeEngine.card_for(8, 8, 3).model_copy(update={"name": "x" * (5 << 20)}))
+    assert keras_file.read_bytes() == before
+    with (
+        zipfile.ZipFile(keras_file, "a", zipfile.ZIP_DEFLATED) as archive,
+        pytest.warns(UserWarning, match="Duplicate"),
+    ):
+        archive.writestr("model_card.json", b" " * (5 << 20))
+    with pytest.raises(ModelFileError, match="more than 4,194,304 bytes"):
+        read_card(keras_file)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(b"PK\x03\x04", "cannot be read as HDF5 or zip"), (None, "is a zip, but holds no Keras model")],
+)
+def test_a_zip_that_is_no_keras_file_is_named(tmp_path: Path, content: bytes | None, reason: str) -> None:
+    path = tmp_path / "other.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a", b"")
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(ModelFileError, match=reason):
+        read_card(path)
+
+
+def test_a_card_of_many_brackets_is_no_card(model_file: Path) -> None:
+    with h5py.File(model_file, "r+") as file:
+        file.attrs["model_card"] = "[" * 60_000
+    with pytest.raises(ModelFileError, match="remove 'model_card' from the file"):
         read_card(model_file)
 
 

@@ -39,7 +39,7 @@ def our_lines(stderr: str) -> list[str]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    ("content", "reason"), [(None, "there is no model file at"), (b"not a model", "cannot be read as HDF5")]
+    ("content", "reason"), [(None, "there is no model file at"), (b"not a model", "of no kind of model file")]
 )
 def test_a_model_that_cannot_be_served_stops_the_start(
     tmp_path: Path, content: bytes | None, reason: str, workers: int

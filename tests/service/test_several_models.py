@@ -118,7 +118,7 @@ def test_one_can_be_unloaded_and_loaded_again(service: Service) -> None:
     ("options", "reason"),
     [
         (("--default-model", "hats"), "which --default-model names; there are"),
-        (("--default-model", "broken"), "broken.h5 cannot be read as HDF5"),
+        (("--default-model", "broken"), "broken.h5 is refused: its first bytes are of no kind of model file"),
         (("--model-sha256", "0" * 64), "--model-sha256 is of one file"),
     ],
 )

@@ -11,13 +11,13 @@ from keras import callbacks
 from PIL import Image
 from rich.console import Console
 
-from models.card import read_card
+from models.card import ImageInput, ModelCard, read_card
 from tests.samples import sample_split
 from training import fit, recipe
 from training.calibration import fit_temperature
 from training.errors import Diverged, PublishError, TrainingError
 from training.network import build_network
-from training.publish import publish
+from training.publish import check_writable, publish
 from training.settings import TrainingSettings
 
 QUIET = Console(quiet=True)
@@ -222,9 +222,23 @@ def test_a_fault_that_is_not_the_disks_is_not_told_as_one(tmp_path: Path, monkey
         fit.run(settings_in(tmp_path), sample_split(), QUIET)
 
 
-def test_a_name_that_is_no_h5_is_refused_before_the_run(tmp_path: Path) -> None:
-    with pytest.raises(PublishError, match=r"does not end in \.h5"):
-        fit.run(TrainingSettings(output=tmp_path / "model.keras"), sample_split(), QUIET)
+def test_a_name_that_is_no_model_files_is_refused_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(PublishError, match=r"ends neither in \.h5 nor in \.keras"):
+        fit.run(TrainingSettings(output=tmp_path / "model.pt"), sample_split(), QUIET)
+
+
+def test_a_keras_file_is_published_as_well(tmp_path: Path) -> None:
+    output = tmp_path / "models" / "net.keras"
+    network = build_network(8, 8, 1, 2, filters=(4,), dense=5, dropout=0.1)
+    network.compile("adam", loss="sparse_categorical_crossentropy")
+    card = ModelCard(name="net", class_names=("a", "b"), input=ImageInput(height=8, width=8, channels=1, scale=1 / 255))
+    check_writable(output)
+    publish(network, card, output)
+    assert [file.name for file in output.parent.iterdir()] == ["net.keras"]
+    assert read_card(output) == card
+    loaded = keras.saving.load_model(output)
+    assert not loaded.compiled
+    assert all(map(np.array_equal, loaded.get_weights(), network.get_weights()))
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import httpx
@@ -28,7 +29,7 @@ def test_it_has_the_files_card_and_version_and_answers_from_the_first_values(shi
 
 def test_a_broken_file_and_one_without_a_card_are_refused(tmp_path: Path, bare_model_file: Path) -> None:
     (tmp_path / "broken.h5").write_bytes(b"broken")
-    with pytest.raises(ModelFileError, match="cannot be read as HDF5"):
+    with pytest.raises(ModelFileError, match="its first bytes are of no kind of model file"):
         FakeLoader().load(tmp_path / "broken.h5")
     with pytest.raises(ModelFileError, match="has no card"):
         FakeLoader().load(bare_model_file)
@@ -37,6 +38,7 @@ def test_a_broken_file_and_one_without_a_card_are_refused(tmp_path: Path, bare_m
 def test_its_process_imports_neither_keras_nor_tensorflow() -> None:
     program = f"""
 import sys
+import zipfile
 from service.settings import ServiceSettings
 from service.worker import choose_engine
 choose_engine(ServiceSettings(engine="fake")).loader.load(__import__("pathlib").Path({str(SHIPPED_MODEL)!r}))
@@ -56,3 +58,13 @@ def test_a_service_answers_with_it_and_says_what_it_is_and_that_nothing_is_expla
         assert refused.status_code == 503
         assert "no layers to look into" in refused.json()["detail"]
         assert client.get("/plot/history").status_code == 200
+
+
+def test_a_service_starts_from_a_zip_as_from_any_other_file(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "converted_keras.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(SHIPPED_MODEL, "keras_model.h5")
+        archive.writestr("labels.txt", "".join(f"{number} Class {number + 1}\n" for number in range(10)))
+    with running_service(*FAKE_ENGINE, "--model-path", tmp_path) as service:
+        answer = httpx.post(f"{service.url}/predict", files={"file": ANKLE_BOOT.read_bytes()}).json()
+        assert answer["model"]["name"] == "converted_keras"
+        assert answer["model"]["version"] == file_version(tmp_path / "converted_keras.zip")

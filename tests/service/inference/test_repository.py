@@ -14,7 +14,7 @@ from service.inference.batcher import BatchLimits
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
-from service.inference.repository import ModelRepository, model_files
+from service.inference.repository import ModelRepository
 from tests.fakes import FakeEngine, image_for
 from tests.reloads import put
 
@@ -51,22 +51,6 @@ def text(model: ModelVersions) -> str:
     """What stood in the file that answers."""
     assert isinstance(model.current.engine, Read)
     return model.current.engine.text
-
-
-def test_each_h5_is_a_model_and_one_of_them_the_default(tmp_path: Path) -> None:
-    for name in ("b", "c", "a"):
-        (tmp_path / f"{name}.h5").touch()
-    (tmp_path / "notes.txt").touch()
-    assert [file.stem for file in model_files(tmp_path, None)] == ["a", "b", "c"]
-    assert [file.stem for file in model_files(tmp_path, "c")] == ["c", "a", "b"]
-    assert model_files(tmp_path / "a.h5", None) == [tmp_path / "a.h5"]
-    with pytest.raises(ModelFileError, match=r"no d.h5, which --default-model names; there are a, b, c"):
-        model_files(tmp_path, "d")
-
-
-def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"has no \.h5 file; put a model there"):
-        model_files(tmp_path, None)
 
 
 def test_models_are_found_by_name(tmp_path: Path) -> None:
