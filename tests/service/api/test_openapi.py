@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from models.card import ModelCard
 from service.api import examples
 from service.api.schemas import Answer, AttributionAnswer, BatchAnswer, FeatureMaps, Health, KernelsAnswer, Trace
 from service.explain.summary import ModelSummary
@@ -87,7 +86,7 @@ def test_every_answer_has_an_example_of_its_own_shape(document: Document) -> Non
             FeatureMaps,
             Health,
             KernelsAnswer,
-            ModelCard,
+            ModelCardAnswer,
             ModelSummary,
             Trace,
         )
