@@ -8,7 +8,16 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.api import examples
-from service.api.schemas import Answer, AttributionAnswer, BatchAnswer, FeatureMaps, Health, KernelsAnswer, Trace
+from service.api.schemas import (
+    Answer,
+    AttributionAnswer,
+    BatchAnswer,
+    FeatureMaps,
+    Health,
+    KernelsAnswer,
+    ModelCardAnswer,
+    Trace,
+)
 from service.explain.summary import ModelSummary
 from training.report import class_figures
 
