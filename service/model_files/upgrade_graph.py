@@ -1,0 +1,162 @@
+"""Models of layers as Keras 2 described them, in Keras 3's form: Sequential and Functional, also one in another.
+
+Knows no files, and no Keras.
+"""
+
+from typing import Any
+
+from models.card import ModelFileError
+from service.model_files.upgrade_layers import SAVE_ANEW, Description, dtype_name, of_any_batch, shape, upgraded_layer
+from service.model_files.upgrade_operations import OPERATIONS, upgraded_operation
+
+MODELS = frozenset({"Functional", "Model", "Sequential"})
+_INNER = ("layer", "backward_layer")  # what TimeDistributed and Bidirectional wrap
+_WRITTEN_BESIDE_CONFIG = {"build_config", "compile_config"}  # building follows from the graph; we never train
+_LEAST_NAMES = 3  # [name of a layer, node, output], maybe followed by arguments
+
+
+def upgraded_model(entry: Description, depth: int = 0) -> Description:
+    """The description of a model (class_name, config, …) for Keras 3, as a new one. Raises ModelFileError."""
+    config = entry["config"]
+    if isinstance(config, list):  # Sequential of Keras 2.2.2 and older
+        config = {"layers": config}
+    name = config.get("name") or entry.get("name") or f"{entry['class_name'].lower()}_{depth}"
+    config = {**config, "name": name}
+    entry = {key: value for key, value in entry.items() if key not in _WRITTEN_BESIDE_CONFIG}
+    if "layers" not in config:
+        raise ModelFileError("its description of the model names no layers; save the whole model, not a subclass of it")
+    if entry["class_name"] == "Sequential":
+        where, config = {"module": "keras"}, _sequential(config, depth)
+    else:
+        where, config = {"module": "keras.src.models.functional"}, _functional(config, depth)
+        entry["class_name"] = "Functional"
+    where["registered_name"] = entry["class_name"]
+    return {**entry, **(where if "module" in entry else {}), "config": _with_trainable(config, depth)}
+
+
+def _with_trainable(config: Description, depth: int) -> Description:
+    """Without the model's own `trainable`, by which Keras 2 and 3 order a nested model's weights differently.
+
+    Without it both order them by the layers' own. That does not hold for a model in a model in a model.
+    """
+    if depth > 1 and config.get("trainable") is False and _any_trainable(config["layers"]):
+        raise ModelFileError(
+            f"its model {config['name']!r:.60} within another is frozen, but layers in it are not; {SAVE_ANEW}, set "
+            "`trainable = True` for the whole model, and save it anew"
+        )
+    return {key: value for key, value in config.items() if key != "trainable"}
+
+
+def _any_trainable(layers: list[Description]) -> bool:
+    return any(
+        _any_trainable(layer["config"]["layers"]) if "layers" in layer["config"] else layer["config"].get("trainable")
+        for layer in layers
+        if layer["class_name"] not in {"InputLayer", "Activation", "Dropout"}
+    )
+
+
+def _upgraded_entry(entry: Description, depth: int) -> Description:
+    if entry["class_name"] in MODELS:
+        return upgraded_model(entry, depth + 1)
+    if entry["class_name"] in OPERATIONS:
+        return upgraded_operation(entry)
+    upgraded = upgraded_layer({key: value for key, value in entry.items() if key not in _WRITTEN_BESIDE_CONFIG})
+    for key in _INNER:
+        inner = upgraded["config"].get(key)
+        if isinstance(inner, dict) and "class_name" in inner:
+            upgraded["config"][key] = _upgraded_entry(inner, depth)
+    return upgraded
+
+
+def _sequential(config: Description, depth: int) -> Description:
+    layers = [_upgraded_entry(layer, depth) for layer in _named_apart(config["layers"])]
+    if layers and layers[0]["class_name"] != "InputLayer":
+        given = _input_of(config)
+        if given:
+            layers.insert(0, _input_layer(given, layers[0]))
+        elif depth == 0:
+            raise ModelFileError(
+                f"its Sequential model does not say what shape its input has; {SAVE_ANEW}, call "
+                "`model.build((None, height, width, channels))`, and save it anew"
+            )
+    rest = {key: value for key, value in config.items() if key != "build_input_shape"}
+    return {**rest, "layers": layers}
+
+
+def _named_apart(layers: list[Description]) -> list[Description]:
+    """Models without a name (Keras 2.2.2 and older), named by their places, as no two layers may have one name."""
+    return [
+        {**layer, "name": f"sequential_{place}"} if isinstance(layer["config"], list) and "name" not in layer else layer
+        for place, layer in enumerate(layers)
+    ]
+
+
+def _input_of(entry: Description) -> Description | None:
+    """`batch_shape` and `dtype` of what goes into a layer, a model or a model's config, where it says so."""
+    config = entry.get("config", entry)
+    config = {"layers": config} if isinstance(config, list) else config
+    batch_shape = shape(config.get("batch_input_shape"))
+    if batch_shape:
+        dtype = dtype_name(config.get("dtype"))
+        return {
+            "batch_shape": of_any_batch(batch_shape),
+            "dtype": dtype if dtype in {"float16", "float64"} else "float32",
+        }
+    given = _input_of(config["layers"][0]) if config.get("layers") else None
+    built = shape(config.get("build_input_shape"))
+    if given is None and isinstance(built, list) and built and not isinstance(built[0], list):
+        given = {"batch_shape": of_any_batch(built), "dtype": "float32"}
+    return given
+
+
+def _input_layer(given: Description, first: Description) -> Description:
+    name = f"{first['config']['name']}_input"
+    return {"class_name": "InputLayer", "config": {**given, "name": name}} | (
+        {"module": "keras.layers", "registered_name": None} if "module" in first else {}
+    )
+
+
+def _functional(config: Description, depth: int) -> Description:
+    layers = config["layers"]
+    models = {layer["name"]: layer["class_name"] for layer in layers if layer["class_name"] in MODELS}
+    upgraded = [_upgraded_entry(layer, depth) for layer in layers]
+    for layer in upgraded:
+        layer["inbound_nodes"] = [_inputs(node) for node in layer.get("inbound_nodes", [])]
+    ends = {key: _unwrapped(config[key]) for key in ("input_layers", "output_layers")}
+    _count_nodes_from_0(upgraded, ends, models)
+    return {**config, "layers": upgraded, **ends}
+
+
+def _inputs(node: Any) -> list[list[Any]]:
+    """A node's inputs, each [name, node, output, arguments], as a list, also where there is one."""
+    return [list(node)] if node and isinstance(node[0], str) else [list(one) for one in node]
+
+
+def _unwrapped(ends: Any) -> Any:
+    """[["name", 0, 0]] and deeper as ["name", 0, 0]: Keras 3 would take and return a list of one tensor."""
+    while isinstance(ends, list) and len(ends) == 1:
+        ends = ends[0]
+    return list(ends) if _is_tensor(ends) else [list(end) for end in ends] if isinstance(ends, list) else ends
+
+
+def _is_tensor(end: Any) -> bool:
+    return isinstance(end, list) and len(end) >= _LEAST_NAMES and isinstance(end[0], str)
+
+
+def _count_nodes_from_0(layers: list[Description], ends: Description, models: dict[str, str]) -> None:
+    """Counts the calls of nested models as Keras 3 does.
+
+    Keras 2 counted the call that a model's own inputs made as the first one, but not for each kind of model. The
+    lowest number that is used is that of the first call, as every call that is described leads to an output. Keras 3
+    counts from 0, but among the outputs of a model takes 1 off for a Functional one.
+    """
+    inner = [tensor for layer in layers for node in layer["inbound_nodes"] for tensor in node]
+    outer = [end for part in ends.values() for end in ([part] if _is_tensor(part) else part)]
+    for name, class_name in models.items():
+        uses = [tensor for tensor in (*inner, *outer) if tensor[0] == name]
+        first = min((tensor[1] for tensor in uses), default=0)
+        for tensor in uses:
+            tensor[1] -= first
+        if class_name != "Sequential":
+            for end in outer:
+                end[1] += end[0] == name
