@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 
 from models.card import ModelFileError
-from service.model_files.upgrade_graph import MODELS, upgraded_model
+from service.model_files.upgrade_graph import MODELS, check_order_of_weights, upgraded_model
 from service.model_files.upgrade_weights import drop_random_states, has_random_states, rewrite_archive
 
 _KERAS_1_CLASSES = {"AtrousConvolution2D", "Convolution1D", "Convolution2D", "Deconvolution2D", "Merge"}
@@ -23,11 +23,16 @@ _KERAS_1 = (
     "it was written by Keras 1 ({}); load it with Keras 1, rebuild the model with Keras 2 or 3, copy the weights, and "
     "save that, or train the model anew"
 )
+_ZIP = b"PK\x03\x04"
 # Operations that Keras 3 writes into HDF5 without the module in which alone it finds them. Layers of the same names
 # have more in their config than a name.
 _NUMPY = "Absolute Add Clip Divide Flip GetItem Mean Multiply Negative Reshape Subtract Transpose TrueDivide".split()  # noqa: SIM905 - shorter so
 _NN = "Relu Relu6 Sigmoid Silu Softmax".split()  # noqa: SIM905 - shorter so
 _MODULES = dict.fromkeys(_NUMPY, "keras.src.ops.numpy") | dict.fromkeys(_NN, "keras.src.ops.nn")
+_REVERSED = [
+    {"class_name": "__ellipsis__", "config": {}},
+    {"class_name": "__slice__", "config": {"start": None, "stop": None, "step": -1}},
+]
 
 
 def upgraded(config: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +64,9 @@ def upgrade_file(path: Path) -> None:
 
     Raises ModelFileError, without the file's name.
     """
-    if zipfile.is_zipfile(path):
+    with path.open("rb") as file:
+        is_archive = file.read(len(_ZIP)) == _ZIP
+    if is_archive:
         _upgrade_archive(path)
     else:
         _upgrade_hdf5(path)
@@ -73,6 +80,8 @@ def _upgrade_hdf5(path: Path) -> None:
             raise ModelFileError(_KERAS_1.format(version))
         _check_backend(file, config)
         rewritten = upgraded(config)
+        if rewritten is not config and not _is_keras_3(config):
+            check_order_of_weights(config)
         states = has_random_states(file)
     if rewritten == config and not states:
         return
@@ -92,7 +101,10 @@ def _upgrade_archive(path: Path) -> None:
 
 
 def _check_backend(file: h5py.File, config: dict[str, Any]) -> None:
-    backend = _text(file.attrs.get("backend", file["model_weights"].attrs.get("backend", "")))
+    weights = file.get("model_weights")
+    if weights is None:
+        raise ModelFileError("it holds no weights; save the whole model with model.save('name.h5')")
+    backend = _text(file.attrs.get("backend", weights.attrs.get("backend", "")))
     if backend == "theano" and any("Conv" in str(part.get("class_name")) for part in _described(config)):
         raise ModelFileError(
             "Keras wrote it on Theano, which mirrors the kernels of convolutions; load it with Keras 2 on TensorFlow, "
@@ -137,7 +149,17 @@ def _with_modules(config: dict[str, Any]) -> dict[str, Any]:
     for part in _described(config):
         if _is_bare_operation(part):
             part["module"] = _MODULES[part["class_name"]]
+            _flip_in_place_of_ellipsis(part)
     return config
+
+
+def _flip_in_place_of_ellipsis(part: dict[str, Any]) -> None:
+    """Makes `x[..., ::-1]` a Flip: what stands for the dots in HDF5 Keras 3 reads, but does not understand."""
+    nodes = part.get("inbound_nodes", [])
+    if part["class_name"] == "GetItem" and all(node["args"][1:] == [_REVERSED] for node in nodes):
+        part["class_name"], part["config"]["axis"] = "Flip", -1
+        for node in nodes:
+            del node["args"][1:]
 
 
 def _is_bare_operation(part: dict[str, Any]) -> bool:

@@ -6,7 +6,15 @@ Knows no files, and no Keras.
 from typing import Any
 
 from models.card import ModelFileError
-from service.model_files.upgrade_layers import SAVE_ANEW, Description, dtype_name, of_any_batch, shape, upgraded_layer
+from service.model_files.upgrade_layers import (
+    SAVE_ANEW,
+    Description,
+    dtype_name,
+    of_any_batch,
+    plain_name,
+    shape,
+    upgraded_layer,
+)
 from service.model_files.upgrade_operations import OPERATIONS, upgraded_operation
 
 MODELS = frozenset({"Functional", "Model", "Sequential"})
@@ -21,38 +29,59 @@ def upgraded_model(entry: Description, depth: int = 0) -> Description:
     if isinstance(config, list):  # Sequential of Keras 2.2.2 and older
         config = {"layers": config}
     name = config.get("name") or entry.get("name") or f"{entry['class_name'].lower()}_{depth}"
-    config = {**config, "name": name}
+    config = {**config, "name": plain_name(name)}
     entry = {key: value for key, value in entry.items() if key not in _WRITTEN_BESIDE_CONFIG}
     if "layers" not in config:
         raise ModelFileError("its description of the model names no layers; save the whole model, not a subclass of it")
     if entry["class_name"] == "Sequential":
-        where, config = {"module": "keras"}, _sequential(config, depth)
+        module, config = "keras", _sequential(config, depth)
     else:
-        where, config = {"module": "keras.src.models.functional"}, _functional(config, depth)
+        module, config = "keras.src.models.functional", _functional(config, depth)
         entry["class_name"] = "Functional"
-    where["registered_name"] = entry["class_name"]
-    return {**entry, **(where if "module" in entry else {}), "config": _with_trainable(config, depth)}
+    # Without the model's own `trainable`, by which Keras 2 and 3 order a nested model's weights in HDF5 differently:
+    # by that of its layers they order them alike. See `check_order_of_weights`.
+    config.pop("trainable", None)
+    return {**entry, "module": module, "registered_name": None, "config": config}
 
 
-def _with_trainable(config: Description, depth: int) -> Description:
-    """Without the model's own `trainable`, by which Keras 2 and 3 order a nested model's weights differently.
+def check_order_of_weights(model: Description, depth: int = 0) -> None:
+    """Raises ModelFileError where HDF5 has weights in an order that no description makes Keras 3 expect.
 
-    Without it both order them by the layers' own. That does not hold for a model in a model in a model.
+    That is within a model in a model: if it is frozen, but not all its layers are, Keras 2 filed it under what is not
+    trained, and Keras 3 looks for some of it under what is.
     """
-    if depth > 1 and config.get("trainable") is False and _any_trainable(config["layers"]):
-        raise ModelFileError(
-            f"its model {config['name']!r:.60} within another is frozen, but layers in it are not; {SAVE_ANEW}, set "
-            "`trainable = True` for the whole model, and save it anew"
-        )
-    return {key: value for key, value in config.items() if key != "trainable"}
+    layers = _layers(model)
+    for layer in layers:
+        if layer["class_name"] not in MODELS:
+            continue
+        check_order_of_weights(layer, depth + 1)
+        config = layer["config"]
+        mixed = isinstance(config, dict) and config.get("trainable") is False and _any_trained(layer)
+        if mixed and depth > 0 and any(_has_weights(other) for other in layers if other is not layer):
+            raise ModelFileError(
+                f"its model {config.get('name')!r:.60} in a model is frozen, but layers in it are not; {SAVE_ANEW}, "
+                "set `trainable = True` for the whole model, and save it anew"
+            )
 
 
-def _any_trainable(layers: list[Description]) -> bool:
+def _layers(model: Description) -> list[Description]:
+    config = model["config"]
+    layers: list[Description] = config if isinstance(config, list) else config.get("layers", [])
+    return layers
+
+
+def _any_trained(model: Description) -> bool:
     return any(
-        _any_trainable(layer["config"]["layers"]) if "layers" in layer["config"] else layer["config"].get("trainable")
-        for layer in layers
-        if layer["class_name"] not in {"InputLayer", "Activation", "Dropout"}
+        _any_trained(layer)
+        if layer["class_name"] in MODELS
+        else _has_weights(layer) and layer["config"].get("trainable", True)
+        for layer in _layers(model)
     )
+
+
+def _has_weights(layer: Description) -> bool:
+    named = layer["class_name"] in MODELS | {"Normalization"}
+    return named or any(key == "layer" or key.endswith("initializer") for key in layer["config"])
 
 
 def _upgraded_entry(entry: Description, depth: int) -> Description:
@@ -111,16 +140,20 @@ def _input_of(entry: Description) -> Description | None:
 
 def _input_layer(given: Description, first: Description) -> Description:
     name = f"{first['config']['name']}_input"
-    return {"class_name": "InputLayer", "config": {**given, "name": name}} | (
-        {"module": "keras.layers", "registered_name": None} if "module" in first else {}
-    )
+    return {
+        "class_name": "InputLayer",
+        "config": {**given, "name": name},
+        "module": "keras.layers",
+        "registered_name": None,
+    }
 
 
 def _functional(config: Description, depth: int) -> Description:
     layers = config["layers"]
-    models = {layer["name"]: layer["class_name"] for layer in layers if layer["class_name"] in MODELS}
+    models = {plain_name(layer["name"]): layer["class_name"] for layer in layers if layer["class_name"] in MODELS}
     upgraded = [_upgraded_entry(layer, depth) for layer in layers]
     for layer in upgraded:
+        layer["name"] = plain_name(layer["name"])
         layer["inbound_nodes"] = [_inputs(node) for node in layer.get("inbound_nodes", [])]
     ends = {key: _unwrapped(config[key]) for key in ("input_layers", "output_layers")}
     _count_nodes_from_0(upgraded, ends, models)
@@ -129,14 +162,17 @@ def _functional(config: Description, depth: int) -> Description:
 
 def _inputs(node: Any) -> list[list[Any]]:
     """A node's inputs, each [name, node, output, arguments], as a list, also where there is one."""
-    return [list(node)] if node and isinstance(node[0], str) else [list(one) for one in node]
+    inputs = [node] if node and isinstance(node[0], str) else node
+    return [[plain_name(name), *rest] for name, *rest in inputs]
 
 
 def _unwrapped(ends: Any) -> Any:
     """[["name", 0, 0]] and deeper as ["name", 0, 0]: Keras 3 would take and return a list of one tensor."""
     while isinstance(ends, list) and len(ends) == 1:
         ends = ends[0]
-    return list(ends) if _is_tensor(ends) else [list(end) for end in ends] if isinstance(ends, list) else ends
+    if _is_tensor(ends):
+        return [plain_name(ends[0]), *ends[1:]]
+    return [[plain_name(name), *rest] for name, *rest in ends]
 
 
 def _is_tensor(end: Any) -> bool:

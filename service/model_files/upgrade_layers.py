@@ -30,7 +30,7 @@ _DROPPED: dict[str, dict[str, Any]] = {
     "RNN": _RECURRENT,
     "SeparableConv2D": {**_ONE_GROUP, **_KERNEL},
     "SimpleRNN": _RECURRENT,
-    "SpatialDropout2D": {"noise_shape": _ANY},
+    "SpatialDropout2D": {"noise_shape": _ANY, "trainable": _ANY},
     "MultiHeadAttention": {"query_shape": _ANY, "key_shape": _ANY, "value_shape": _ANY},
 }
 _RENAMED = {"BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization"}
@@ -58,11 +58,15 @@ def upgraded_layer(entry: Description) -> Description:
             f"{_NEEDS_KERAS_2[name]} in its place, and save that"
         )
     config = {key: _upgraded_part(key, value) for key, value in entry["config"].items()}
+    if "name" in config:
+        config["name"] = plain_name(config["name"])
     config = _input_layer(config) if name == "InputLayer" else _without_dropped(name, config)
     if "dtype" in config:
         config["dtype"] = dtype_name(config["dtype"])
     if name in {"BatchNormalization", "Concatenate", "Softmax"}:
         config |= _single_axis(config)
+    if name == "LeakyReLU" and "alpha" in config:
+        config["negative_slope"] = config.pop("alpha")
     if name == "GRU":
         config.setdefault("reset_after", False)  # what it was before Keras had the argument; Keras 3 takes True
     if name == "ThresholdedReLU":
@@ -70,7 +74,13 @@ def upgraded_layer(entry: Description) -> Description:
     if name in _ONLY_WHILE_TRAINING:
         kept = {key: config[key] for key in ("name", "trainable", "dtype") if key in config}
         name, config = "Activation", {**kept, "activation": "linear"}
-    return {**entry, **_module(entry), "class_name": name, "config": config}
+    # With its module, as Keras 3 wants one for what a layer wraps.
+    return {**entry, "class_name": name, "config": config, "module": "keras.layers", "registered_name": None}
+
+
+def plain_name(name: str) -> str:
+    """A layer's name without slashes, which Keras 3 refuses in names; nothing else goes by them, not even weights."""
+    return name.replace("/", "_")
 
 
 def dtype_name(dtype: Any) -> Any:
@@ -88,11 +98,6 @@ def shape(value: Any) -> Any:
 def of_any_batch(batch_shape: list[Any]) -> list[Any]:
     """The shape without the number of images with which it was built: layers for images take any number."""
     return [None, *batch_shape[1:]]
-
-
-def _module(entry: Description) -> Description:
-    """Where Keras 3 keeps the class: only `.keras` files name a module."""
-    return {"module": "keras.layers", "registered_name": None} if "module" in entry else {}
 
 
 def _input_layer(config: Description) -> Description:
@@ -142,7 +147,7 @@ def _activation(value: Any) -> Any:
 def _initializer(value: Description) -> Description:
     """Keras 3's form of it. Every weight comes from the file, so that what it would draw does not matter."""
     if value.get("class_name") not in _INITIALIZERS:
-        return {"class_name": "Zeros", "config": {}, **({"module": "keras.initializers"} if "module" in value else {})}
+        return {"class_name": "Zeros", "config": {}, "module": "keras.initializers", "registered_name": None}
     config = {key: part for key, part in (value.get("config") or {}).items() if key not in {"dtype", "partition_info"}}
     if value["class_name"] == "VarianceScaling" and config.get("distribution") == "normal":
         config["distribution"] = "truncated_normal"

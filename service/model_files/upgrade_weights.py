@@ -30,17 +30,14 @@ def rewrite_archive(path: Path, old: Description, new: Description) -> None:
 
     Raises ModelFileError where its weights do not fit the description.
     """
-    beside = path.with_name(path.name + ".new")
-    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(beside, "w") as rewritten:
-        names = archive.namelist()
-        if _WEIGHTS not in names:
-            raise ModelFileError(f"it holds no {_WEIGHTS}; save the model anew with model.save('name.keras')")
-        for name in names:
-            if name not in {_CONFIG, _WEIGHTS}:
-                rewritten.writestr(name, archive.read(name))
-        rewritten.writestr(_CONFIG, json.dumps(new))
-        rewritten.writestr(_WEIGHTS, _moved(archive.read(_WEIGHTS), old, new))
-    beside.replace(path)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    if _WEIGHTS not in parts:
+        raise ModelFileError(f"it holds no {_WEIGHTS}; save the model anew with model.save('name.keras')")
+    parts |= {_CONFIG: json.dumps(new).encode(), _WEIGHTS: _moved(parts[_WEIGHTS], old, new)}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
 
 
 def has_random_states(file: h5py.File) -> bool:
