@@ -46,12 +46,10 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
         found = _mark_of_keras_1(part)
         if found:
             raise ModelFileError(_KERAS_1.format(found))
-    if _is_keras_3(config):
-        return _with_modules(config)
-    if config.get("class_name") not in MODELS:
-        return config
     try:
-        return upgraded_model(config)
+        if _is_keras_3(config):
+            return _with_modules(config)
+        return upgraded_model(config) if config.get("class_name") in MODELS else config
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise ModelFileError(

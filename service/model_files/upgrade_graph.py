@@ -20,7 +20,7 @@ from service.model_files.upgrade_operations import OPERATIONS, upgraded_operatio
 MODELS = frozenset({"Functional", "Model", "Sequential"})
 _INNER = ("layer", "backward_layer")  # what TimeDistributed and Bidirectional wrap
 _WRITTEN_BESIDE_CONFIG = {"build_config", "compile_config"}  # building follows from the graph; we never train
-_LEAST_NAMES = 3  # [name of a layer, node, output], maybe followed by arguments
+_PARTS_OF_A_TENSOR = 3  # [name of a layer, node, output], maybe followed by arguments
 
 
 def upgraded_model(entry: Description, depth: int = 0) -> Description:
@@ -176,7 +176,7 @@ def _unwrapped(ends: Any) -> Any:
 
 
 def _is_tensor(end: Any) -> bool:
-    return isinstance(end, list) and len(end) >= _LEAST_NAMES and isinstance(end[0], str)
+    return isinstance(end, list) and len(end) >= _PARTS_OF_A_TENSOR and isinstance(end[0], str)
 
 
 def _count_nodes_from_0(layers: list[Description], ends: Description, models: dict[str, str]) -> None:

@@ -251,6 +251,44 @@ def test_operations_in_hdf5_of_keras_3_are_found(tmp_path: Path) -> None:
     assert np.asarray(loaded(batch)) == pytest.approx(np.asarray(model(batch)), abs=1e-5)
 
 
+LAYERS: dict[str, tuple[str, Config, str, Config]] = {
+    "no layer of Keras 3": (
+        "RandomHeight",
+        {"factor": 0.2, "dtype": "float32"},
+        "Activation",
+        {"activation": "linear"},
+    ),
+    "policy": ("Flatten", {"dtype": {"class_name": "Policy", "config": {"name": "float16"}}}, "Flatten", {}),
+    "old GRU": ("GRU", {"units": 2, "implementation": 1, "time_major": False}, "GRU", {"reset_after": False}),
+    "tf.nn.softmax": ("Dense", {"units": 2, "activation": "softmax_v2"}, "Dense", {"activation": "softmax"}),
+    "function": (
+        "Activation",
+        {"activation": {"class_name": "function", "config": "relu", "module": "builtins"}},
+        "Activation",
+        {"activation": "relu"},
+    ),
+    "axis": ("Softmax", {"axis": [-1]}, "Softmax", {"axis": -1}),
+    "unknown initializer": (
+        "PReLU",
+        {"alpha_initializer": {"class_name": "Gone", "config": {"seed": 1}}},
+        "PReLU",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_arguments_that_changed_are_rewritten_into_what_keras_takes(kind: str) -> None:
+    old_class, arguments, new_class, wanted = LAYERS[kind]
+    layer = {"class_name": old_class, "config": {"name": "layer", "batch_input_shape": [None, 4, 3], **arguments}}
+    description = upgraded({"class_name": "Sequential", "config": {"name": "model", "layers": [layer]}})
+    start, new = description["config"]["layers"]
+    assert (start["class_name"], start["config"]["batch_shape"]) == ("InputLayer", [None, 4, 3])
+    assert new["class_name"] == new_class
+    assert new["config"].items() >= wanted.items()
+    assert keras.layers.deserialize(new).name == "layer"
+
+
 def first(config: Config, class_name: str) -> Config:
     """The first layer of that class, wherever it is."""
     layers = config["config"]["layers"]
@@ -316,6 +354,43 @@ def test_what_would_answer_otherwise_is_refused_with_what_to_do(kind: str, tmp_p
     with pytest.raises(ModelFileError, match=reason):
         upgrade_file(path)
     assert path.read_bytes() == before
+
+
+CALLS: dict[str, tuple[str, list[Any]]] = {
+    "a function by a tensor": ("math.divide", [["start", 0, 0, {"y": ["start", 0, 0]}]]),
+    "a number by a tensor": ("math.truediv", [["_CONSTANT_VALUE", -1, 1.0, {"y": ["start", 0, 0]}]]),
+    "a matrix": ("math.multiply", [["start", 0, 0, {"y": [[1.0, 2.0]]}]]),
+    "no operand": ("math.multiply", [["start", 0, 0, {}]]),
+    "two calls that differ": ("math.multiply", [["start", 0, 0, {"y": 1.0}], ["start", 0, 0, {"y": 2.0}]]),
+    "channels first": ("nn.bias_add", [["start", 0, 0, {"bias": [1.0], "data_format": "NCHW"}]]),
+    "integers": ("cast", [["start", 0, 0, {"dtype": "uint8"}]]),
+    "a part": ("__operators__.getitem", [["start", 0, 0, {"slice_spec": [{"start": 1, "stop": 2, "step": None}]}]]),
+    "a number of a batch": ("__operators__.getitem", [["start", 0, 0, {"slice_spec": 0}]]),
+    "another axis": ("math.reduce_mean", [["start", 0, 0, {"axis": [0]}]]),
+    "the batch": ("reshape", [["start", 0, 0, {"shape": [2, -1]}]]),
+    "an unknown size": ("reshape", [["start", 0, 0, {"shape": [-1, -1]}]]),
+    "another interpolation": ("image.resize", [["start", 0, 0, {"size": [2, 2], "method": "area"}]]),
+    "antialiased": ("image.resize", [["start", 0, 0, {"size": [2, 2], "antialias": True}]]),
+    "the batches": ("concat", [[["start", 0, 0, {"axis": 0}], ["start", 0, 0, {"axis": 0}]]]),
+    "approximate": ("nn.gelu", [["start", 0, 0, {"approximate": True}]]),
+    "softmax of rows": ("nn.softmax", [["start", 0, 0, {"axis": 1}]]),
+}
+
+
+@pytest.mark.parametrize("kind", CALLS)
+def test_calls_that_no_layer_stands_for_are_refused(kind: str) -> None:
+    function, nodes = CALLS[kind]
+    layers = [
+        {
+            "class_name": "InputLayer",
+            "config": {"batch_input_shape": [None, 4, 4, 3], "name": "start"},
+            "name": "start",
+        },
+        {"class_name": "TFOpLambda", "config": {"function": function}, "name": "call", "inbound_nodes": nodes},
+    ]
+    config = {"layers": layers, "input_layers": [["start", 0, 0]], "output_layers": [["call", 0, 0]]}
+    with pytest.raises(ModelFileError, match=f"function '{function}', which has no counterpart"):
+        upgraded({"class_name": "Functional", "config": config})
 
 
 @pytest.mark.parametrize(
