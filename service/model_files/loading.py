@@ -24,7 +24,7 @@ from service.model_files.model_sources import defaults, shown_by_model
 from service.model_files.pixel_layers import PixelLayers, pixel_layers
 from service.model_files.reasons import first_line
 from service.model_files.snapshot import ModelFileLimits, snapshot
-from service.model_files.upgrade import upgrade_file
+from service.model_files.upgrade.model_file import upgrade_file
 
 MOST_PARAMETERS = 500_000_000
 MOST_BYTES_OF_A_LAYER = 2 << 30

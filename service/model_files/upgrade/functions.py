@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from models.card import ModelFileError
-from service.model_files.upgrade_layers import Description
+from service.model_files.upgrade.layers import Description
 
 _ACTIVATIONS = {
     "identity": "linear",

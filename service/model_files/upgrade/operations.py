@@ -5,8 +5,8 @@ Knows neither the rest of the graph nor files, and no Keras.
 
 from typing import Any, NamedTuple
 
-from service.model_files.upgrade_functions import Layer, layer_of, rescaling, unknown
-from service.model_files.upgrade_layers import Description, plain_name
+from service.model_files.upgrade.functions import Layer, layer_of, rescaling, unknown
+from service.model_files.upgrade.layers import Description, plain_name
 
 Tensor = list[Any]  # [name of a layer, node, output]
 

@@ -10,7 +10,7 @@ import pytest
 from models.card import ModelFileError, file_version
 from service.model_files.labels import parse_labels
 from service.model_files.snapshot import ModelFileLimits, snapshot
-from service.model_files.validation import HDF5_NAME, LABELS_NAME, validate
+from service.model_files.validation.process import HDF5_NAME, LABELS_NAME, validate
 
 MAX_BYTES = 1 << 20
 

@@ -1,7 +1,7 @@
 """Rewrites what Keras 2 wrote into a model file into what Keras 3 loads, with the same answers. Knows no Keras.
 
-It comes after validation, so that only known layers are named; what it cannot rewrite it refuses. `upgrade_graph`,
-`upgrade_layers` and `upgrade_operations` rewrite the description of a model, `upgrade_weights` moves weights.
+It comes after validation, so that only known layers are named; what it cannot rewrite it refuses. `graph`,
+`layers` and `operations` rewrite the description of a model, `weights` moves weights.
 """
 
 import copy
@@ -14,8 +14,8 @@ from typing import Any
 import h5py
 
 from models.card import ModelFileError
-from service.model_files.upgrade_graph import MODELS, check_order_of_weights, upgraded_model
-from service.model_files.upgrade_weights import drop_random_states, has_random_states, rewrite_archive
+from service.model_files.upgrade.graph import MODELS, check_order_of_weights, upgraded_model
+from service.model_files.upgrade.weights import drop_random_states, has_random_states, rewrite_archive
 
 _KERAS_1_CLASSES = {"AtrousConvolution2D", "Convolution1D", "Convolution2D", "Deconvolution2D", "Merge"}
 _KERAS_1_ARGUMENTS = {"W_regularizer", "border_mode", "dim_ordering", "init", "nb_filter", "nb_row"}

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from models.card import ModelFileError
-from service.model_files.upgrade import upgrade_file, upgraded
+from service.model_files.upgrade.model_file import upgrade_file, upgraded
 from tests.samples import SHIPPED_MODEL
 
 FOLDER = Path(__file__).with_name("old-files")

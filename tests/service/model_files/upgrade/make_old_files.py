@@ -1,7 +1,7 @@
 """Writes the model files in `old-files` and what they answer, with the TensorFlow 2.15.1 that this script runs in.
 
     python -m venv /tmp/tf215 && /tmp/tf215/bin/pip install tensorflow-cpu==2.15.1 numpy==1.26.4
-    /tmp/tf215/bin/python tests/service/model_files/make_old_files.py
+    python tests/service/model_files/upgrade/make_old_files.py
 
 Only for when a file is to be added: the tests need neither this script nor that TensorFlow.
 """

@@ -6,7 +6,7 @@ Knows no files, and no Keras.
 from typing import Any
 
 from models.card import ModelFileError
-from service.model_files.upgrade_layers import (
+from service.model_files.upgrade.layers import (
     SAVE_ANEW,
     Description,
     dtype_name,
@@ -15,7 +15,7 @@ from service.model_files.upgrade_layers import (
     shape,
     upgraded_layer,
 )
-from service.model_files.upgrade_operations import OPERATIONS, upgraded_operation
+from service.model_files.upgrade.operations import OPERATIONS, upgraded_operation
 
 MODELS = frozenset({"Functional", "Model", "Sequential"})
 _INNER = ("layer", "backward_layer")  # what TimeDistributed and Bidirectional wrap
