@@ -3,17 +3,11 @@
 What is known is put together from the options, the card in the file, the files beside it, and the model itself.
 """
 
-import json
-import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import keras
 import numpy as np
-from keras.src.applications.convnext import LayerScale
-from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from models.card import ModelCard, ModelFileError, read_card
 from models.head import Activation, class_count
@@ -25,13 +19,9 @@ from service.model_files.loss import loss_of
 from service.model_files.model_sources import defaults, shown_by_model
 from service.model_files.pixel_layers import PixelLayers, pixel_layers
 from service.model_files.reasons import first_line
+from service.model_files.sizes import APPLICATION_LAYERS, check_sizes, output_sizes
 from service.model_files.snapshot import ModelFileLimits, snapshot
 from service.model_files.upgrade.model_file import upgrade_file
-
-MOST_PARAMETERS = 500_000_000
-MOST_BYTES_OF_A_LAYER = 2 << 30
-# Of `keras.applications`, which HDF5 names without saying where they are.
-_APPLICATION_LAYERS = {"CustomScaleLayer": CustomScaleLayer, "LayerScale": LayerScale}
 
 
 class LoadedModel(NamedTuple):
@@ -61,7 +51,7 @@ def load_model(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedMod
             upgrade_file(copy)
         except ModelFileError as error:
             raise ModelFileError(f"{path}: {error}") from error
-        _check_sizes(path, copy)
+        check_sizes(path, copy)
         model = _loaded(path, copy)
         sources = [Source(options, "an option")]
         if card is not None:
@@ -82,59 +72,17 @@ def load_model(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedMod
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     findings += _scaled_twice(card, pixels)
-    return LoadedModel(model, card, findings, version, found.activation, found.units, 4 * max(_output_sizes(model)))
+    return LoadedModel(model, card, findings, version, found.activation, found.units, 4 * max(output_sizes(model)))
 
 
 def _loaded(path: Path, copy: Path) -> keras.Model:
     try:
-        return keras.saving.load_model(copy, custom_objects=_APPLICATION_LAYERS, compile=False, safe_mode=True)
+        return keras.saving.load_model(copy, custom_objects=APPLICATION_LAYERS, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a model that it cannot build
         raise ModelFileError(
             f"Keras {keras.__version__} cannot load {path} ({first_line(error)}); save it with that version, without "
             "Lambda or custom layers"
         ) from error
-
-
-def _check_sizes(path: Path, copy: Path) -> None:
-    """Raises ModelFileError where the model would need more memory than it may; nothing of it is allocated here."""
-    try:
-        with keras.StatelessScope(initialize_variables=False), keras.saving.custom_object_scope(_APPLICATION_LAYERS):
-            model = _described(copy)
-        parameters = sum(int(np.prod(variable.shape)) for variable in model.variables)
-        largest = max(_output_sizes(model), default=0)
-    except Exception as error:
-        raise ModelFileError(
-            f"{path}: Keras cannot build the model that the file describes ({first_line(error)})"
-        ) from error
-    if parameters > MOST_PARAMETERS:
-        raise ModelFileError(f"{path} describes {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are loaded")
-    needed = largest * np.dtype(np.float32).itemsize
-    if needed > MOST_BYTES_OF_A_LAYER:
-        raise ModelFileError(
-            f"{path}: one layer needs {needed:,} bytes for an image, and at most {MOST_BYTES_OF_A_LAYER:,} are used"
-        )
-
-
-def _described(copy: Path) -> keras.Model:
-    """The model that the description in the private copy builds, without its weights."""
-    if copy.suffix == ".keras":
-        with zipfile.ZipFile(copy) as archive:
-            description = json.loads(archive.read("config.json")) | {"compile_config": None}
-        return keras.saving.deserialize_keras_object(description, safe_mode=True)
-    with h5py.File(copy) as file:
-        description = json.loads(file.attrs["model_config"])
-    kind = keras.Sequential if description["class_name"] == "Sequential" else keras.Model
-    return kind.from_config(description["config"])
-
-
-def _output_sizes(model: keras.Model) -> Iterator[int]:
-    """The values for one image in each tensor of the model and of the models inside of it."""
-    for operation in getattr(model, "operations", model.layers):  # x / 255 is no layer, but has a size, too
-        if isinstance(operation, keras.Model):
-            yield from _output_sizes(operation)
-        output = getattr(operation, "output", None)
-        for tensor in keras.tree.flatten(output):
-            yield int(np.prod([size or 1 for size in (getattr(tensor, "shape", None) or ())[1:]], dtype=np.float64))
 
 
 def _check_fit(found: Classifier, specification: Specification) -> None:

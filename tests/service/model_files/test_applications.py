@@ -7,6 +7,7 @@ import keras
 import pytest
 
 from service.model_files.applications import application_in
+from service.model_files.sizes import building_nothing
 from service.model_files.upgrade.model_file import upgraded
 from service.model_files.validation.description import check_description
 
@@ -15,7 +16,7 @@ NETWORKS = sorted(name for name, made in vars(keras.applications).items() if ins
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_its_description_is_let_through_and_needs_no_upgrade(name: str) -> None:
-    with keras.StatelessScope(initialize_variables=False):  # none of its gigabytes are made
+    with building_nothing():
         model = getattr(keras.applications, name)(weights=None)
     for described in (
         keras.saving.serialize_keras_object(model),  # as a .keras has it
@@ -27,7 +28,7 @@ def test_its_description_is_let_through_and_needs_no_upgrade(name: str) -> None:
 
 
 def test_those_that_do_not_scale_pixels_themselves_are_known_by_name() -> None:
-    with keras.StatelessScope(initialize_variables=False):
+    with building_nothing():
         found = {
             name: application_in(getattr(keras.applications, name)(weights=None))
             for name in ("MobileNet", "MobileNetV2", "VGG16", "ResNet50", "ResNet50V2", "DenseNet121", "Xception")
@@ -43,3 +44,10 @@ def test_those_that_do_not_scale_pixels_themselves_are_known_by_name() -> None:
         "Xception": "-1..1",
     }
     assert scaling is None
+
+
+def test_a_model_that_is_only_described_is_never_made() -> None:
+    with building_nothing():
+        described = keras.Sequential([keras.layers.Input((100,)), keras.layers.Dense(10_000)])
+    keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(2)]).build()
+    assert all(variable._value is None for variable in described.variables)
