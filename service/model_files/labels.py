@@ -9,20 +9,21 @@ from models.card import ModelFileError
 
 MOST_LABEL_BYTES = 1 << 20
 MOST_LABELS = 100_000
+_FEWEST_LABELS = 2  # a model with one sigmoid unit has two classes, too
 
 
 def parse_labels(content: bytes) -> tuple[str, ...]:
     """The names, one a line, without the numbers that Teachable Machine puts before them.
 
-    Raises ModelFileError where it is no UTF-8, is empty, or has more than MOST_LABELS lines.
+    Raises ModelFileError where it is no UTF-8, or has fewer than two or more than MOST_LABELS lines.
     """
     try:
         lines = [line.strip() for line in content.decode("utf-8-sig").split("\n")]
     except UnicodeDecodeError as error:
         raise ModelFileError("the labels are no UTF-8; save them as UTF-8, one class name a line") from error
     lines = [line for line in lines if line]
-    if not 0 < len(lines) <= MOST_LABELS:
-        raise ModelFileError(f"the labels have {len(lines):,} lines; expected one class name a line")
+    if not _FEWEST_LABELS <= len(lines) <= MOST_LABELS:
+        raise ModelFileError(f"the labels have {len(lines):,} lines; expected one class name a line, and two at least")
     numbered = [re.fullmatch(rf"0*{number}\s+(\S.*)", line) for number, line in enumerate(lines)]
     # A number is dropped where each line has its own, so that "3 apples" keeps what it counts.
     return tuple(match[1] for match in numbered if match) if all(numbered) else tuple(lines)
@@ -60,6 +61,6 @@ def _from_json(given: Any) -> tuple[str, ...]:
         if all(isinstance(index, int) for index in given.values()):
             given = {str(index): name for name, index in given.items()}
         given = [given[str(index)] for index in range(len(given))]
-    if not (isinstance(given, list) and given and all(isinstance(name, str) for name in given)):
+    if not (isinstance(given, list) and len(given) >= _FEWEST_LABELS and all(isinstance(name, str) for name in given)):
         raise TypeError("no list of names")
     return tuple(given)

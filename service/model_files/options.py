@@ -16,6 +16,11 @@ def facts_of(settings: ModelSettings) -> Facts:
     if settings.labels is not None and settings.class_names:
         raise ModelFileError("--class-names and --labels both name the classes; give one of them")
     names = read_labels(settings.labels) if settings.labels else settings.class_names
+    if len(names) == 1:
+        raise ModelFileError(
+            f"--class-names has the one name {names[0]!r:.60}; a model has two classes at least, also where it has one "
+            "output value: that is the probability of the second"
+        )
     height, _, width = (settings.image_size or "").partition("x")
     try:
         return Facts(
