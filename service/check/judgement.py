@@ -1,0 +1,117 @@
+"""Which of the combinations is best, and what of it the pictures tell with certainty. Knows no Keras and no table.
+
+Two combinations are compared on the same pictures: by McNemar's exact test (McNemar, Psychometrika 12, 1947) on those
+that only one of them has right, and, as several often have the same right, by a paired test on the log-likelihoods.
+"""
+
+from collections.abc import Sequence
+from math import comb, sqrt
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+
+from models.card import ImageInput
+from service.check.hypotheses import pixels_of
+from service.check.orders import Order
+from service.check.scoring import Result
+
+# What differs less would do so by chance in more than one of twenty checks, as five fields of a few values are compared.
+_LEVEL = 0.01
+FIELDS = ("pixels", "channel_order", "fit", "class_names")
+
+
+class Judgement(NamedTuple):
+    """The results, the best first; what is `chosen` of them; and what is `assumed`, as long as nothing is changed.
+
+    `told`: the fields of FIELDS of which the pictures say with certainty that they are as in `chosen`; `open`: those of
+    which they do not, with all values that are as well possible. Neither has a field of which one value was tried.
+    `better_than_chance`: whether `chosen` is; it is what is assumed where nothing is.
+    """
+
+    ranked: tuple[Result, ...]
+    chosen: Result
+    assumed: Result
+    told: tuple[str, ...]
+    open: dict[str, tuple[str, ...]]
+    better_than_chance: bool
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The fields in which what is chosen differs from what is assumed."""
+        return tuple(field for field in FIELDS if value_of(field, self.chosen) != value_of(field, self.assumed))
+
+
+def value_of(field: str, result: Result) -> str:
+    """A field of FIELDS in words; of the class names, how they are ordered."""
+    taken = result.input
+    words = {"pixels": pixels_of(taken), "channel_order": taken.channel_order, "fit": taken.fit}
+    return words.get(field, result.order.words)
+
+
+def judged(results: Sequence[Result], assumed: tuple[ImageInput, Order | None], most_frequent: float) -> Judgement:
+    """What `results`, at least one, say. `most_frequent`: the share of the class that has the most pictures.
+
+    Of all combinations that cannot be told from the best one, that is chosen which changes least of what is assumed.
+    """
+    ranked = sorted(results, key=lambda one: (-one.count, one.cross_entropy))
+    taken, order = assumed
+    current = next((one for one in ranked if one.input == taken and (order is None or one.order == order)), ranked[-1])
+    if not _better_than_chance(ranked[0], most_frequent, len(ranked)):
+        return Judgement(tuple(ranked), current, current, (), {}, better_than_chance=False)
+    top = ranked[0]
+    best = min((one for one in ranked if not _fewer_right(one, top)), key=lambda one: one.cross_entropy)
+    tied = [one for one in ranked if one is best or not is_worse(one, best)]
+    chosen = min(tied, key=lambda one: (_changes(one, current), one.cross_entropy))
+    values = {field: {value_of(field, one) for one in ranked} for field in FIELDS}
+    possible = {field: {value_of(field, one) for one in tied} for field in FIELDS}
+    several = [field for field in FIELDS if len(values[field]) > 1]
+    return Judgement(
+        tuple(ranked),
+        chosen,
+        current,
+        tuple(field for field in several if len(possible[field]) == 1),
+        {field: tuple(sorted(possible[field])) for field in several if len(possible[field]) > 1},
+        better_than_chance=True,
+    )
+
+
+def is_worse(one: Result, other: Result) -> bool:
+    """Whether `one` is worse than `other` on the same pictures, and not by chance."""
+    if _fewer_right(one, other):
+        return True
+    return not _fewer_right(other, one) and _less_likely(one, other)
+
+
+def _changes(one: Result, current: Result) -> tuple[int, bool]:
+    return sum(value_of(field, one) != value_of(field, current) for field in FIELDS), one.order.suggested
+
+
+def _fewer_right(one: Result, other: Result) -> bool:
+    """McNemar's exact test, two-sided."""
+    only_one, only_other = int((one.right & ~other.right).sum()), int((other.right & ~one.right).sum())
+    differing = only_one + only_other
+    if only_one >= only_other:
+        return False
+    tail = sum(comb(differing, count) for count in range(only_one + 1))
+    return 2 * tail < _LEVEL * 2**differing
+
+
+def _less_likely(one: Result, other: Result) -> bool:
+    """A paired z test, two-sided, of the log-likelihoods."""
+    differences = other.likelihoods - one.likelihoods
+    spread = float(differences.std(ddof=1)) if len(differences) > 1 else 0.0
+    mean = float(differences.mean())
+    if mean <= 0 or spread == 0:
+        return False
+    return 2 * (1 - NormalDist().cdf(mean / spread * sqrt(len(differences)))) < _LEVEL
+
+
+def _better_than_chance(result: Result, most_frequent: float, tried: int) -> bool:
+    """Whether so many right are more than a model has that always names one class, the best of all that were tried."""
+    count, right = len(result.right), result.count
+    tail = sum(
+        comb(count, many) * most_frequent**many * (1 - most_frequent) ** (count - many)
+        for many in range(right, count + 1)
+    )
+    return bool(np.isfinite(tail)) and tail < _LEVEL / tried
