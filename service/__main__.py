@@ -18,7 +18,7 @@ from service.inference.desired_state import STATE_FOLDER
 from service.inference.model_folder import model_files
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
-from service.model_files.formats import check_quickly
+from service.model_files.validation.formats import check_quickly
 from service.server.connection import Connection
 from service.server.reload_signal import keep_sighup
 from service.server.supervisor import Supervisor

@@ -134,7 +134,6 @@ def load_engine(settings: ServiceSettings, loader: EngineLoader, path: Path) -> 
     started = time.monotonic()
     engine = loader.load(path, path.stem if settings.model_path.is_dir() else None)
     LOADED.set(time.monotonic() - started)
-    log.info("serving %s, version %s, on %s", path, engine.version, engine.device)
     for finding in engine.findings:
         level = logging.WARNING if finding.guessed else logging.INFO
         guess = "; a guess, which `cnn-check` can try" if finding.guessed else ""

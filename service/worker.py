@@ -92,12 +92,15 @@ def _load_first(settings: ServiceSettings, loader: EngineLoader, desired: Desire
         if engines and path.stem in unloaded:
             continue
         try:
-            engines.append(load_engine(settings, loader, path))
+            engine = load_engine(settings, loader, path)
         except ModelFileError as error:
-            if path.stem == settings.default_model:
+            if not settings.model_path.is_dir() or path.stem == settings.default_model:
                 raise
-            log.error("%s", error)  # noqa: TRY400 - for a person
+            log.error("%s; the others are served", error)  # noqa: TRY400 - for a person
             failed = error
+            continue
+        log.info("serving %s, version %s, on %s", path, engine.version, engine.device)
+        engines.append(engine)
     if failed and not engines:
         raise failed
     return engines

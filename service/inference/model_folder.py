@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from models.card import ModelFileError
-from service.model_files.formats import refuse_folder
+from service.model_files.validation.formats import refuse_folder
 
 SUFFIXES = (".h5", ".hdf5", ".keras", ".zip")  # a zip is one of Teachable Machine's
 

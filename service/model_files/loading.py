@@ -24,6 +24,7 @@ from service.model_files.model_sources import defaults, shown_by_model
 from service.model_files.pixel_layers import PixelLayers, pixel_layers
 from service.model_files.reasons import first_line
 from service.model_files.snapshot import ModelFileLimits, snapshot
+from service.model_files.upgrade.model_file import upgrade_file
 
 MOST_PARAMETERS = 500_000_000
 MOST_BYTES_OF_A_LAYER = 2 << 30
@@ -52,6 +53,10 @@ def load_model(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedMod
     with snapshot(path, limits) as snapped:
         copy, version = snapped.path, snapped.version
         card = read_card(copy)
+        try:
+            upgrade_file(copy)
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from error
         _check_sizes(path, copy)
         model = _loaded(path, copy)
         sources = [Source(options, "an option")]

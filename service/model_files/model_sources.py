@@ -33,7 +33,9 @@ def shown_by_model(found: Classifier, pixels: PixelLayers, sources: list[Source]
     if pixels.pixels:
         shown.append(Source(Facts(pixels=pixels.pixels), pixels.source, pixels.guessed))
     elif is_teachable_machine(found.model):
-        shown.append(Source(FACTS, WORDS))
+        # Who says how to fit an image does not do it as Teachable Machine's example.
+        told = first_that_says(sources, "fit")
+        shown.append(Source(FACTS.model_copy(update={"interpolation": None}) if told else FACTS, WORDS))
     if first_that_says(sources, "head") is None:
         shown.append(_head_of(found, loss))
     return shown

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from models.card import VERSION_DIGITS, ModelFileError
 from service.errors import StorageFailed, writing_temporary_files
-from service.model_files import validation
-from service.model_files.formats import refuse_folder
-from service.model_files.validation import HDF5_NAME, KERAS_NAME, LABELS_NAME, MEMORY_SPENT, NO_STORAGE
+from service.model_files.validation import process
+from service.model_files.validation.formats import refuse_folder
+from service.model_files.validation.process import HDF5_NAME, KERAS_NAME, LABELS_NAME, MEMORY_SPENT, NO_STORAGE
 
 WALL_SECONDS = 60
 _PIECE_BYTES = 1 << 24
@@ -94,7 +94,7 @@ def _append(copy: Path, piece: bytes) -> None:
 
 
 def _validate(path: Path, copy: Path, max_bytes: int) -> None:
-    command = [sys.executable, "-X", "utf8", "-m", validation.__name__, str(copy), str(max_bytes)]
+    command = [sys.executable, "-X", "utf8", "-m", process.__name__, str(copy), str(max_bytes)]
     try:
         finished = subprocess.run(  # noqa: S603 - our own module
             command, capture_output=True, encoding="utf-8", errors="replace", timeout=WALL_SECONDS, check=False

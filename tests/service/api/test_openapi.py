@@ -7,9 +7,17 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from models.card import ModelCard
 from service.api import examples
-from service.api.schemas import Answer, AttributionAnswer, BatchAnswer, FeatureMaps, Health, KernelsAnswer, Trace
+from service.api.schemas import (
+    Answer,
+    AttributionAnswer,
+    BatchAnswer,
+    FeatureMaps,
+    Health,
+    KernelsAnswer,
+    ModelCardAnswer,
+    Trace,
+)
 from service.explain.summary import ModelSummary
 from training.report import class_figures
 
@@ -87,7 +95,7 @@ def test_every_answer_has_an_example_of_its_own_shape(document: Document) -> Non
             FeatureMaps,
             Health,
             KernelsAnswer,
-            ModelCard,
+            ModelCardAnswer,
             ModelSummary,
             Trace,
         )

@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 from models.card import ModelFileError
-from service.model_files.description import check_description, safe_description
+from service.model_files.validation.description import check_description, safe_description
 
 
 def described(model: keras.Model) -> Any:

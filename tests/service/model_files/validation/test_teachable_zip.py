@@ -10,7 +10,7 @@ import pytest
 from models.card import ModelFileError, file_version
 from service.model_files.labels import parse_labels
 from service.model_files.snapshot import ModelFileLimits, snapshot
-from service.model_files.validation import HDF5_NAME, LABELS_NAME, validate
+from service.model_files.validation.process import HDF5_NAME, LABELS_NAME, validate
 
 MAX_BYTES = 1 << 20
 
@@ -32,7 +32,7 @@ def test_labels_lose_the_number_that_each_line_has(content: bytes, names: tuple[
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"0 caf\xe9\n", "no UTF-8"), (b"", "has 0 lines"), (b"a\n" * 100_001, "has 100,001 lines")],
+    [(b"0 caf\xe9\n", "no UTF-8"), (b"", "have 0 lines"), (b"a\n" * 100_001, "have 100,001 lines")],
 )
 def test_labels_that_are_none_are_refused(content: bytes, reason: str) -> None:
     with pytest.raises(ModelFileError, match=reason):
@@ -74,7 +74,7 @@ def test_without_labels_there_are_none(tmp_path: Path, bare_model_file: Path) ->
         ({"keras_model.h5": zip_of(**{"config.json": b""})}, "of its keras_model.h5: it cannot be read as HDF5"),
         ({"keras_model.h5": bytes(2 << 20)}, "entries declare 2,097,152 bytes"),
         ({"keras_model.h5": b"", "a/keras_model.h5": b""}, "2 files called keras_model.h5"),
-        ({"keras_model.h5": b"", "labels.txt": b" " * ((1 << 20) - 9)}, "has 0 lines"),
+        ({"keras_model.h5": b"", "labels.txt": b" " * ((1 << 20) - 9)}, "have 0 lines"),
         ({"a/b/keras_model.h5": b""}, "has no keras_model.h5"),
     ],
 )

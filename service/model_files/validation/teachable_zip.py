@@ -5,9 +5,9 @@ from pathlib import Path, PurePosixPath
 
 from models.card import ModelFileError
 from service.errors import writing_temporary_files
-from service.model_files.formats import TEACHABLE_LABELS, TEACHABLE_MODEL
 from service.model_files.labels import MOST_LABEL_BYTES, parse_labels
-from service.model_files.zip_files import check_entries, opened_zip, read_entry, unpack_entry
+from service.model_files.validation.formats import TEACHABLE_LABELS, TEACHABLE_MODEL
+from service.model_files.validation.zip_files import check_entries, opened_zip, read_entry, unpack_entry
 
 
 def unpack(original: Path, target: Path, max_bytes: int) -> tuple[str, ...] | None:

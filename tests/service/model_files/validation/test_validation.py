@@ -197,7 +197,7 @@ def test_ordinary_networks_of_many_layers_are_loaded(tmp_path: Path) -> None:
 
 
 def test_the_process_that_looks_imports_no_engine_and_no_http() -> None:
-    program = "import sys; import service.model_files.validation; print(*sys.modules)"
+    program = "import sys; import service.model_files.validation.process; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     modules = set(found.stdout.split())
     ours = {name for name in modules if name.startswith("service.") and not name.startswith("service.model_files")}

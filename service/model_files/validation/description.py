@@ -7,9 +7,9 @@ that has a `class_name` must be on the lists of `allowed_layers` and `allowed_op
 from typing import Any
 
 from models.card import ModelFileError
-from service.model_files import allowed_layers
-from service.model_files.allowed_layers import ACTIVATIONS, is_layer, is_part
-from service.model_files.allowed_operations import is_operation
+from service.model_files.validation import allowed_layers
+from service.model_files.validation.allowed_layers import ACTIVATIONS, is_layer, is_part
+from service.model_files.validation.allowed_operations import is_operation
 
 _DEEPEST = 60
 _MOST_PARTS = 100_000

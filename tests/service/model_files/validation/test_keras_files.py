@@ -16,7 +16,7 @@ from keras import layers
 
 from models.card import ModelFileError, file_version, read_card, write_card
 from service.model_files.snapshot import ModelFileLimits, snapshot
-from service.model_files.validation import KERAS_NAME, validate
+from service.model_files.validation.process import KERAS_NAME, validate
 from tests.applications import tensorflow_engine
 from tests.fakes import FakeEngine
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from models.card import ModelFileError
 from service.errors import StorageFailed, writing_temporary_files
-from service.model_files import keras_files, teachable_zip
-from service.model_files.formats import TEACHABLE_MODEL, Format, recognise
-from service.model_files.hdf5_files import check_model
+from service.model_files.validation import keras_files, teachable_zip
+from service.model_files.validation.formats import TEACHABLE_MODEL, Format, recognise
+from service.model_files.validation.hdf5_files import check_model
 
 MEMORY_BYTES = 1 << 30  # of addresses; half of it are the libraries themselves
 CPU_SECONDS = 20

@@ -8,9 +8,9 @@ import h5py
 
 from models.card import ModelFileError, read_card
 from models.card_storage import ENTRY
-from service.model_files import foreign_files
-from service.model_files.foreign_files import HEAD_BYTES, Ends
-from service.model_files.zip_files import opened_zip
+from service.model_files.validation import foreign_files
+from service.model_files.validation.foreign_files import HEAD_BYTES, Ends
+from service.model_files.validation.zip_files import opened_zip
 
 CONFIG, METADATA, WEIGHTS, CARD = "config.json", "metadata.json", "model.weights.h5", ENTRY
 TEACHABLE_MODEL, TEACHABLE_LABELS = "keras_model.h5", "labels.txt"

@@ -14,8 +14,8 @@ import pytest
 from keras import layers
 
 from models.card import ModelFileError
-from service.model_files.formats import Format, check_quickly, recognise
 from service.model_files.snapshot import ModelFileLimits, snapshot
+from service.model_files.validation.formats import Format, check_quickly, recognise
 
 
 def zip_of(*names: str) -> bytes:

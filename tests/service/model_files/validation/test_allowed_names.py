@@ -7,9 +7,9 @@ import keras
 import pytest
 from keras.src.ops.operation import Operation
 
-from service.model_files import allowed_layers, allowed_operations
-from service.model_files.allowed_layers import is_layer, is_part
-from service.model_files.allowed_operations import is_operation
+from service.model_files.validation import allowed_layers, allowed_operations
+from service.model_files.validation.allowed_layers import is_layer, is_part
+from service.model_files.validation.allowed_operations import is_operation
 
 MODULES = tuple(allowed_operations.OPERATIONS)
 

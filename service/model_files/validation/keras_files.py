@@ -10,10 +10,10 @@ from pathlib import Path
 from models.card import ModelFileError
 from models.card_storage import MOST_ENTRY_BYTES
 from service.errors import writing_temporary_files
-from service.model_files.description import safe_description
-from service.model_files.formats import CARD, CONFIG, METADATA, WEIGHTS
-from service.model_files.hdf5_files import MOST_CONFIG_BYTES, check_weights, parsed
-from service.model_files.zip_files import check_entries, opened_zip, read_entry, unpack_entry
+from service.model_files.validation.description import safe_description
+from service.model_files.validation.formats import CARD, CONFIG, METADATA, WEIGHTS
+from service.model_files.validation.hdf5_files import MOST_CONFIG_BYTES, check_weights, parsed
+from service.model_files.validation.zip_files import check_entries, opened_zip, read_entry, unpack_entry
 
 _MOST_METADATA_BYTES = 64 << 10
 

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 
 from models.card import ModelFileError
-from service.model_files.description import check_description
+from service.model_files.validation.description import check_description
 
 MOST_CONFIG_BYTES = 8 << 20
 _PIECE_BYTES = 1 << 24  # of an array, that are looked at together

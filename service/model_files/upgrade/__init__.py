@@ -1,0 +1,1 @@
+"""Rewrites what older Keras wrote into what this Keras loads, with the same answers."""
