@@ -12,8 +12,8 @@ from models.card import ModelFileError
 from service.check.errors import CheckError
 from service.check.settings import CheckSettings
 from service.errors import StorageFailed
-from service.model_files.formats import check_quickly
 from service.model_files.options import facts_of
+from service.model_files.validation.formats import check_quickly
 from service.settings import option_values_joined
 
 GUESSED, WRONG_ARGUMENTS, NOT_SERVED, INTERRUPTED = 1, 2, 3, 130
@@ -22,8 +22,7 @@ GUESSED, WRONG_ARGUMENTS, NOT_SERVED, INTERRUPTED = 1, 2, 3, 130
 def main() -> None:
     """Run `cnn-check`. Exits with 0, 1 (something is guessed), 2 (wrong arguments) or 3 (the file cannot be served)."""
     try:
-        # pydantic reads the command line for what seems to be missing here.
-        settings = CheckSettings(_cli_parse_args=option_values_joined(sys.argv[1:]))  # type: ignore[call-arg]
+        settings = CheckSettings(_cli_parse_args=option_values_joined(sys.argv[1:]))
         facts_of(settings)
     except ValidationError as error:
         _stop(WRONG_ARGUMENTS, "; ".join(f"{_option(part['loc'])}: {part['msg']}" for part in error.errors()))

@@ -9,9 +9,9 @@ from pathlib import Path
 from models.card import ModelCard, ModelFileError, write_card
 from models.specification import Facts, Finding
 from service.check.errors import CheckError
-from service.model_files.formats import Format, recognise
 from service.model_files.loading import load_model
 from service.model_files.snapshot import ModelFileLimits, snapshot
+from service.model_files.validation.formats import Format, recognise
 
 _SUFFIXES = {
     Format.HDF5: (".h5", ".hdf5"),
@@ -26,9 +26,7 @@ def check_target(model: Path, target: Path, force: bool) -> None:
         if not target.is_file() or (model.exists() and target.samefile(model)):
             raise CheckError(f"{target} is the model itself, or no file; name another for the copy with --write-card")
         if not force:
-            raise CheckError(
-                f"there already is {target}; name another file with --write-card, or replace it with --force"
-            )
+            raise CheckError(f"there already is {target}; name another with --write-card, or replace it with --force")
     if not target.parent.is_dir():
         raise CheckError(f"there is no folder {target.parent}; make it, or name another file with --write-card")
 

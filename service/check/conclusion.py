@@ -28,7 +28,7 @@ def card_by_opinion(card: ModelCard, opinion: Opinion | None) -> ModelCard:
     if opinion is None or opinion.pixels is None:
         return card
     nearest = opinion.nearest
-    told = {"scale": nearest.scale, "offset": nearest.offset}
+    told: dict[str, object] = {"scale": nearest.scale, "offset": nearest.offset}
     fixed = next((one.channel_order for word, one in PIXEL_RANGES.items() if word == opinion.pixels), None)
     if order := fixed or opinion.channel_order:
         told["channel_order"] = order
@@ -70,5 +70,5 @@ def _names(
     whole = len(folders) == len(card.class_names)
     if not whole or not (guessed or misplaced) or "class_names" in judgement.open:
         return card.class_names
-    places = {output: folder for output, folder in zip(order.outputs, folders, strict=True)}
+    places = dict(zip(order.outputs, folders, strict=True))
     return tuple(places[output] for output in range(len(folders)))

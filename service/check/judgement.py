@@ -16,7 +16,7 @@ from service.check.hypotheses import pixels_of
 from service.check.orders import Order
 from service.check.scoring import Result
 
-# What differs less would do so by chance in more than one of twenty checks, as five fields of a few values are compared.
+# So that with the few values of four fields about one check of twenty takes chance for a difference.
 _LEVEL = 0.01
 FIELDS = ("pixels", "channel_order", "fit", "class_names")
 
@@ -54,7 +54,7 @@ def judged(results: Sequence[Result], assumed: tuple[ImageInput, Order | None], 
 
     Of all combinations that cannot be told from the best one, that is chosen which changes least of what is assumed.
     """
-    ranked = sorted(results, key=lambda one: (-one.count, one.cross_entropy))
+    ranked = sorted(results, key=lambda one: (-one.right_count, one.cross_entropy))
     taken, order = assumed
     current = next((one for one in ranked if one.input == taken and (order is None or one.order == order)), ranked[-1])
     if not _better_than_chance(ranked[0], most_frequent, len(ranked)):
@@ -94,7 +94,7 @@ def _fewer_right(one: Result, other: Result) -> bool:
     if only_one >= only_other:
         return False
     tail = sum(comb(differing, count) for count in range(only_one + 1))
-    return 2 * tail < _LEVEL * 2**differing
+    return bool(2 * tail < _LEVEL * 2**differing)
 
 
 def _less_likely(one: Result, other: Result) -> bool:
@@ -109,7 +109,7 @@ def _less_likely(one: Result, other: Result) -> bool:
 
 def _better_than_chance(result: Result, most_frequent: float, tried: int) -> bool:
     """Whether so many right are more than a model has that always names one class, the best of all that were tried."""
-    count, right = len(result.right), result.count
+    count, right = len(result.right), result.right_count
     tail = sum(
         comb(count, many) * most_frequent**many * (1 - most_frequent) ** (count - many)
         for many in range(right, count + 1)

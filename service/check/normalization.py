@@ -41,6 +41,11 @@ class Opinion(NamedTuple):
         """What comes nearest, whether that tells something or not."""
         return self.distances[0][0]
 
+    @property
+    def nearest_is_far(self) -> bool:
+        """Whether even that is so far away that the pictures must be of another kind."""
+        return self.distances[0][1] > _FARTHEST
+
 
 def opinion(model: keras.Model, pixels: Pixels, inputs: Sequence[ImageInput]) -> Opinion | None:
     """What the first normalization of `model` says of each of `inputs`; None where it has none that was trained.

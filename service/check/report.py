@@ -22,12 +22,17 @@ _WHAT_TO_DO = {
     "channel_order": "--channel-order rgb, or bgr where OpenCV read the training pictures",
     "fit": "--fit stretch, crop or pad, as the training resized pictures",
 }
+_WHY_NOT = {
+    True: "even with the nearest the pictures are unlike those of the training",
+    False: "no pixels come much nearer than all others",
+}
 _TOLD_BY_PICTURES = {"class_names", "pixels", "channel_order", "fit"}
 
 
 def print_findings(console: Console, model: Path, findings: Sequence[Finding]) -> None:
     """Everything that would be assumed of the model, and what to do about what is guessed."""
-    table = Table(title=f"What the service would assume of {model.name}", title_justify="left")
+    console.print(f"What the service would assume of {model.name}")
+    table = Table()
     for heading in ("field", "value", "source", ""):
         table.add_column(heading, overflow="fold")
     for field, value, source, guessed in findings:
@@ -52,12 +57,13 @@ def print_hint(console: Console, findings: Sequence[Finding]) -> None:
 def print_judgement(console: Console, judgement: Judgement, three_channels: bool) -> None:
     """The best combinations, and in sentences what they tell."""
     count = len(judgement.chosen.right)
-    table = Table(title=f"Right answers on {count:,} pictures", title_justify="left")
+    console.print(f"Right answers on {count:,} pictures")
+    table = Table()
     for heading in ("pixels", "channels", "fit", "classes in order", "right", "cross-entropy", ""):
         table.add_column(heading, justify="right" if heading in ("right", "cross-entropy") else "left")
     shown = list(judgement.ranked[:_MOST_ROWS])
     shown += [one for one in (judgement.chosen, judgement.assumed) if not any(one is other for other in shown)]
-    for place, one in enumerate(dict((id(one), one) for one in shown).values()):
+    for place, one in enumerate({id(one): one for one in shown}.values()):
         marks = [
             word
             for word, marked in (("best", judgement.chosen), ("assumed now", judgement.assumed))
@@ -69,7 +75,7 @@ def print_judgement(console: Console, judgement: Judgement, three_channels: bool
             order,
             one.input.fit,
             one.order.words,
-            f"{one.count}",
+            f"{one.right_count}",
             f"{one.cross_entropy:.3f}",
             ", ".join(marks),
             style="bold" if "best" in marks else "",
@@ -86,16 +92,20 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
     count = len(chosen.right)
     if not judgement.better_than_chance:
         console.print(
-            f"No combination is better than chance: of {count:,} pictures the best has {judgement.ranked[0].count} "
-            "right. Either the pictures are of another kind than those of the training, or the model takes something "
+            f"No combination is better than chance: the best has {judgement.ranked[0].right_count} of {count:,} "
+            "pictures right. Either the pictures are of another kind than those of the training, or the model takes something "
             "that is not tried here."
         )
         return
     if chosen is assumed:
-        console.print(f"What is assumed fits best, or as well as the best: {chosen.count} of {count:,} are right.")
+        console.print(
+            f"What is assumed fits best, or as well as the best: {chosen.right_count} of {count:,} are right."
+        )
     else:
         words = ", ".join(f"{field} {value_of(field, chosen)}" for field in judgement.changed)
-        console.print(f"Best is {words}: {chosen.count} of {count:,} are right, and {assumed.count} as assumed now.")
+        console.print(
+            f"Best is {words}: {chosen.right_count} of {count:,} are right, and {assumed.right_count} as assumed now."
+        )
     for field in judgement.told:
         console.print(f"  {field}: certain, {_rival(judgement, field)}", soft_wrap=True)
     for field, values in judgement.open.items():
@@ -112,14 +122,12 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
 def _rival(judgement: Judgement, field: str) -> str:
     value = value_of(field, judgement.chosen)
     other: Result = next(one for one in judgement.ranked if value_of(field, one) != value)
-    return f"{value}: the best with another value, {value_of(field, other)}, has {other.count} right"
+    return f"{value}: the best with another value, {value_of(field, other)}, has {other.right_count} right"
 
 
 def print_opinion(console: Console, opinion: Opinion | None, second: bool) -> None:
     """What the normalization of the model says of the pictures; as a `second` opinion in one sentence."""
-    lead = (
-        "A second opinion, from what the model's normalization remembers of its training pictures: " if second else ""
-    )
+    lead = "A second opinion, from what the normalization of the model remembers: " if second else ""
     if opinion is None:
         if not second:
             console.print(
@@ -128,26 +136,20 @@ def print_opinion(console: Console, opinion: Opinion | None, second: bool) -> No
             )
         return
     if not second:
-        table = Table(
-            title="How far the pictures are from what the first normalization remembers", title_justify="left"
-        )
+        console.print("How far the pictures are from what the first normalization remembers")
+        table = Table()
         for heading in ("pixels", "channels"):
             table.add_column(heading)
         table.add_column("distance", justify="right")
         for taken, distance in opinion.distances:
-            order = taken.channel_order if taken.channels == 3 else "grey"
-            table.add_row(pixels_of(taken), order, f"{distance:.4f}")
+            table.add_row(pixels_of(taken), taken.channel_order if taken.channels == 3 else "grey", f"{distance:.4f}")
         console.print(table)
     if opinion.pixels is None:
-        console.print(f"{lead}what fits cannot be told, for no pixels come much nearer than all others.")
+        console.print(f"{lead}what fits cannot be told, for {_WHY_NOT[opinion.nearest_is_far]}.")
         return
-    order = (
-        f", channel order {opinion.channel_order}"
-        if opinion.channel_order
-        else ", and the order of the channels cannot be told"
-    )
-    of_colours = opinion.nearest.channels == 3
-    console.print(f"{lead}pixels {opinion.pixels}{order if of_colours else ''}.")
+    told = f", channel order {opinion.channel_order}"
+    order = told if opinion.channel_order else ", and the order of the channels cannot be told"
+    console.print(f"{lead}pixels {opinion.pixels}{order if opinion.nearest.channels == 3 else ''}.")
 
 
 def print_options(console: Console, model: Path, options: str) -> None:

@@ -66,8 +66,8 @@ def _asked(loaded: LoadedModel, options: Facts, pictures: Pictures, console: Con
         return card_by_opinion(card, second)
     if card.head == "multi-label":
         console.print(
-            "Several classes of this model may be right at once, which folders do not tell: no order of the classes and "
-            "no fit is tried."
+            "Several classes of this model may be right at once, which folders do not tell: neither an order of the "
+            "classes nor a fit is tried."
         )
         report.print_opinion(console, second, second=False)
         return card_by_opinion(card, second)

@@ -24,7 +24,7 @@ class Result(NamedTuple):
     likelihoods: npt.NDArray[np.float64]
 
     @property
-    def count(self) -> int:
+    def right_count(self) -> int:
         """How many pictures are right."""
         return int(self.right.sum())
 
@@ -98,4 +98,4 @@ def _distribution(scores: Floats) -> Floats:
     """Rows that sum to 1: sigmoids need not, and pixels that are far too large can make values that are no numbers."""
     known = np.nan_to_num(scores, nan=0.0, posinf=1.0, neginf=0.0)
     sums = known.sum(axis=1, keepdims=True)
-    return np.divide(known, sums, out=np.zeros_like(known), where=sums > 0)
+    return np.asarray(np.divide(known, sums, out=np.zeros_like(known), where=sums > 0), np.float32)
