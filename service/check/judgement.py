@@ -4,7 +4,7 @@ Two combinations are compared on the same pictures: by McNemar's exact test (McN
 that only one of them has right, and, as several often have the same right, by a paired test on the log-likelihoods.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import comb, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
@@ -25,7 +25,8 @@ class Judgement(NamedTuple):
     """The results, the best first; what is `chosen` of them; and what is `assumed`, as long as nothing is changed.
 
     `told`: the fields of FIELDS of which the pictures say with certainty that they are as in `chosen`; `open`: those of
-    which they do not, with all values that are as well possible. Neither has a field of which one value was tried.
+    which they do not, with all values that are as well possible; `by_normalization`: those for which that decided.
+    None of these has a field of which one value was tried.
     `better_than_chance`: whether `chosen` is; it is what is assumed where nothing is.
     """
 
@@ -33,6 +34,7 @@ class Judgement(NamedTuple):
     chosen: Result
     assumed: Result
     told: tuple[str, ...]
+    by_normalization: tuple[str, ...]
     open: dict[str, tuple[str, ...]]
     better_than_chance: bool
 
@@ -49,29 +51,38 @@ def value_of(field: str, result: Result) -> str:
     return words.get(field, result.order.words)
 
 
-def judged(results: Sequence[Result], assumed: tuple[ImageInput, Order | None], most_frequent: float) -> Judgement:
+def judged(
+    results: Sequence[Result],
+    assumed: tuple[ImageInput, Order | None],
+    most_frequent: float,
+    opinion: Mapping[str, str | None],
+) -> Judgement:
     """What `results`, at least one, say. `most_frequent`: the share of the class that has the most pictures.
 
-    Of all combinations that cannot be told from the best one, that is chosen which changes least of what is assumed.
+    Of all combinations that cannot be told from the best one, those remain that agree with `opinion`, by what else is
+    known of a field; and of these that is chosen which changes least of what is assumed.
     """
     ranked = sorted(results, key=lambda one: (-one.right_count, one.cross_entropy))
     taken, order = assumed
     current = next((one for one in ranked if one.input == taken and (order is None or one.order == order)), ranked[-1])
     if not _better_than_chance(ranked[0], most_frequent, len(ranked)):
-        return Judgement(tuple(ranked), current, current, (), {}, better_than_chance=False)
+        return Judgement(tuple(ranked), current, current, (), (), {}, better_than_chance=False)
     top = ranked[0]
     best = min((one for one in ranked if not _fewer_right(one, top)), key=lambda one: one.cross_entropy)
     tied = [one for one in ranked if one is best or not is_worse(one, best)]
+    several = [field for field in FIELDS if len(_values(field, ranked)) > 1]
+    told = tuple(field for field in several if len(_values(field, tied)) == 1)
+    for field, value in opinion.items():
+        tied = [one for one in tied if value_of(field, one) == value] or tied
+    settled = tuple(field for field in several if field not in told and len(_values(field, tied)) == 1)
     chosen = min(tied, key=lambda one: (_changes(one, current), one.cross_entropy))
-    values = {field: {value_of(field, one) for one in ranked} for field in FIELDS}
-    possible = {field: {value_of(field, one) for one in tied} for field in FIELDS}
-    several = [field for field in FIELDS if len(values[field]) > 1]
     return Judgement(
         tuple(ranked),
         chosen,
         current,
-        tuple(field for field in several if len(possible[field]) == 1),
-        {field: tuple(sorted(possible[field])) for field in several if len(possible[field]) > 1},
+        told,
+        settled,
+        {field: tuple(sorted(_values(field, tied))) for field in several if field not in told + settled},
         better_than_chance=True,
     )
 
@@ -81,6 +92,10 @@ def is_worse(one: Result, other: Result) -> bool:
     if _fewer_right(one, other):
         return True
     return not _fewer_right(other, one) and _less_likely(one, other)
+
+
+def _values(field: str, results: Sequence[Result]) -> set[str]:
+    return {value_of(field, one) for one in results}
 
 
 def _changes(one: Result, current: Result) -> tuple[int, bool]:

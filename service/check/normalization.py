@@ -42,6 +42,11 @@ class Opinion(NamedTuple):
         return self.distances[0][0]
 
     @property
+    def told(self) -> dict[str, str | None]:
+        """What they tell, by field."""
+        return {"pixels": self.pixels, "channel_order": self.channel_order}
+
+    @property
     def nearest_is_far(self) -> bool:
         """Whether even that is so far away that the pictures must be of another kind."""
         return self.distances[0][1] > _FARTHEST

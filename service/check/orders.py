@@ -39,7 +39,7 @@ def orders_to_try(folders: Sequence[str], names: Sequence[str]) -> list[Order]:
     if len(folders) != len(names):
         places = tuple(int(number[0]) for number in numbers) if numbered else ()
         fitting = len(set(places)) == len(folders) and max(places, default=0) < len(names)
-        return [Order("their numbers", places)] if fitting and all(map(str.isdecimal, folders)) else []
+        return [Order("by number", places)] if fitting and all(map(str.isdecimal, folders)) else []
     places = tuple(range(len(folders)))
     orders = [Order("alphabetical", places)]
     if numbered:

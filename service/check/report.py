@@ -59,7 +59,7 @@ def print_judgement(console: Console, judgement: Judgement, three_channels: bool
     count = len(judgement.chosen.right)
     console.print(f"Right answers on {count:,} pictures")
     table = Table()
-    for heading in ("pixels", "channels", "fit", "classes in order", "right", "cross-entropy", ""):
+    for heading in ("pixels", "channels", "fit", "classes", "right", "cross-entropy", ""):
         table.add_column(heading, justify="right" if heading in ("right", "cross-entropy") else "left")
     shown = list(judgement.ranked[:_MOST_ROWS])
     shown += [one for one in (judgement.chosen, judgement.assumed) if not any(one is other for other in shown)]
@@ -93,8 +93,8 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
     if not judgement.better_than_chance:
         console.print(
             f"No combination is better than chance: the best has {judgement.ranked[0].right_count} of {count:,} "
-            "pictures right. Either the pictures are of another kind than those of the training, or the model takes something "
-            "that is not tried here."
+            "pictures right. Either the pictures are of another kind than those of the training, or the model takes "
+            "something that is not tried here."
         )
         return
     if chosen is assumed:
@@ -108,6 +108,11 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
         )
     for field in judgement.told:
         console.print(f"  {field}: certain, {_rival(judgement, field)}", soft_wrap=True)
+    for field in judgement.by_normalization:
+        console.print(
+            f"  {field}: {value_of(field, chosen)}, by the second opinion alone: others are as often right, within chance",
+            soft_wrap=True,
+        )
     for field, values in judgement.open.items():
         console.print(
             f"  {field}: cannot be told from these pictures; {' and '.join(values)} differ no more than by chance",

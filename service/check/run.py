@@ -1,5 +1,7 @@
 """One check: load the model as the service does, ask the pictures, print, write the copy. Knows no command line."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from rich.console import Console
 from rich.progress import Progress
@@ -71,13 +73,15 @@ def _asked(loaded: LoadedModel, options: Facts, pictures: Pictures, console: Con
         )
         report.print_opinion(console, second, second=False)
         return card_by_opinion(card, second)
-    judgement = _judged(loaded, options, pictures, progress)
+    judgement = _judged(loaded, options, pictures, second.told if second else {}, progress)
     report.print_judgement(console, judgement, card.input.channels == 3)
     report.print_opinion(console, second, second=True)
     return card_by_judgement(card, loaded.findings, judgement, pictures.folders)
 
 
-def _judged(loaded: LoadedModel, options: Facts, pictures: Pictures, progress: Progress) -> Judgement:
+def _judged(
+    loaded: LoadedModel, options: Facts, pictures: Pictures, told: Mapping[str, str | None], progress: Progress
+) -> Judgement:
     card, labels, folders = loaded.card, pictures.labels, pictures.folders
     if len(folders) > len(card.class_names):
         raise CheckError(
@@ -99,7 +103,7 @@ def _judged(loaded: LoadedModel, options: Facts, pictures: Pictures, progress: P
         pictures,
         inputs,
         orders,
-        (not fixed and len(card.class_names) > 2) or not orders,
+        not fixed,
         lambda: progress.advance(trying),
     )
     if not found:
@@ -108,7 +112,7 @@ def _judged(loaded: LoadedModel, options: Facts, pictures: Pictures, progress: P
             "classes, and too few pictures to tell which is which; name them as the classes, or add pictures"
         )
     assumed: Order | None = orders[0] if orders else None
-    return judged(found, (card.input, assumed), float(np.bincount(labels).max() / len(labels)))
+    return judged(found, (card.input, assumed), float(np.bincount(labels).max() / len(labels)), told)
 
 
 def _opinion(loaded: LoadedModel, options: Facts, pictures: Pictures) -> Opinion | None:

@@ -73,7 +73,7 @@ def _by_suggestion(taken: ImageInput, scores: Floats, pictures: Pictures, orders
         if outputs is None:
             return
         places[half] = np.array(outputs)[labels[half]]
-    yield _result(taken, Order("as the pictures suggest", whole, suggested=True), scores, places)
+    yield _result(taken, Order("suggested", whole, suggested=True), scores, places)
 
 
 def _second_half(labels: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:
