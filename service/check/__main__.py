@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from typing import NoReturn
 
 from pydantic import ValidationError
@@ -47,6 +48,7 @@ def main() -> None:
 def _import_tensorflow_quietly() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.getLogger("absl").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="keras")  # of how older versions named inputs
 
 
 def _option(location: tuple[int | str, ...]) -> str:

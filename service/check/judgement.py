@@ -62,7 +62,7 @@ def judged(
     Of all combinations that cannot be told from the best one, those remain that agree with `opinion`, by what else is
     known of a field; and of these that is chosen which changes least of what is assumed.
     """
-    ranked = sorted(results, key=lambda one: (-one.right_count, one.cross_entropy))
+    ranked = sorted(results, key=lambda one: (-one.right_count, round(one.cross_entropy, 2)))
     taken, order = assumed
     current = next((one for one in ranked if one.input == taken and (order is None or one.order == order)), ranked[-1])
     if not _better_than_chance(ranked[0], most_frequent, len(ranked)):
@@ -75,7 +75,7 @@ def judged(
     for field, value in opinion.items():
         tied = [one for one in tied if value_of(field, one) == value] or tied
     settled = tuple(field for field in several if field not in told and len(_values(field, tied)) == 1)
-    chosen = min(tied, key=lambda one: (_changes(one, current), one.cross_entropy))
+    chosen = min(tied, key=lambda one: (_changes(one, current), round(one.cross_entropy, 2)))
     return Judgement(
         tuple(ranked),
         chosen,

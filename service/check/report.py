@@ -57,16 +57,16 @@ def print_hint(console: Console, findings: Sequence[Finding]) -> None:
 def print_judgement(console: Console, judgement: Judgement, three_channels: bool) -> None:
     """The best combinations, and in sentences what they tell."""
     count = len(judgement.chosen.right)
-    console.print(f"Right answers on {count:,} pictures")
+    console.print(f"Right answers on {count:,} pictures; the loss is the mean cross-entropy")
     table = Table()
-    for heading in ("pixels", "channels", "fit", "classes", "right", "cross-entropy", ""):
-        table.add_column(heading, justify="right" if heading in ("right", "cross-entropy") else "left")
+    for heading in ("pixels", "channels", "fit", "classes", "right", "loss", ""):
+        table.add_column(heading, justify="right" if heading in ("right", "loss") else "left")
     shown = list(judgement.ranked[:_MOST_ROWS])
     shown += [one for one in (judgement.chosen, judgement.assumed) if not any(one is other for other in shown)]
     for place, one in enumerate({id(one): one for one in shown}.values()):
         marks = [
             word
-            for word, marked in (("best", judgement.chosen), ("assumed now", judgement.assumed))
+            for word, marked in (("best", judgement.chosen), ("assumed", judgement.assumed))
             if marked is one and (word != "best" or judgement.better_than_chance)
         ]
         order = value_of("channel_order", one) if three_channels else "grey"
@@ -107,10 +107,10 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
             f"Best is {words}: {chosen.right_count} of {count:,} are right, and {assumed.right_count} as assumed now."
         )
     for field in judgement.told:
-        console.print(f"  {field}: certain, {_rival(judgement, field)}", soft_wrap=True)
+        console.print(f"  {field}: clear, {_rival(judgement, field)}", soft_wrap=True)
     for field in judgement.by_normalization:
         console.print(
-            f"  {field}: {value_of(field, chosen)}, by the second opinion alone: others are as often right, within chance",
+            f"  {field}: {value_of(field, chosen)}, by the second opinion; by right answers alone others are as likely",
             soft_wrap=True,
         )
     for field, values in judgement.open.items():
@@ -127,7 +127,7 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
 def _rival(judgement: Judgement, field: str) -> str:
     value = value_of(field, judgement.chosen)
     other: Result = next(one for one in judgement.ranked if value_of(field, one) != value)
-    return f"{value}: the best with another value, {value_of(field, other)}, has {other.right_count} right"
+    return f"{value}: the best with another value, {value_of(field, other)}, has {other.right_count} right, loss {other.cross_entropy:.3f}"
 
 
 def print_opinion(console: Console, opinion: Opinion | None, second: bool) -> None:
@@ -164,11 +164,14 @@ def print_options(console: Console, model: Path, options: str) -> None:
         console.print(f"  cnn-serve --model-path {model} {options}", soft_wrap=True, markup=False)
 
 
-def print_copy(console: Console, target: Path, card: ModelCard, still: Sequence[Finding], told: bool) -> None:
-    """What was written, and that it needs no option."""
-    what = "what was found out" if told else "what is assumed, as nothing else was found out"
-    console.print(f"{target} is written: a copy whose card says {what}.")
+def print_copy(
+    console: Console, target: Path, card: ModelCard, still: Sequence[Finding], assumed: Sequence[str]
+) -> None:
+    """What was written, which of its fields are only `assumed`, and that it needs no option."""
+    console.print(f"{target} is written: a copy whose card says all this.")
+    if assumed:
+        console.print(f"Of {', '.join(assumed)} nothing was found out, and the card says what is assumed.")
     for finding in still:
-        console.print(f"  Still to be looked at: {finding.field}: {finding.value} ({finding.source})")
+        console.print(f"Still to be looked at: {finding.field}: {finding.value} ({finding.source})")
     if not still:
         console.print(f"It loads as {card.name}, and nothing of it is guessed: it needs no option.")

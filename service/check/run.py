@@ -39,44 +39,54 @@ def check(settings: CheckSettings, console: Console, progress_console: Console) 
     found = chosen(settings.pictures) if settings.pictures else None
     loaded = load_model(settings.model, options, limits)
     report.print_findings(console, settings.model, loaded.findings)
-    card = loaded.card
+    guessed = list(dict.fromkeys(finding.field for finding in loaded.findings if finding.guessed))
+    card, told = loaded.card, set[str]()
     if found:
-        with Progress(console=progress_console, transient=True) as progress:
+        with Progress(console=progress_console, transient=True, disable=not progress_console.is_terminal) as progress:
             fits = fits_to_try(card.input, options) if found.folders else (card.input.fit,)
             most = min(settings.most, len(found.files))
             decoding = progress.add_task("reading pictures", total=most)
             pictures = decoded(found, most, card.input, fits, lambda: progress.advance(decoding))
             if pictures.skipped:
                 console.print(f"{len(pictures.skipped):,} files cannot be read as pictures and are left out.")
-            card = _asked(loaded, options, pictures, console, progress)
+            card, told = _asked(loaded, options, pictures, console, progress)
     else:
         report.print_hint(console, loaded.findings)
     report.print_options(console, settings.model, options_between(loaded.card, card))
     if settings.write_card is None:
-        return card != loaded.card or any(finding.guessed for finding in loaded.findings)
+        return card != loaded.card or bool(guessed)
     still = write_copy(settings.model, settings.write_card, card, limits)
-    report.print_copy(console, settings.write_card, card, still, told=found is not None and card != loaded.card)
+    report.print_copy(console, settings.write_card, card, still, [field for field in guessed if field not in told])
     return bool(still)
 
 
-def _asked(loaded: LoadedModel, options: Facts, pictures: Pictures, console: Console, progress: Progress) -> ModelCard:
-    """The card that the pictures speak for."""
+def _asked(
+    loaded: LoadedModel, options: Facts, pictures: Pictures, console: Console, progress: Progress
+) -> tuple[ModelCard, set[str]]:
+    """The card that the pictures speak for, and the fields of which they do."""
     card = loaded.card
     second = _opinion(loaded, options, pictures)
     if not pictures.folders:
         report.print_opinion(console, second, second=False)
-        return card_by_opinion(card, second)
+        return card_by_opinion(card, second), _fields(second)
     if card.head == "multi-label":
         console.print(
             "Several classes of this model may be right at once, which folders do not tell: neither an order of the "
             "classes nor a fit is tried."
         )
         report.print_opinion(console, second, second=False)
-        return card_by_opinion(card, second)
+        return card_by_opinion(card, second), _fields(second)
     judgement = _judged(loaded, options, pictures, second.told if second else {}, progress)
     report.print_judgement(console, judgement, card.input.channels == 3)
     report.print_opinion(console, second, second=True)
-    return card_by_judgement(card, loaded.findings, judgement, pictures.folders)
+    told = {*judgement.told, *judgement.by_normalization}
+    if judgement.better_than_chance and judgement.chosen.order.words == "by name":
+        told.add("class_names")
+    return card_by_judgement(card, loaded.findings, judgement, pictures.folders), told
+
+
+def _fields(second: Opinion | None) -> set[str]:
+    return {field for field, value in second.told.items() if value} if second else set()
 
 
 def _judged(

@@ -11,8 +11,9 @@ from models.preprocessing import ModelInput, scaled
 from service.check.orders import Floats, Order, suggested
 from service.check.pictures import Pictures
 
-# What a probability counts at least: that of a picture which is in the wrong folder should not outweigh all others.
-_LEAST_PROBABILITY = 1e-3
+# What a probability counts at least, so that a picture in the wrong folder does not outweigh all others, and at most:
+# pixels that are too large make a model surer of the same answers, and that should not make them better ones.
+_LEAST_PROBABILITY, _MOST_PROBABILITY = 1e-3, 0.99
 
 
 class Result(NamedTuple):
@@ -30,7 +31,7 @@ class Result(NamedTuple):
 
     @property
     def cross_entropy(self) -> float:
-        """The mean over all pictures, in nats; a probability below 0.001 counts as that."""
+        """The mean over all pictures, in nats, where probabilities count as 0.001 at least and 0.99 at most."""
         return float(-self.likelihoods.mean())
 
 
@@ -91,7 +92,9 @@ def _each(order: Order, labels: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
 def _result(taken: ImageInput, order: Order, scores: Floats, places: npt.NDArray[np.intp]) -> Result:
     """`places`: for each picture the output that should be the highest."""
     of_right = scores[np.arange(len(scores)), places].astype(np.float64)
-    return Result(taken, order, scores.argmax(axis=1) == places, np.log(np.clip(of_right, _LEAST_PROBABILITY, 1)))
+    return Result(
+        taken, order, scores.argmax(axis=1) == places, np.log(np.clip(of_right, _LEAST_PROBABILITY, _MOST_PROBABILITY))
+    )
 
 
 def _distribution(scores: Floats) -> Floats:
