@@ -30,7 +30,7 @@ FASHION_MNIST_CLASS_NAMES = (
 
 Preparation = Literal["resize", "product-photo"]
 Fit = Literal["stretch", "crop", "pad"]
-Interpolation = Literal["bilinear", "antialias", "nearest", "bicubic", "lanczos"]
+Interpolation = Literal["bilinear", "area", "antialias", "nearest", "bicubic", "lanczos"]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -68,8 +68,9 @@ class ImageInput(_Part):
     interpolation: Annotated[
         Interpolation,
         Field(
-            description="how an image of another size is resized: `bilinear` as tf.image.resize and OpenCV do it; "
-            "`antialias` is bilinear as Pillow does it, and `nearest`, `bicubic` and `lanczos` are Pillow's, too"
+            description="how an image of another size is resized: `bilinear` as tf.image.resize and OpenCV do it, "
+            "`area` as OpenCV; `antialias` is bilinear as Pillow does it, and `nearest`, `bicubic` and `lanczos` are "
+            "Pillow's, too"
         ),
     ] = "lanczos"
     preparation: Annotated[

@@ -26,6 +26,7 @@ PreparationChoice = Literal["auto", "none"]
 _ENOUGH = 640
 # An image of less than twice as many is resized from all its pixels, as a notebook does it; a larger one is halved.
 _ENOUGH_TO_RESIZE = 2048
+_OPENCV: dict[Interpolation, int] = {"bilinear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
 _PILLOW: dict[Interpolation, Image.Resampling] = {
     "antialias": Image.Resampling.BILINEAR,
     "nearest": Image.Resampling.NEAREST,
@@ -103,12 +104,12 @@ def prepare(image: Image.Image, wanted: ImageInput, preparation: PreparationChoi
 def fit(image: Pixels, size: tuple[int, int], how: Fit, interpolation: Interpolation) -> tuple[Pixels, Frame]:
     """uint8 (height, width[, channels]) in another `size` (width, height), and which part of the image that shows.
 
-    `bilinear` crops and pads as Keras's `image_dataset_from_directory` does (`crop_to_aspect_ratio`,
-    `pad_to_aspect_ratio`), everything else as Pillow's `ImageOps.fit` and `ImageOps.pad` do.
+    OpenCV's two crop and pad as Keras's `image_dataset_from_directory` does (`crop_to_aspect_ratio`,
+    `pad_to_aspect_ratio`), Pillow's as its `ImageOps.fit` and `ImageOps.pad` do.
     """
     if how == "stretch":
         return resized(image, size, interpolation), WHOLE
-    if interpolation != "bilinear":
+    if interpolation in _PILLOW:
         picture, method = Image.fromarray(image), _PILLOW[interpolation]
         fitted = ImageOps.fit(picture, size, method) if how == "crop" else ImageOps.pad(picture, size, method)
         return np.asarray(fitted, np.uint8), _frame(picture.size, size, how)
@@ -128,8 +129,8 @@ def fit(image: Pixels, size: tuple[int, int], how: Fit, interpolation: Interpola
 
 def resized(image: Pixels, size: tuple[int, int], interpolation: Interpolation) -> Pixels:
     """uint8 (height, width[, channels]) in another `size` (width, height), rounded to whole values."""
-    if interpolation == "bilinear":
-        return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+    if interpolation in _OPENCV:
+        return np.asarray(cv2.resize(image, size, interpolation=_OPENCV[interpolation]), np.uint8)
     return np.asarray(Image.fromarray(image).resize(size, _PILLOW[interpolation]), np.uint8)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import h5py
 import keras
 import numpy as np
+from keras.src.applications.convnext import LayerScale
 
 from models.card import ModelCard, ModelFileError, read_card
 from models.head import Activation, class_count
@@ -28,6 +29,8 @@ from service.model_files.upgrade.model_file import upgrade_file
 
 MOST_PARAMETERS = 500_000_000
 MOST_BYTES_OF_A_LAYER = 2 << 30
+# Of `keras.applications`, which HDF5 names without saying where they are.
+_APPLICATION_LAYERS = {"LayerScale": LayerScale}
 
 
 class LoadedModel(NamedTuple):
@@ -83,7 +86,7 @@ def load_model(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedMod
 
 def _loaded(path: Path, copy: Path) -> keras.Model:
     try:
-        return keras.saving.load_model(copy, compile=False, safe_mode=True)
+        return keras.saving.load_model(copy, custom_objects=_APPLICATION_LAYERS, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many kinds on a model that it cannot build
         raise ModelFileError(
             f"Keras {keras.__version__} cannot load {path} ({first_line(error)}); save it with that version, without "
@@ -94,7 +97,7 @@ def _loaded(path: Path, copy: Path) -> keras.Model:
 def _check_sizes(path: Path, copy: Path) -> None:
     """Raises ModelFileError where the model would need more memory than it may; nothing of it is allocated here."""
     try:
-        with keras.StatelessScope(initialize_variables=False):
+        with keras.StatelessScope(initialize_variables=False), keras.saving.custom_object_scope(_APPLICATION_LAYERS):
             model = _described(copy)
         parameters = sum(int(np.prod(variable.shape)) for variable in model.variables)
         largest = max(_output_sizes(model), default=0)

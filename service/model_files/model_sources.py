@@ -10,6 +10,7 @@ import numpy as np
 from models.card import ModelFileError
 from models.head import Loss, are_probabilities, class_count, guess_head
 from models.specification import Facts, Source, first_that_says
+from service.model_files.applications import application_in
 from service.model_files.classifier import Classifier
 from service.model_files.pixel_layers import PixelLayers
 from service.model_files.teachable_machine import FACTS, WORDS, is_teachable_machine
@@ -60,13 +61,22 @@ def _head_of(found: Classifier, loss: Loss | None) -> Source:
 
 def defaults(path: Path, found: Classifier, sources: list[Source]) -> list[Source]:
     """What is assumed of everything of which no other source says something."""
+    application = application_in(found.model)
+    pixels = Source(Facts(pixels="0..1"), _DEFAULT, guessed=True)
+    if application and application.whole:
+        words = f"as {application.name} of keras.applications was pretrained"
+        pixels = Source(Facts(pixels=application.pixels), words, guessed=True)
+    elif application:
+        words = f"the default, though {application.name} of keras.applications was pretrained on {application.pixels}"
+        pixels = Source(Facts(pixels="0..1"), words, guessed=True)
     size = Source(Facts(image_size=DEFAULT_IMAGE_SIZE), "the default: the model takes any size", guessed=True)
     head = first_that_says(sources, "head")
     classes = class_count(head.facts.head if head else None, found.units)
     numbered = Facts(class_names=tuple(f"class {index}" for index in range(max(2, classes))))
     return [
         Source(Facts(name=path.stem, preparation="resize"), "the default"),
-        Source(Facts(fit="stretch", interpolation="bilinear", pixels="0..1", channel_order="rgb"), _DEFAULT, True),
+        pixels,
+        Source(Facts(fit="stretch", interpolation="bilinear", channel_order="rgb"), _DEFAULT, guessed=True),
         size,
         Source(numbered, "numbered, for want of names", guessed=True),
     ]

@@ -6,7 +6,7 @@ from models.specification import Facts
 
 WORDS = "built as Teachable Machine exports it"
 # Its own example crops with Pillow's LANCZOS, and scales by 127.5 minus 1.
-FACTS = Facts(pixels="-1..1", fit="crop", interpolation="lanczos")
+FACTS = Facts(pixels="-1..1", channel_order="rgb", fit="crop", interpolation="lanczos")
 _SIZE = (224, 224, 3)
 
 

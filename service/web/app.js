@@ -67,7 +67,9 @@ function take(picture, name) {
 function showAnswer() {
   const { answer, seen, outputs, name } = given;
   byId("answer").hidden = false;
-  byId("label").textContent = `${answer.label}, ${number(answer.probability * 100, 1)}%`;
+  const most = `${answer.label}, ${number(answer.probability * 100, 1)}%`;
+  // Of a multi-label model several may be right, or none.
+  byId("label").textContent = answer.labels ? answer.labels.join(", ") || text("noLabel", { most }) : most;
   byId("familiarity").textContent =
     answer.familiarity === null ? "" : text(answer.familiarity < 0.02 ? "strange" : "familiar", { share: number(answer.familiarity * 100) });
   byId("seen-size").textContent = `${seen.height}×${seen.width}`;

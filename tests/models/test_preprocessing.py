@@ -280,6 +280,11 @@ def test_an_image_is_resized_as_keras_load_img_does_it(
     assert np.array_equal(resized(photo, (64, 48), ours), np.asarray(loaded))
 
 
+def test_area_is_the_mean_of_what_a_pixel_covers() -> None:
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    assert resized(image, (2, 2), "area").tolist() == [[14, 18], [46, 50]]
+
+
 @pytest.mark.parametrize("size", [(224, 224), (96, 40)])
 def test_an_image_is_cropped_as_teachable_machines_example_does_it(photo: np.ndarray, size: tuple[int, int]) -> None:
     example = ImageOps.fit(Image.fromarray(photo), size, Image.Resampling.LANCZOS)

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from keras import layers
+from PIL import Image, ImageOps
 
 from models.card import ModelFileError
+from models.decoding import open_image
+from models.preprocessing import prepared_pixels, scaled
 from models.specification import Facts
 from service.settings import ServiceSettings
 from tests.applications import application, context_of, tensorflow_engine
@@ -193,7 +196,7 @@ def test_a_rescaling_that_expects_0_to_1_is_given_that(tmp_path: Path) -> None:
         ({"pixels": "torch"}, keras.applications.densenet.preprocess_input),
         ({"pixels": "0..1", "channel_order": "bgr"}, lambda pixels: pixels[..., ::-1] / np.float32(255)),
     ],
-    ids=str,
+    ids=["0..1", "0..255", "-1..1", "caffe", "torch", "bgr"],
 )
 def test_pixels_are_given_as_the_options_say(options: dict[str, Any], preprocess: Any, tmp_path: Path) -> None:
     model = model_of(layers.Dense(3, "softmax"))
@@ -295,3 +298,62 @@ def test_names_and_a_card_beside_the_file_are_read(tmp_path: Path) -> None:
     (tmp_path / "model.card.json").unlink()
     with pytest.raises(ModelFileError, match=r"labels\.txt names 2 classes, but the model has 3"):
         tensorflow_engine(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "preprocess"),
+    [
+        ("MobileNetV2", "-1..1", keras.applications.mobilenet_v2.preprocess_input),
+        ("MobileNetV3Small", "0..255", keras.applications.mobilenet_v3.preprocess_input),
+        ("EfficientNetB0", "0..255", keras.applications.efficientnet.preprocess_input),
+    ],
+)
+def test_networks_of_keras_applications_are_given_the_pixels_of_their_own_preprocess_input(
+    name: str, pixels: str, preprocess: Any, tmp_path: Path
+) -> None:
+    model = getattr(keras.applications, name)(weights=None, input_shape=(96, 96, 3))
+    model.save(tmp_path / "model.keras")
+    engine = tensorflow_engine(tmp_path / "model.keras", max_batch_size=1)
+    found = next(finding for finding in engine.findings if finding.field == "pixels")
+    assert found.value == pixels
+    image = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    own = model.predict(preprocess(image[np.newaxis].astype(np.float32)), verbose=0)
+    assert engine.predict(scaled(image, engine.card.input)[np.newaxis]) == pytest.approx(own, abs=1e-5)
+
+
+def test_a_network_of_keras_applications_inside_of_a_model_is_named_in_the_warning(tmp_path: Path) -> None:
+    body = keras.applications.MobileNetV2(weights=None, input_shape=(96, 96, 3), include_top=False, pooling="avg")
+    keras.Sequential([body, layers.Dense(2, "softmax")]).save(tmp_path / "model.keras")
+    engine = tensorflow_engine(tmp_path / "model.keras", max_batch_size=1)
+    (found,) = [finding for finding in engine.findings if finding.field == "pixels"]
+    assert (found.value, found.guessed) == ("0..1", True)
+    assert "mobilenetv2_1.00_96 of keras.applications was pretrained on -1..1" in found.source
+
+
+@pytest.mark.parametrize("kind", ["head", "bottom"])
+def test_teachable_machines_export_needs_no_option(kind: str, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(5)
+    body = keras.applications.MobileNetV2(alpha=0.35, weights=None, input_shape=(224, 224, 3), include_top=False)
+    model = keras.Sequential(
+        [
+            keras.Sequential([body, layers.GlobalAveragePooling2D()]),
+            keras.Sequential([layers.Dense(10, "relu"), layers.Dense(2, "softmax", use_bias=kind == "bottom")]),
+        ]
+    )
+    model.build((None, 224, 224, 3))
+    model.save(tmp_path / "keras_model.h5")
+    (tmp_path / "labels.txt").write_text("0 Cat\n1 Dog\n")
+    engine = tensorflow_engine(tmp_path / "keras_model.h5", max_batch_size=1)
+    told = {finding.field: finding for finding in engine.findings}
+    assert engine.card.class_names == ("Cat", "Dog")
+    if kind == "bottom":  # Teachable Machine's last layer has no bias
+        assert told["pixels"].guessed
+        return
+    assert not any(finding.guessed for finding in engine.findings)
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 401, 3), np.uint8))
+    example = ImageOps.fit(photo, (224, 224), Image.Resampling.LANCZOS)  # as its example does it
+    own = model.predict(np.asarray(example, np.float32)[np.newaxis] / 127.5 - 1, verbose=0)
+    found = scaled(
+        prepared_pixels(open_image(encoded(np.asarray(photo)), 1_000_000), engine.card.input), engine.card.input
+    )
+    assert engine.predict(found[np.newaxis]) == pytest.approx(own, abs=1e-5)

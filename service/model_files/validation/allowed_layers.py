@@ -42,6 +42,8 @@ OLD_LAYERS = _names(
     LSTMV1 LSTMV2 LocallyConnected1D LocallyConnected2D MaxoutDense Merge RandomHeight RandomWidth SlicingOpLambda
     SyncBatchNormalization TFOpLambda ThresholdedReLU TimeDistributedDense"""
 )
+# What `keras.applications` has of its own; in HDF5 it stands without a module.
+APPLICATION_LAYERS = _names("LayerScale")
 # These are in `keras.layers`, too, and are refused: with code, with files or words, with another framework, and the
 # classes that others are built upon.
 CODE = _names("Lambda")
@@ -91,8 +93,13 @@ _PARTS = {
 _ANY_PART = frozenset[str]().union(*_PARTS.values())
 
 
+_APPLICATION_MODULE = re.compile(r"keras(?:\.src)?\.applications\.convnext")
+
+
 def is_layer(name: str, module: str | None) -> bool:
     """Whether that is a layer, or a whole model, that only computes."""
+    if name in APPLICATION_LAYERS:
+        return module is None or _APPLICATION_MODULE.fullmatch(module) is not None
     known = name in LAYERS or name in MODELS or name in OLD_LAYERS
     return known and (module is None or _names_module(_LAYER_MODULE, module) is not None)
 
