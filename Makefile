@@ -56,7 +56,7 @@ format: .venv/dev ## put the code into the house style
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-docs: .venv/dev ## write docs/settings.md from the settings of both programs
+docs: .venv/dev ## write docs/settings.md from the settings of the programs
 	.venv/bin/python docs/generate_settings.py
 
 bench: .venv/dev ## measure the service and others on this machine (needs wrk and h2load)
