@@ -22,7 +22,7 @@ _PROGRAMS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
     ("Service", "`make serve`, `python -m service`, `cnn-serve`:", ServiceSettings),
     (
         "Check",
-        "`cnn-check MODEL`, `python -m service.check MODEL`; of the service's it also takes those that describe a model, "
+        "`cnn-check MODEL`, `python -m service.check MODEL`; it also takes those of the service that describe a model,\n"
         "`--class-names` to `--label-threshold`:",
         CheckSettings,
     ),

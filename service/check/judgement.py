@@ -5,11 +5,9 @@ that only one of them has right, and, as several often have the same right, by a
 """
 
 from collections.abc import Mapping, Sequence
-from math import comb, sqrt
+from math import comb, exp, lgamma, log, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
-
-import numpy as np
 
 from models.card import ImageInput
 from service.check.hypotheses import pixels_of
@@ -17,7 +15,8 @@ from service.check.orders import Order
 from service.check.scoring import Result
 
 # So that with the few values of four fields about one check of twenty takes chance for a difference.
-_LEVEL = 0.01
+_ONE_IN = 100
+_LEVEL = 1 / _ONE_IN
 FIELDS = ("pixels", "channel_order", "fit", "class_names")
 
 
@@ -109,7 +108,7 @@ def _fewer_right(one: Result, other: Result) -> bool:
     if only_one >= only_other:
         return False
     tail = sum(comb(differing, count) for count in range(only_one + 1))
-    return bool(2 * tail < _LEVEL * 2**differing)
+    return bool(2 * tail * _ONE_IN < 2**differing)
 
 
 def _less_likely(one: Result, other: Result) -> bool:
@@ -125,8 +124,12 @@ def _less_likely(one: Result, other: Result) -> bool:
 def _better_than_chance(result: Result, most_frequent: float, tried: int) -> bool:
     """Whether so many right are more than a model has that always names one class, the best of all that were tried."""
     count, right = len(result.right), result.right_count
-    tail = sum(
-        comb(count, many) * most_frequent**many * (1 - most_frequent) ** (count - many)
-        for many in range(right, count + 1)
-    )
-    return bool(np.isfinite(tail)) and tail < _LEVEL / tried
+    if most_frequent == 1:
+        return False
+    tail = sum(exp(_log_binomial(many, count, most_frequent)) for many in range(right, count + 1))
+    return tail < _LEVEL / tried
+
+
+def _log_binomial(many: int, count: int, share: float) -> float:
+    ways = lgamma(count + 1) - lgamma(many + 1) - lgamma(count - many + 1)
+    return ways + many * log(share) + (count - many) * log(1 - share)

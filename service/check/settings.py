@@ -32,7 +32,7 @@ class CheckSettings(ModelSettings):
         Field(description="folder of pictures like those that will be sent, best with a subfolder for each class"),
     ] = None
     most: Annotated[
-        int, Field(ge=2, le=10_000, description="most pictures that are looked at, spread evenly over the classes")
+        int, Field(ge=2, le=2000, description="most pictures that are looked at, spread evenly over the classes")
     ] = 200
     write_card: Annotated[
         Path | None, Field(description="copy of the model to write, which says itself what was found out")
