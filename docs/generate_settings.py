@@ -22,8 +22,8 @@ _PROGRAMS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
     ("Service", "`make serve`, `python -m service`, `cnn-serve`:", ServiceSettings),
     (
         "Check",
-        "`cnn-check MODEL`, `python -m service.check MODEL`; it also takes those of the service that describe a model,\n"
-        "`--class-names` to `--label-threshold`:",
+        "`cnn-check MODEL`, `python -m service.check MODEL`; it also takes those of the service that describe a "
+        "model,\n`--class-names` to `--label-threshold`:",
         CheckSettings,
     ),
     ("Training", "`make train`, `python -m training`, `cnn-train`:", TrainingSettings),

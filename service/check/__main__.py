@@ -29,6 +29,8 @@ def main() -> None:
         _stop(WRONG_ARGUMENTS, "; ".join(f"{_option(part['loc'])}: {part['msg']}" for part in error.errors()))
     except ModelFileError as error:
         _stop(WRONG_ARGUMENTS, str(error))
+    if settings.model.is_dir():
+        _stop(WRONG_ARGUMENTS, f"{settings.model} is a folder; name one of the model files in it")
     try:
         check_quickly(settings.model)
         _import_tensorflow_quietly()

@@ -127,7 +127,8 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
 def _rival(judgement: Judgement, field: str) -> str:
     value = value_of(field, judgement.chosen)
     other: Result = next(one for one in judgement.ranked if value_of(field, one) != value)
-    return f"{value}: the best with another value, {value_of(field, other)}, has {other.right_count} right, loss {other.cross_entropy:.3f}"
+    has = f"{other.right_count} right, loss {other.cross_entropy:.3f}"
+    return f"{value}: the best with another value, {value_of(field, other)}, has {has}"
 
 
 def print_opinion(console: Console, opinion: Opinion | None, second: bool) -> None:

@@ -282,6 +282,12 @@ def test_other_names_than_were_given_are_refused(check: Check, fitted: Path, fol
     assert "have other names than the classes that were given" in finished.err
 
 
+def test_a_folder_is_no_model(check: Check, tmp_path: Path) -> None:
+    finished = check(tmp_path)
+    assert finished.status == 2
+    assert "is a folder; name one of the model files" in finished.err
+
+
 def test_a_file_that_cannot_be_served_is_one_line(check: Check, tmp_path: Path) -> None:
     model = keras.Sequential([keras.layers.Input((8, 8, 3)), keras.layers.Lambda(lambda values: values)])
     model.save(tmp_path / "model.keras")
