@@ -13,6 +13,7 @@ import h5py
 import keras
 import numpy as np
 from keras.src.applications.convnext import LayerScale
+from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 
 from models.card import ModelCard, ModelFileError, read_card
 from models.head import Activation, class_count
@@ -30,7 +31,7 @@ from service.model_files.upgrade.model_file import upgrade_file
 MOST_PARAMETERS = 500_000_000
 MOST_BYTES_OF_A_LAYER = 2 << 30
 # Of `keras.applications`, which HDF5 names without saying where they are.
-_APPLICATION_LAYERS = {"LayerScale": LayerScale}
+_APPLICATION_LAYERS = {"CustomScaleLayer": CustomScaleLayer, "LayerScale": LayerScale}
 
 
 class LoadedModel(NamedTuple):

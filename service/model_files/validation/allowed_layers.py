@@ -43,7 +43,7 @@ OLD_LAYERS = _names(
     SyncBatchNormalization TFOpLambda ThresholdedReLU TimeDistributedDense"""
 )
 # What `keras.applications` has of its own; in HDF5 it stands without a module.
-APPLICATION_LAYERS = _names("LayerScale")
+APPLICATION_LAYERS = _names("CustomScaleLayer LayerScale")
 # These are in `keras.layers`, too, and are refused: with code, with files or words, with another framework, and the
 # classes that others are built upon.
 CODE = _names("Lambda")
@@ -93,7 +93,7 @@ _PARTS = {
 _ANY_PART = frozenset[str]().union(*_PARTS.values())
 
 
-_APPLICATION_MODULE = re.compile(r"keras(?:\.src)?\.applications\.convnext")
+_APPLICATION_MODULE = re.compile(r"keras(?:\.src)?\.applications\.(?:convnext|inception_resnet_v2)")
 
 
 def is_layer(name: str, module: str | None) -> bool:
