@@ -80,7 +80,7 @@ def _asked(
     report.print_judgement(console, judgement, card.input.channels == 3)
     report.print_opinion(console, second, second=True)
     told = {*judgement.told, *judgement.by_normalization}
-    if judgement.better_than_chance and judgement.chosen.order.words == "by name":
+    if judgement.better_than_chance and "class_names" not in judgement.open:
         told.add("class_names")
     return card_by_judgement(card, loaded.findings, judgement, pictures.folders), told
 
