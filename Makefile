@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train evaluate test coverage test-all fuzz chaos lint audit format docs bench lock
+.PHONY: help serve train check evaluate test coverage test-all fuzz chaos lint audit format docs bench lock
 
 help: ## list what can be done
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -21,6 +21,9 @@ serve: $(VENV)/$(DEVICE) ## serve models/best-cnn-model.h5 at http://127.0.0.1:8
 
 train: $(VENV)/$(DEVICE) ## train on Fashion-MNIST into models/best-cnn-model.h5
 	$(RUN) training $(ARGS)
+
+check: $(VENV)/$(DEVICE) ## say what would be assumed of a model file: ARGS="model.keras --pictures photos"
+	$(RUN) service.check $(ARGS)
 
 evaluate: $(VENV)/$(DEVICE) ## try models/best-cnn-model.h5 on images like people's own
 	$(RUN) training.evaluate $(ARGS)
@@ -56,7 +59,7 @@ format: .venv/dev ## put the code into the house style
 	.venv/bin/ruff check --fix
 	.venv/bin/ruff format
 
-docs: .venv/dev ## write docs/settings.md from the settings of both programs
+docs: .venv/dev ## write docs/settings.md from the settings of the programs
 	.venv/bin/python docs/generate_settings.py
 
 bench: .venv/dev ## measure the service and others on this machine (needs wrk and h2load)

@@ -1,11 +1,12 @@
-"""Writes docs/settings.md from the settings of both programs, which describe themselves. Run by `make docs`."""
+"""Writes docs/settings.md from the settings of the programs, which describe themselves. Run by `make docs`."""
 
 import sys
 from pathlib import Path
 
 from pydantic_settings import BaseSettings
 
-from service.settings import ServiceSettings
+from service.check.settings import CheckSettings
+from service.settings import ModelSettings, ServiceSettings
 from training.settings import TrainingSettings
 
 PAGE = Path(__file__).with_name("settings.md")
@@ -19,6 +20,12 @@ written by `make docs`.
 
 _PROGRAMS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
     ("Service", "`make serve`, `python -m service`, `cnn-serve`:", ServiceSettings),
+    (
+        "Check",
+        "`cnn-check MODEL`, `python -m service.check MODEL`; it also takes those of the service that describe a "
+        "model,\n`--class-names` to `--label-threshold`:",
+        CheckSettings,
+    ),
     ("Training", "`make train`, `python -m training`, `cnn-train`:", TrainingSettings),
 )
 
@@ -40,8 +47,12 @@ def settings_table(settings: type[BaseSettings]) -> str:
     prefix = settings.model_config["env_prefix"]
     rows = ["| option | environment | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in settings.model_fields.items():
-        option, variable = f"--{name.replace('_', '-')}", f"{prefix}{name.upper()}"
-        rows.append(f"| `{option}` | `{variable}` | {_shown(field.default)} | {field.description} |")
+        if settings is CheckSettings and name in ModelSettings.model_fields:
+            continue
+        option = name.upper() if field.is_required() else f"--{name.replace('_', '-')}"
+        default = "" if field.is_required() else _shown(field.default)
+        variable = f"{prefix}{name.upper()}"
+        rows.append(f"| `{option}` | `{variable}` | {default} | {field.description} |")
     return "\n".join(rows) + "\n"
 
 

@@ -187,6 +187,9 @@ class ModelCard(_Part):
     label_threshold: Annotated[
         Share, Field(description="from which probability on a multi-label model's class is among its labels")
     ] = 0.5
+    assumed: Annotated[
+        tuple[str, ...], Field(description="what was only guessed when the card was written, and still is")
+    ] = ()
     data: Data | None = None
     training: Training | None = None
     evaluation: Evaluation | None = None

@@ -13,6 +13,8 @@ from models.head import Head
 from models.pixels import PIXEL_RANGES, ChannelOrder, PerChannel, PixelRange, pixel_range_of
 
 _MOST_SHOWN = 10
+# What a person reads as one thing.
+_TOGETHER = {"pixels": ("scale", "offset"), "fit": ("fit", "interpolation")}
 
 
 class Facts(BaseModel):
@@ -58,9 +60,9 @@ class Facts(BaseModel):
 
     @classmethod
     def of_card(cls, card: ModelCard) -> Self:
-        """All that a card says, but for its data, training and evaluation."""
+        """All that a card knows, but for its data, training and evaluation: nothing that it only assumes."""
         taken = card.input
-        return cls(
+        facts = cls(
             name=card.name,
             class_names=card.class_names,
             head=card.head,
@@ -74,6 +76,8 @@ class Facts(BaseModel):
             offset=taken.offset,
             preparation=taken.preparation,
         )
+        assumed = {name for field in card.assumed for name in _TOGETHER.get(field, (field,))}
+        return facts.model_copy(update=dict.fromkeys(assumed))
 
 
 class Source(NamedTuple):

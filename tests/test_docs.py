@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings
 
 from docs.generate_settings import settings_page
 from models.card import Evaluation, read_card
+from service.check.settings import CheckSettings
 from service.settings import ServiceSettings
 from tests.applications import application
 from tests.fakes import FakeEngine
@@ -34,6 +35,7 @@ LONGEST_LINE = 120
 DEFAULT_ADDRESS = "127.0.0.1:8000"
 PROGRAMS: dict[str, type[BaseSettings]] = {
     "serve": ServiceSettings,
+    "cnn-check": CheckSettings,
     "train": TrainingSettings,
     "evaluate": EvaluationSettings,
 }
@@ -141,6 +143,11 @@ def test_options_in_commands_are_options(page: str, command: str) -> None:
     _, target, *_ = command.split()
     if settings := PROGRAMS.get(target):
         assert set(re.findall(r"--[a-z\d-]+", command)) <= options_of(settings)
+
+
+@pytest.mark.parametrize(("page", "command"), commands("cnn-check"))
+def test_options_of_checks_are_options(page: str, command: str) -> None:
+    assert set(re.findall(r"--[a-z\d-]+", command)) <= options_of(CheckSettings)
 
 
 @pytest.mark.parametrize("name", sorted(PAGES.keys() - {"CHANGELOG.md"}))  # which names what was renamed

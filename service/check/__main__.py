@@ -1,0 +1,79 @@
+"""The command line of `cnn-check`: settings, one line for what goes wrong, and the exit status."""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import ValidationError
+from rich.console import Console
+
+from models.card import ModelFileError
+from service.check.errors import CheckError
+from service.check.settings import CheckSettings
+from service.errors import StorageFailed
+from service.inference.model_folder import model_files
+from service.model_files.options import facts_of
+from service.model_files.validation.formats import check_quickly
+from service.settings import option_values_joined
+
+GUESSED, WRONG_ARGUMENTS, NOT_SERVED, INTERRUPTED = 1, 2, 3, 130
+
+
+def main() -> None:
+    """Run `cnn-check`. Exits with 0, 1 (something is guessed), 2 (wrong arguments) or 3 (the file cannot be served)."""
+    try:
+        settings = CheckSettings(_cli_parse_args=option_values_joined(sys.argv[1:]))
+        facts_of(settings)
+    except ValidationError as error:
+        _stop(WRONG_ARGUMENTS, "; ".join(f"{_option(part['loc'])}: {part['msg']}" for part in error.errors()))
+    except ModelFileError as error:
+        _stop(WRONG_ARGUMENTS, str(error))
+    try:
+        if settings.model.is_dir():
+            settings = settings.model_copy(update={"model": _only_model_in(settings.model)})
+        check_quickly(settings.model)
+        _import_tensorflow_quietly()
+        from service.check.run import check  # noqa: PLC0415 - seconds, for which --help should not wait
+
+        guessed = check(settings, Console(highlight=False), Console(stderr=True))
+    except CheckError as error:
+        _stop(WRONG_ARGUMENTS, str(error))
+    except (ModelFileError, StorageFailed) as error:
+        _stop(NOT_SERVED, str(error))
+    except KeyboardInterrupt:
+        _stop(INTERRUPTED, "interrupted; no file was written")
+    if guessed:
+        sys.exit(GUESSED)
+
+
+def _only_model_in(folder: Path) -> Path:
+    """As Teachable Machine's export is once it is unpacked. Raises CheckError for several; ModelFileError for none."""
+    file, *others = model_files(folder, None)
+    if others:
+        raise CheckError(f"the folder {folder} has {1 + len(others)} models; name one of the files in it")
+    return file
+
+
+def _import_tensorflow_quietly() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="keras")  # of how older versions named inputs
+
+
+def _option(location: tuple[int | str, ...]) -> str:
+    if not location:
+        return "options"
+    name = str(location[0])
+    return "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
+
+
+def _stop(status: int, text: str) -> NoReturn:
+    print(f"cnn-check: {text}", file=sys.stderr)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Writes a copy of a model file that says itself how it is to be used: whole, or not at all. Knows no picture."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from models.card import ModelCard, ModelFileError, write_card
+from models.specification import Facts, Finding
+from service.check.errors import CheckError
+from service.model_files.loading import load_model
+from service.model_files.snapshot import ModelFileLimits, snapshot
+from service.model_files.validation.formats import Format, recognise
+
+_SUFFIXES = {
+    Format.HDF5: (".h5", ".hdf5"),
+    Format.TEACHABLE_MACHINE: (".h5", ".hdf5"),
+    Format.KERAS: (".keras",),
+}
+
+
+def check_target(model: Path, target: Path, force: bool) -> None:
+    """Raise CheckError, before anything takes long, where no copy of `model` can be written to `target`."""
+    if target.exists():
+        if not target.is_file() or (model.exists() and target.samefile(model)):
+            raise CheckError(f"{target} is the model itself, or no file; name another for the copy with --write-card")
+        if not force:
+            raise CheckError(f"there already is {target}; name another with --write-card, or replace it with --force")
+    if not target.parent.is_dir():
+        raise CheckError(f"there is no folder {target.parent}; make it, or name another file with --write-card")
+
+
+def write_copy(model: Path, target: Path, card: ModelCard, limits: ModelFileLimits) -> list[Finding]:
+    """Write to `target` the file at `model` with `card`, and return what is still guessed of the copy, as it loads.
+
+    Of Teachable Machine's zip it is the model inside. Raises CheckError, ModelFileError, StorageFailed; what was at
+    `target` is then as it was.
+    """
+    kind = recognise(model)
+    if target.suffix not in _SUFFIXES[kind]:
+        raise CheckError(
+            f"{target} ends in {target.suffix or 'nothing'}, but the copy of this model is a {_SUFFIXES[kind][0]}; "
+            "name it so with --write-card"
+        )
+    with _published(target) as beside:
+        if kind is Format.TEACHABLE_MACHINE:
+            with snapshot(model, limits) as inside:
+                shutil.copyfile(inside.path, beside)
+        else:
+            shutil.copyfile(model, beside)
+        try:
+            write_card(beside, card)
+        except ValueError as error:
+            raise CheckError(f"{target} was not written: {error}") from error
+        try:
+            found = load_model(beside, Facts(), limits)
+        except ModelFileError as error:
+            raise CheckError(f"{target} was not written: the copy cannot be loaded ({error})") from error
+    return [finding for finding in found.findings if finding.guessed]
+
+
+@contextmanager
+def _published(target: Path) -> Iterator[Path]:
+    """A file beside `target`, which takes its place once it is whole. Raises CheckError where it cannot be written."""
+    beside = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+    try:
+        yield beside
+        with beside.open("rb") as written:
+            os.fsync(written.fileno())
+        beside.replace(target)
+    except OSError as error:
+        raise CheckError(f"{target} was not written ({error.strerror or error}); name another with --write-card") from (
+            error
+        )
+    finally:
+        beside.unlink(missing_ok=True)

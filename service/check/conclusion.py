@@ -1,0 +1,74 @@
+"""The card that pictures speak for, and the options that say the same. Knows no Keras and no table."""
+
+import csv
+import io
+import shlex
+from collections.abc import Sequence
+
+from models.card import ModelCard
+from models.pixels import PIXEL_RANGES
+from models.specification import Finding
+from service.check.hypotheses import pixels_of
+from service.check.judgement import Judgement
+from service.check.normalization import Opinion
+
+
+def card_by_judgement(
+    card: ModelCard, findings: Sequence[Finding], judgement: Judgement, folders: Sequence[str]
+) -> ModelCard:
+    """`card` with what the pictures tell; as it is where they tell nothing."""
+    if not judgement.better_than_chance:
+        return card
+    names = _names(card, findings, judgement, folders)
+    return changed(card, {"input": judgement.chosen.input, "class_names": names})
+
+
+def card_by_opinion(card: ModelCard, opinion: Opinion | None) -> ModelCard:
+    """`card` with what the normalization tells; as it is where it tells nothing."""
+    if opinion is None or opinion.pixels is None:
+        return card
+    nearest = opinion.nearest
+    told: dict[str, object] = {"scale": nearest.scale, "offset": nearest.offset}
+    fixed = next((one.channel_order for word, one in PIXEL_RANGES.items() if word == opinion.pixels), None)
+    if order := fixed or opinion.channel_order:
+        told["channel_order"] = order
+    return changed(card, {"input": card.input.model_copy(update=told)})
+
+
+def changed(card: ModelCard, told: dict[str, object]) -> ModelCard:
+    """`card` with what was found out; without what was measured of the model as it was understood before."""
+    if all(getattr(card, field) == value for field, value in told.items()):
+        return card
+    kept = {field: getattr(card, field) for field in ModelCard.model_fields}
+    return ModelCard.model_validate({**kept, "evaluation": None, "familiarity": None, **told})
+
+
+def options_between(old: ModelCard, new: ModelCard) -> str:
+    """The options of the service that make of what `old` says what `new` says; empty where both say the same."""
+    before, after = old.input, new.input
+    words: list[str] = []
+    if pixels_of(before) != pixels_of(after):
+        words.append(f"--pixels={pixels_of(after)}")
+    if before.channel_order != after.channel_order and after.channels == 3:
+        words += ["--channel-order", after.channel_order]
+    if before.fit != after.fit:
+        words += ["--fit", after.fit]
+    if old.class_names != new.class_names:
+        line = io.StringIO()
+        csv.writer(line, lineterminator="").writerow(new.class_names)
+        words += ["--class-names", line.getvalue()]
+    return shlex.join(words)
+
+
+def _names(
+    card: ModelCard, findings: Sequence[Finding], judgement: Judgement, folders: Sequence[str]
+) -> tuple[str, ...]:
+    """The folders' names in the order of the outputs, where the model's own are missing or in the wrong order."""
+    order = judgement.chosen.order
+    guessed = any(finding.guessed for finding in findings if finding.field == "class_names")
+    misplaced = order.suggested and judgement.assumed.order.words == "by name"
+    whole = len(folders) == len(card.class_names)
+    if not whole or not (guessed or misplaced) or "class_names" in judgement.open:
+        return card.class_names
+    places = dict(zip(order.outputs, folders, strict=True))
+    return tuple(places[output] for output in range(len(folders)))

@@ -1,0 +1,101 @@
+"""The pictures in a folder, chosen evenly over its subfolders and brought into the model's size. Knows no model."""
+
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from models.card import Fit, ImageInput
+from models.decoding import ImageError, open_image
+from models.preprocessing import Pixels, prepared_pixels
+from service.check.errors import CheckError
+
+_MOST_PIXELS = 100_000_000
+
+
+class Chosen(NamedTuple):
+    """The files in the order in which they are read, and the names of the subfolders, which are none or the classes.
+
+    Each file comes with the place of its subfolder, 0 where there is none.
+    """
+
+    files: tuple[tuple[Path, int], ...]
+    folders: tuple[str, ...]
+
+
+class Pictures(NamedTuple):
+    """Decoded pictures: `pixels` are uint8 (pictures, height, width, channels) for each way to fit them.
+
+    `labels`, (pictures,), is the place of each one's subfolder; `skipped` are files that could not be read.
+    """
+
+    pixels: dict[Fit, Pixels]
+    labels: npt.NDArray[np.intp]
+    folders: tuple[str, ...]
+    skipped: tuple[Path, ...]
+
+
+def chosen(folder: Path) -> Chosen:
+    """Every file below `folder`, drawn at random but the same each time, one of each class after the other.
+
+    Raises CheckError for a folder that cannot be read, is empty, or has one subfolder alone.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise CheckError(f"{folder} cannot be read as a folder ({error.strerror}); name another with --pictures") from (
+            error
+        )
+    subfolders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    if len(subfolders) == 1:
+        raise CheckError(
+            f"{folder} has one subfolder, {subfolders[0].name}; expected one for each class, or pictures alone"
+        )
+    if not subfolders:
+        files = [(path, 0) for path in _shuffled(folder.glob("*"))]
+    else:
+        classes = [[(path, label) for path in _shuffled(one.rglob("*"))] for label, one in enumerate(subfolders)]
+        files = [file for round_ in zip_longest(*classes) for file in round_ if file is not None]
+    if not files:
+        raise CheckError(f"{folder} holds no file; put pictures into it, best in a subfolder for each class")
+    return Chosen(tuple(files), tuple(one.name for one in subfolders))
+
+
+def decoded(
+    found: Chosen, most: int, wanted: ImageInput, fits: tuple[Fit, ...], progress: Callable[[], None]
+) -> Pictures:
+    """The first `most` that can be read, fitted to what the model takes in each of the `fits`.
+
+    `progress` is called after each. Raises CheckError where none can be read.
+    """
+    inputs = {fit: wanted.model_copy(update={"fit": fit}) for fit in fits}
+    pixels: dict[Fit, list[Pixels]] = {fit: [] for fit in fits}
+    labels: list[int] = []
+    skipped: list[Path] = []
+    for path, label in found.files:
+        if len(labels) == most:
+            break
+        try:
+            image = open_image(path.read_bytes(), _MOST_PIXELS)
+            fitted = {fit: prepared_pixels(image, one) for fit, one in inputs.items()}  # decoded once
+        except (ImageError, OSError):
+            skipped.append(path)
+            continue
+        for fit, one in fitted.items():
+            pixels[fit].append(one)
+        labels.append(label)
+        progress()
+    if not labels:
+        raise CheckError(f"none of {len(skipped):,} files can be read as a picture, {skipped[0]} first; name others")
+    return Pictures(
+        {fit: np.stack(ones) for fit, ones in pixels.items()}, np.array(labels), found.folders, tuple(skipped)
+    )
+
+
+def _shuffled(paths: Iterator[Path]) -> list[Path]:
+    """Neighbours in a folder are often alike, so that the first few would say little of all."""
+    files = [path for path in sorted(paths) if path.is_file() and not path.name.startswith(".")]
+    return [files[place] for place in np.random.default_rng(0).permutation(len(files))]
