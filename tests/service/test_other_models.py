@@ -305,7 +305,6 @@ def test_names_and_a_card_beside_the_file_are_read(tmp_path: Path) -> None:
     [
         ("MobileNetV2", "-1..1", keras.applications.mobilenet_v2.preprocess_input),
         ("MobileNetV3Small", "0..255", keras.applications.mobilenet_v3.preprocess_input),
-        ("EfficientNetB0", "0..255", keras.applications.efficientnet.preprocess_input),
     ],
 )
 def test_networks_of_keras_applications_are_given_the_pixels_of_their_own_preprocess_input(

@@ -290,11 +290,12 @@ def test_other_names_than_were_given_are_refused(check: Check, fitted: Path, fol
     assert "have other names than the classes that were given" in finished.err
 
 
-def test_of_a_folder_the_only_model_is_taken(check: Check, bare_model_file: Path) -> None:
-    (bare_model_file.parent / "labels.txt").write_text("0 cat\n1 dog\n2 owl\n")
-    assert "cat, dog, owl" in check(bare_model_file.parent).out
-    (bare_model_file.parent / "other.h5").write_bytes(bare_model_file.read_bytes())
-    finished = check(bare_model_file.parent)
+def test_of_a_folder_the_only_model_is_taken(check: Check, bare_model_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "keras_model.h5").write_bytes(bare_model_file.read_bytes())
+    (tmp_path / "labels.txt").write_text("0 cat\n1 dog\n2 owl\n")
+    assert "cat, dog, owl" in check(tmp_path).out
+    (tmp_path / "other.h5").write_bytes(bare_model_file.read_bytes())
+    finished = check(tmp_path)
     assert finished.status == 2
     assert "has 2 models; name one of the files" in finished.err
 
