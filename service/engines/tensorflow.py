@@ -16,6 +16,7 @@ from models.specification import Facts
 from service.engines.base import DeviceError, EngineOutput
 from service.model_files.classifier import output_layer
 from service.model_files.loading import LoadedModel, load_model
+from service.model_files.reasons import first_line
 from service.model_files.snapshot import ModelFileLimits
 from service.settings import Device
 
@@ -131,8 +132,11 @@ class TensorFlowLoader:
         """The model in the file at `path`, warm. Raises ModelFileError, StorageFailed: see `EngineLoader`."""
         options = self._options if name is None else self._options.model_copy(update={"name": name})
         loaded = load_model(path, options, self._limits)
-        engine = TensorFlowEngine(loaded, self._device, self._max_batch_size)
-        engine.warm()
+        try:
+            engine = TensorFlowEngine(loaded, self._device, self._max_batch_size)
+            engine.warm()
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise ModelFileError(f"{path}: TensorFlow cannot run it on {self._device} ({first_line(error)})") from error
         return engine
 
     def device_memory(self) -> int:

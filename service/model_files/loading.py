@@ -65,7 +65,7 @@ def load_model(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedMod
     try:
         found = classifier_of(model, name)
         pixels = pixel_layers(found.model)
-        sources += shown_by_model(found, pixels, sources, loss)
+        sources += shown_by_model(found, pixels, sources, loss, exported=snapped.labels is not None)
         card, findings = specify([*sources, *defaults(path, found, sources)], found.input.channels, card)
         _check_fit(found, Specification(card, findings))
         model = of_fixed_size(found.model, card.input.height, card.input.width)

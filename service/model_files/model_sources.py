@@ -19,10 +19,14 @@ DEFAULT_IMAGE_SIZE = (224, 224)
 _DEFAULT = "the default: nothing says otherwise"
 
 
-def shown_by_model(found: Classifier, pixels: PixelLayers, sources: list[Source], loss: Loss | None) -> list[Source]:
+def shown_by_model(
+    found: Classifier, pixels: PixelLayers, sources: list[Source], loss: Loss | None, *, exported: bool
+) -> list[Source]:
     """What the model itself shows: how it scales pixels, where it was made, the size of its images, its head.
 
-    Raises ModelFileError where none of `sources` and nothing in it tells what its output means.
+    `exported` says that it came in the zip of Teachable Machine's export: what only looks like one may be used by a
+    program that prepares images otherwise. Raises ModelFileError where none of `sources` and nothing in it tells what
+    its output means.
     """
     shape = found.input
     shown = []
@@ -36,7 +40,7 @@ def shown_by_model(found: Classifier, pixels: PixelLayers, sources: list[Source]
     elif is_teachable_machine(found.model):
         # Who says how to fit an image does not do it as Teachable Machine's example.
         told = first_that_says(sources, "fit")
-        shown.append(Source(FACTS.model_copy(update={"interpolation": None}) if told else FACTS, WORDS))
+        shown.append(Source(FACTS.model_copy(update={"interpolation": None}) if told else FACTS, WORDS, not exported))
     if first_that_says(sources, "head") is None:
         shown.append(_head_of(found, loss))
     return shown

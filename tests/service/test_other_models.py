@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import keras
 import numpy as np
@@ -348,7 +349,14 @@ def test_teachable_machines_export_needs_no_option(kind: str, tmp_path: Path) ->
     if kind == "bottom":  # Teachable Machine's last layer has no bias
         assert told["pixels"].guessed
         return
-    assert not any(finding.guessed for finding in engine.findings)
+    # Only of the zip as it was exported is that sure: programs ask such a model in other ways, too.
+    assert {finding.field for finding in engine.findings if finding.guessed} == {"pixels", "fit", "channel_order"}
+    with ZipFile(tmp_path / "converted_keras.zip", "w") as archive:
+        for part in ("keras_model.h5", "labels.txt"):
+            archive.write(tmp_path / part, part)
+    exported = tensorflow_engine(tmp_path / "converted_keras.zip", max_batch_size=1)
+    assert exported.card.input == engine.card.input
+    assert not any(finding.guessed for finding in exported.findings)
     photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 401, 3), np.uint8))
     example = ImageOps.fit(photo, (224, 224), Image.Resampling.LANCZOS)  # as its example does it
     own = model.predict(np.asarray(example, np.float32)[np.newaxis] / 127.5 - 1, verbose=0)
