@@ -57,7 +57,7 @@ function take(picture, name) {
       const outputs = Object.fromEntries(maps.layers.map((output) => [output.layer, output]));
       given = { picture, name, sent, seen, answer, outputs };
       showAnswer();
-      say("answered", { label: answer.label, version: answer.model.version });
+      say("answered", { label: answer.labels ? answer.labels.join(", ") || "–" : answer.label, version: answer.model.version });
     } finally {
       URL.revokeObjectURL(address);
     }

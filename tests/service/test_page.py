@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import keras
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_playwright
@@ -384,6 +386,24 @@ def test_a_model_of_other_classes_has_no_samples_and_works(
         expect(page.locator("#status")).to_contain_text("It is: ")
         expect(page.locator("#bars button")).to_have_count(3)
         expect(page.locator("#stages .maps button")).to_have_count(8)
+
+
+def test_a_multi_label_models_answer_is_all_its_labels_or_none(opened: Callable[..., Page], tmp_path: Path) -> None:
+    model = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "sigmoid")])
+    kernel, bias = model.get_weights()
+    model.set_weights([np.zeros_like(kernel), np.array([2, -2, 1], np.float32)])
+    model.compile(loss="binary_crossentropy")
+    model.save(tmp_path / "rooms.keras")
+    (tmp_path / "labels.txt").write_text("chair\ntable\nwindow\n")
+    with running_service("--model-path", tmp_path / "rooms.keras") as service:
+        page = opened(service.url)
+        give(page, BAG)
+        expect(page.locator("#label")).to_have_text("chair, window")
+        expect(page.locator("#status")).to_contain_text("It is: chair, window.")
+    with running_service("--model-path", tmp_path / "rooms.keras", "--label-threshold", "0.9") as service:
+        page = opened(service.url)
+        give(page, BAG)
+        expect(page.locator("#label")).to_have_text("None is probable enough; most of all chair, 88.1%")
 
 
 def test_a_service_with_keys_asks_for_one(opened: Callable[..., Page]) -> None:
