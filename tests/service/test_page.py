@@ -390,7 +390,7 @@ def test_a_model_of_other_classes_has_no_samples_and_works(
 
 def test_a_multi_label_models_answer_is_all_its_labels_or_none(opened: Callable[..., Page], tmp_path: Path) -> None:
     model = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3, "sigmoid")])
-    kernel, bias = model.get_weights()
+    kernel, _ = model.get_weights()
     model.set_weights([np.zeros_like(kernel), np.array([2, -2, 1], np.float32)])
     model.compile(loss="binary_crossentropy")
     model.save(tmp_path / "rooms.keras")
