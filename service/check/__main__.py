@@ -38,7 +38,7 @@ def main() -> None:
         _import_tensorflow_quietly()
         from service.check.run import check  # noqa: PLC0415 - seconds, for which --help should not wait
 
-        guessed = check(settings, Console(highlight=False), Console(stderr=True))
+        guessed = check(settings, Console(highlight=False, markup=False), Console(stderr=True))
     except CheckError as error:
         _stop(WRONG_ARGUMENTS, str(error))
     except (ModelFileError, StorageFailed) as error:

@@ -1,9 +1,11 @@
 """The classifier in a Keras model: its one input, the output that is read, the last activation. Knows no card."""
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 
 from models.card import ModelFileError
 from models.head import Activation
@@ -20,6 +22,7 @@ _PASSED_ON = (
 )
 _NAMES: dict[str, Activation] = {"softmax": "softmax", "sigmoid": "sigmoid", "linear": "linear"}
 _COLOURS = (1, 3)
+_MOST_BATCH_VALUES = 1 << 26  # 256 MiB of float32
 
 
 class InputShape(NamedTuple):
@@ -67,6 +70,8 @@ def input_shape(model: keras.Model) -> InputShape:
     if len(model.inputs) > 1:
         raise ModelFileError(f"it has {len(model.inputs)} inputs, {_named(model.inputs)}; expected one, an image")
     batch, *sizes = model.inputs[0].shape
+    if batch and batch * math.prod(size or 1 for size in sizes) > _MOST_BATCH_VALUES:
+        raise ModelFileError(f"it takes batches of {batch:,} images at once; save it for batches of any size")
     match sizes:
         case [height, width, channels] if channels in _COLOURS:
             return InputShape(height, width, channels, batch)
@@ -91,21 +96,37 @@ def last_activation(tensor: Any) -> Activation | None:
 
     Models inside the model are opened, and what only passes values on is passed over.
     """
-    operation, _, index = tensor._keras_history
+    operation, call, index = tensor._keras_history
     if isinstance(operation, keras.Model):
         return last_activation(operation.outputs[index])
+    given = operation._inbound_nodes[call].input_tensors
     if isinstance(operation, _PASSED_ON):
-        return last_activation(operation.input)
+        return last_activation(given[0])
+    return _activation_of(operation, given)
+
+
+def _activation_of(operation: Any, given: list[Any]) -> Activation | None:
+    """As `last_activation`, of a layer or operator and what it is given."""
     kind = type(operation).__name__.lower()
     if kind in ("softmax", "sigmoid"):
         return _NAMES[kind]
     activation = getattr(operation, "activation", None)
     if isinstance(operation, keras.layers.Activation) and activation is keras.activations.linear:
-        return last_activation(operation.input)
+        return last_activation(given[0])
     if activation is not None:
         return _NAMES.get(getattr(activation, "__name__", type(activation).__name__).lower())
+    before = {_activation_at_once(one) for one in given}
+    if isinstance(operation, keras.layers.Average) and len(before) == 1:
+        return before.pop()  # a mean of probabilities is one
     sums = (keras.layers.Add, keras.layers.BatchNormalization, keras.layers.Average, keras.layers.Rescaling)
-    return "linear" if isinstance(operation, sums) else None
+    return "linear" if isinstance(operation, sums) and not before & {"softmax", "sigmoid"} else None
+
+
+def _activation_at_once(tensor: Any) -> Activation | None:
+    """As `last_activation`, but not past further sums: behind each stand two more."""
+    operation = tensor._keras_history.operation
+    has_one = isinstance(operation, keras.Model) or getattr(operation, "activation", None) is not None
+    return last_activation(tensor) if has_one or type(operation).__name__.lower() in _NAMES else None
 
 
 def output_layer(model: keras.Model) -> keras.layers.Layer:
@@ -128,11 +149,28 @@ def of_fixed_size(model: keras.Model, height: int, width: int) -> keras.Model:
     try:
         other = type(model).from_config(config)
         other.set_weights(model.get_weights())
+        for layer in _layers(other):
+            if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
+                layer.finalize_state()  # what it computes with is made of its weights, and not anew when they change
+        same = _answer_alike(model, other, (taken[0] or 1, *wanted[1:]))
     except Exception as error:
         raise ModelFileError(
             f"it takes {tuple(taken)}, and cannot be made to take {wanted} ({first_line(error)}); save it so"
         ) from error
+    if not same:
+        raise ModelFileError(f"it takes {tuple(taken)}, and answers otherwise when it takes {wanted}; save it so")
     return other
+
+
+def _answer_alike(model: keras.Model, other: keras.Model, shape: tuple[int, ...]) -> bool:
+    images = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    own, copied = (np.asarray(one(images, training=False), np.float32) for one in (model, other))
+    return bool(np.allclose(own, copied, rtol=1e-3, atol=1e-3, equal_nan=True))
+
+
+def _layers(model: keras.Model) -> Iterator[Any]:
+    for layer in model.layers:
+        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def _chosen_output(model: keras.Model, output: str | None) -> Any:

@@ -63,4 +63,5 @@ def _from_json(given: Any) -> tuple[str, ...]:
         given = [given[str(index)] for index in range(len(given))]
     if not (isinstance(given, list) and len(given) >= _FEWEST_LABELS and all(isinstance(name, str) for name in given)):
         raise TypeError("no list of names")
+    "".join(given).encode()  # half a character, which JSON can hold, could not be answered with
     return tuple(given)

@@ -13,6 +13,7 @@ from models.card import ModelCard, ModelFileError, read_card
 from models.head import Activation, class_count
 from models.pixels import PIXEL_RANGES
 from models.specification import Facts, Finding, Source, Specification, first_that_says, specify
+from service.errors import StorageFailed
 from service.model_files.beside import sources_beside
 from service.model_files.classifier import Classifier, classifier_of, of_fixed_size
 from service.model_files.loss import loss_of
@@ -44,6 +45,15 @@ def load_model(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedMod
 
     `options` count before all else that is known. Raises ModelFileError, or StorageFailed.
     """
+    try:
+        return _load(path, options, limits)
+    except (ModelFileError, StorageFailed):
+        raise
+    except Exception as error:  # whatever else an untrusted file brings about ends this load alone
+        raise ModelFileError(f"{path} cannot be loaded ({type(error).__name__}: {first_line(error)})") from error
+
+
+def _load(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedModel:
     with snapshot(path, limits) as snapped:
         copy, version = snapped.path, snapped.version
         card = read_card(copy)

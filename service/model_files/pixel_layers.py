@@ -14,6 +14,9 @@ from models.pixels import PixelRange
 
 # Of a model that takes pixels as they are, no scaling leaves more than this of their 255 steps.
 _MOST_OF_A_PIXEL = 20.0
+# How far the middle of what a model computes with may lie from 0, in halves of its range: at one end, and a bit more.
+_MOST_OFF_CENTRE = 1.5
+_LEAST_ENLARGEMENT = 1.5
 # A mean of pixels that is larger than this is not one of values up to 1.
 _MEAN_OF_PIXELS = 4.0
 _ARITHMETIC = {"TrueDivide", "Divide", "Multiply", "Subtract", "Add"}
@@ -35,7 +38,7 @@ class PixelLayers(NamedTuple):
 
 def pixel_layers(model: keras.Model) -> PixelLayers:
     """What the layers on the path from the input say, in models inside of the model, too, and behind augmentation."""
-    factor, size = 1.0, None
+    factor, offset, size = 1.0, 0.0, None
     found: list[str] = []
     for operation in _before_first_weights(model):
         if isinstance(operation, keras.layers.Resizing) and size is None:
@@ -44,15 +47,31 @@ def pixel_layers(model: keras.Model) -> PixelLayers:
             if not found:
                 return _by_remembered_mean(operation, size)
             break
-        step = _factor(operation)
+        step = _step(operation)
         if step is not None:
-            factor *= step
+            factor, offset = factor * step[0], offset * step[0] + step[1]
             found.append(operation.name)
     if not found:
         return PixelLayers(None, "no layer scales the pixels", image_size=size)
-    source = f"the model scales the pixels itself: {', '.join(found)}"
+    pixels, guessed = _range_for(factor, offset)
+    if pixels is None:
+        return PixelLayers(None, f"{', '.join(found)} scales no pixels that are known", image_size=size)
+    return PixelLayers(pixels, f"the model scales the pixels itself: {', '.join(found)}", guessed, size)
+
+
+def _range_for(factor: float, offset: float) -> tuple[PixelRange | None, bool]:
+    """The pixels of which value × `factor` + `offset` lies around 0, or begins there; and whether that is a guess."""
+    likely: list[PixelRange] = []
+    ranges: tuple[tuple[PixelRange, float], ...] = (("0..1", 1.0), ("0..255", 255.0))
+    for pixels, highest in ranges:
+        middle, half = factor * highest / 2 + offset, abs(factor) * highest / 2
+        if abs(middle) <= _MOST_OFF_CENTRE * half:
+            likely.append(pixels)
+    if len(likely) != len(ranges):
+        return (likely[0], False) if likely else (None, True)
     # 1/255 and 1/127.5 make of pixels what is near 1; a factor that is larger expects it to be near 1 already.
-    return PixelLayers("0..255" if factor * 255 <= _MOST_OF_A_PIXEL else "0..1", source, image_size=size)
+    small, large = abs(factor) * 255 <= _MOST_OF_A_PIXEL, abs(factor) > _LEAST_ENLARGEMENT
+    return "0..255" if small else "0..1", not (small or large)
 
 
 def _by_remembered_mean(layer: keras.layers.BatchNormalization, size: tuple[int, int] | None) -> PixelLayers:
@@ -66,20 +85,32 @@ def _by_remembered_mean(layer: keras.layers.BatchNormalization, size: tuple[int,
     return PixelLayers(pixels, f"{layer.name} remembers a mean of {mean:.3g}", guessed=True, image_size=size)
 
 
-def _factor(operation: Any) -> float | None:
-    """What a pixel is multiplied by, on average over the channels; None for what does not scale."""
+def _step(operation: Any) -> tuple[float, float] | None:
+    """What a value is multiplied by, and what is added then, on average over channels; None for what does not scale."""
     if isinstance(operation, keras.layers.Rescaling):
-        return float(np.mean(np.abs(operation.scale)))
+        return float(np.mean(operation.scale)), float(np.mean(operation.offset))
     if isinstance(operation, keras.layers.Normalization):
-        spread = np.sqrt(np.mean(keras.ops.convert_to_numpy(operation.variance)))
-        return float(1 / max(spread, 1e-6))
-    kind = type(operation).__name__
-    if kind in _ARITHMETIC and not isinstance(operation, keras.layers.Layer):
-        numbers = [one for one in _arguments(operation) if isinstance(one, (int, float, list, np.ndarray))]
-        if numbers:
-            number = float(np.mean(np.abs(numbers[0])))
-            return {"TrueDivide": 1 / number, "Divide": 1 / number, "Multiply": number}.get(kind, 1.0)
+        mean, variance = (np.mean(keras.ops.convert_to_numpy(one)) for one in (operation.mean, operation.variance))
+        spread = max(float(np.sqrt(variance)), 1e-6)
+        return 1 / spread, -float(mean) / spread
+    if type(operation).__name__ in _ARITHMETIC and not isinstance(operation, keras.layers.Layer):
+        return _step_of_operator(type(operation).__name__, _arguments(operation))
     return None
+
+
+def _step_of_operator(kind: str, arguments: list[Any]) -> tuple[float, float] | None:
+    numbers = [one for one in arguments if isinstance(one, (int, float, list, np.ndarray))]
+    if len(numbers) != 1 or not np.mean(numbers[0]):
+        return None
+    number, comes_second = float(np.mean(numbers[0])), arguments[0] is not numbers[0]
+    match kind:
+        case "Multiply":
+            return number, 0.0
+        case "Add":
+            return 1.0, number
+        case "Subtract":
+            return (1.0, -number) if comes_second else (-1.0, number)
+    return (1 / number, 0.0) if comes_second else None
 
 
 def _arguments(operation: Any) -> list[Any]:
@@ -102,7 +133,7 @@ def _path(model: keras.Model) -> Iterator[Any]:
         for layer in model.layers:
             yield from _path(layer) if isinstance(layer, keras.Model) else [layer]
         return
-    members = {id(operation) for operation in model.operations}
+    members, seen = {id(operation) for operation in model.operations}, set[int]()
     operation = model.inputs[0]._keras_history.operation
     while True:
         nodes = operation._outbound_nodes
@@ -110,6 +141,9 @@ def _path(model: keras.Model) -> Iterator[Any]:
         if len(following) != 1:
             return
         (operation,) = following.values()
+        if id(operation) in seen:  # a layer that is called again leads back
+            return
+        seen.add(id(operation))
         if isinstance(operation, keras.Model):
             yield from _path(operation)
         else:

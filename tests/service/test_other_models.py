@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -364,3 +365,55 @@ def test_teachable_machines_export_needs_no_option(kind: str, tmp_path: Path) ->
         prepared_pixels(open_image(encoded(np.asarray(photo)), 1_000_000), engine.card.input), engine.card.input
     )
     assert engine.predict(found[np.newaxis]) == pytest.approx(own, abs=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(None, None, None, 3), (1, HEIGHT, WIDTH, 3)], ids=["any size", "one at a time"])
+def test_what_a_normalization_was_adapted_to_is_kept_where_the_model_is_made_for_one_size(
+    shape: tuple[int | None, ...], tmp_path: Path
+) -> None:
+    normalization = layers.Normalization()
+    normalization.adapt(PIXELS[np.newaxis].astype(np.float32))
+    start = layers.Input(batch_shape=shape)
+    maps = layers.GlobalAveragePooling2D()(layers.Conv2D(4, 3, activation="relu")(normalization(start)))
+    model = keras.Model(start, layers.Dense(3, "softmax")(maps))
+    model.save(tmp_path / "model.keras")
+    found = asked(tmp_path / "model.keras", image_size=(HEIGHT, WIDTH))
+    assert found["probabilities"] == pytest.approx(own_output(model, PIXELS.astype(np.float32)), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("scaling", "pixels"),
+    [
+        (layers.Rescaling(1, -127.5), "0..255"),
+        (layers.Rescaling(-1 / 255, 1), "0..255"),
+        (layers.Normalization(mean=120, variance=100), "0..255"),
+        (layers.Normalization(mean=0.5, variance=0.06), "0..1"),
+        (layers.Rescaling(255), "0..1"),
+    ],
+    ids=["offset alone", "inverted", "low contrast", "of values up to 1", "enlarged"],
+)
+def test_the_pixels_are_those_that_come_to_lie_around_0(scaling: layers.Layer, pixels: str, tmp_path: Path) -> None:
+    model_of(layers.Dense(3, "softmax"), first=(scaling,)).save(tmp_path / "model.keras")
+    findings = tensorflow_engine(tmp_path / "model.keras", max_batch_size=1).findings
+    assert [(one.value, one.guessed) for one in findings if one.field == "pixels"] == [(pixels, False)]
+
+
+def test_a_mean_of_probabilities_is_one_and_a_layer_may_be_called_twice(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(3)
+    start = layers.Input((HEIGHT, WIDTH, 3))
+    dropout = layers.Dropout(0.5)
+    flat = dropout(layers.Flatten()(dropout(start)))
+    model = keras.Model(start, layers.Average()([layers.Dense(3, "softmax")(flat), layers.Dense(3, "softmax")(flat)]))
+    model.save(tmp_path / "model.keras")
+    found = asked(tmp_path / "model.keras")
+    assert found["card"]["head"] == "softmax"
+    assert found["probabilities"] == pytest.approx(own_output(model, PIXELS / np.float32(255)), abs=1e-5)
+
+
+def test_a_file_that_breaks_what_reads_it_ends_its_own_load_alone(tmp_path: Path) -> None:
+    model_of(layers.Dense(3, "softmax")).save(tmp_path / "model.h5")
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        del file["model_weights"].attrs["layer_names"]
+        file["model_weights"].attrs["layer_names"] = 3
+    with pytest.raises(ModelFileError, match=r"model\.h5"):
+        tensorflow_engine(tmp_path / "model.h5")

@@ -26,7 +26,8 @@ _KERAS_1 = (
 _ZIP = b"PK\x03\x04"
 # Operations that Keras 3 writes into HDF5 without the module in which alone it finds them. Layers of the same names
 # have more in their config than a name.
-_NUMPY = "Absolute Add Clip Divide Flip GetItem Mean Multiply Negative Reshape Subtract Transpose TrueDivide".split()  # noqa: SIM905 - shorter so
+_NUMPY = """Absolute Add Clip Divide Flip GetItem Mean Multiply Negative Reshape Stack Subtract Transpose
+    TrueDivide""".split()  # noqa: SIM905 - shorter so
 _NN = "Relu Relu6 Sigmoid Silu Softmax".split()  # noqa: SIM905 - shorter so
 _MODULES = dict.fromkeys(_NUMPY, "keras.src.ops.numpy") | dict.fromkeys(_NN, "keras.src.ops.nn")
 _REVERSED = [
