@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 from models import card_storage
 from models.head import Head
 from models.pixels import ChannelOrder, PerChannel
+from models.reasons import first_line
 
 VERSION_DIGITS = 12
 
@@ -236,13 +237,9 @@ def read_card(path: Path) -> ModelCard | None:
         ) from error
     except (ValidationError, ValueError, RuntimeError) as error:
         raise ModelFileError(
-            f"the model card in {path} cannot be read ({_first_line(error)}); train the model again, or remove "
+            f"the model card in {path} cannot be read ({first_line(error)}); train the model again, or remove "
             f"{card_storage.ATTRIBUTE!r} from the file to serve it without a card"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def file_version(path: Path) -> str:

@@ -34,6 +34,11 @@ PIXEL_RANGES: dict[PixelRange, PixelScaling] = {
 }
 
 
+def channel_order_of(pixel_range: str) -> ChannelOrder | None:
+    """The order of the channels that comes with a word for pixels; None where either will do, or for no such word."""
+    return next((known.channel_order for word, known in PIXEL_RANGES.items() if word == pixel_range), None)
+
+
 def pixel_range_of(scale: PerChannel, offset: PerChannel) -> str:
     """The word for this scale and offset, or in numbers where there is none."""
     for word, known in PIXEL_RANGES.items():

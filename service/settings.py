@@ -30,6 +30,15 @@ EngineName = Literal["tensorflow", "fake"]
 class ModelSettings(BaseSettings):
     """What the options say of a model; whatever they do not say is found in the file and beside it."""
 
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX,
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_implicit_flags=True,
+        frozen=True,
+        protected_namespaces=(),
+    )
+
     class_names: Annotated[
         tuple[str, ...],
         NoDecode,
@@ -78,15 +87,7 @@ class ServiceSettings(ModelSettings):
     Each option can be given in the environment too: --model-path is SERVICE_MODEL_PATH.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX,
-        cli_prog_name="cnn-serve",
-        cli_kebab_case=True,
-        cli_hide_none_type=True,
-        cli_implicit_flags=True,
-        frozen=True,
-        protected_namespaces=(),
-    )
+    model_config = SettingsConfigDict(cli_prog_name="cnn-serve")
 
     host: Annotated[str, Field(description="address to listen on; 0.0.0.0 for every one of this machine")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
@@ -190,7 +191,7 @@ class ServiceSettings(ModelSettings):
         for name, value in self:
             if value is None:
                 continue
-            text = _row(value) if isinstance(value, tuple) else str(value)
+            text = csv_row(value) if isinstance(value, tuple) else str(value)
             os.environ[ENVIRONMENT_PREFIX + name.upper()] = text
 
 
@@ -205,7 +206,7 @@ def option_values_joined(arguments: Sequence[str]) -> list[str]:
     return joined
 
 
-def _row(values: tuple[str, ...]) -> str:
+def csv_row(values: tuple[str, ...]) -> str:
     """By commas, quoted where a value has one."""
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(values)

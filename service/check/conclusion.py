@@ -1,16 +1,15 @@
 """The card that pictures speak for, and the options that say the same. Knows no Keras and no table."""
 
-import csv
-import io
 import shlex
 from collections.abc import Sequence
 
 from models.card import ModelCard
-from models.pixels import PIXEL_RANGES
+from models.pixels import channel_order_of
 from models.specification import Finding
 from service.check.hypotheses import pixels_of
 from service.check.judgement import Judgement
 from service.check.normalization import Opinion
+from service.settings import csv_row
 
 
 def card_by_judgement(
@@ -29,8 +28,7 @@ def card_by_opinion(card: ModelCard, opinion: Opinion | None) -> ModelCard:
         return card
     nearest = opinion.nearest
     told: dict[str, object] = {"scale": nearest.scale, "offset": nearest.offset}
-    fixed = next((one.channel_order for word, one in PIXEL_RANGES.items() if word == opinion.pixels), None)
-    if order := fixed or opinion.channel_order:
+    if order := channel_order_of(opinion.pixels) or opinion.channel_order:
         told["channel_order"] = order
     return changed(card, {"input": card.input.model_copy(update=told)})
 
@@ -54,9 +52,7 @@ def options_between(old: ModelCard, new: ModelCard) -> str:
     if before.fit != after.fit:
         words += ["--fit", after.fit]
     if old.class_names != new.class_names:
-        line = io.StringIO()
-        csv.writer(line, lineterminator="").writerow(new.class_names)
-        words += ["--class-names", line.getvalue()]
+        words += ["--class-names", csv_row(new.class_names)]
     return shlex.join(words)
 
 

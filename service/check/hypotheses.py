@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from models.card import Fit, ImageInput
-from models.pixels import PIXEL_RANGES, ChannelOrder, PixelRange, PixelScaling, pixel_range_of
+from models.pixels import PIXEL_RANGES, ChannelOrder, PixelRange, PixelScaling, channel_order_of, pixel_range_of
 from models.preprocessing import Pixels
 from models.specification import Facts
 
@@ -46,17 +46,13 @@ def pixels_of(taken: ImageInput) -> PixelRange | str:
 def _pixels(assumed: ImageInput, options: Facts) -> Iterator[PixelScaling]:
     own = pixels_of(assumed)
     # Just as the card has it, which may be another float than the word's.
-    yield PixelScaling(assumed.scale, assumed.offset, _order_of(own))
+    yield PixelScaling(assumed.scale, assumed.offset, channel_order_of(own))
     if options.scale is None:
         yield from (
             one
             for word, one in PIXEL_RANGES.items()
             if word != own and not (assumed.channels == 1 and isinstance(one.offset, tuple))
         )
-
-
-def _order_of(word: str) -> ChannelOrder | None:
-    return next((one.channel_order for known, one in PIXEL_RANGES.items() if known == word), None)
 
 
 def _orders(assumed: ImageInput, options: Facts, pixels: PixelScaling) -> list[ChannelOrder]:

@@ -18,6 +18,7 @@ from models.card import ImageInput
 from models.pixels import ChannelOrder
 from models.preprocessing import ModelInput, Pixels, scaled
 from service.check.hypotheses import pixels_of
+from service.model_files.classifier import layers_of
 
 # By how much the second pixels must be further away than the first, and how near the first must be. Where the nearest
 # were wrong in 124 cases (31 models, four sets of pictures), the ratio was 1.41 at most, of the channels' order 1.3.
@@ -58,7 +59,8 @@ def opinion(model: keras.Model, pixels: Pixels, inputs: Sequence[ImageInput]) ->
 
     `pixels` are uint8 (pictures, height, width, channels), of which the first 64 are looked at.
     """
-    layer = next((one for one in _normalizations(model) if _is_trained(one)), None)
+    normalizations = (one for one in layers_of(model) if isinstance(one, keras.layers.BatchNormalization))
+    layer = next(filter(_is_trained, normalizations), None)
     if layer is None:
         return None
     found = [(one, _distance(model, layer, scaled(pixels[:_MOST_PICTURES], one))) for one in inputs]
@@ -77,15 +79,6 @@ def _told(distances: tuple[tuple[ImageInput, float], ...]) -> Opinion:
     turned = [distance for one, distance in distances if pixels_of(one) == word and one != nearest]
     order = nearest.channel_order if not turned or min(turned) >= _ORDER_RATIO * least else None
     return Opinion(distances, word, order)
-
-
-def _normalizations(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:
-    """From the input on, also in models inside of the model."""
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            yield from _normalizations(layer)
-        elif isinstance(layer, keras.layers.BatchNormalization):
-            yield layer
 
 
 def _is_trained(layer: keras.layers.BatchNormalization) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
-from service.settings import ENVIRONMENT_PREFIX, ModelSettings
+from service.settings import ModelSettings
 
 
 class CheckSettings(ModelSettings):
@@ -16,15 +16,7 @@ class CheckSettings(ModelSettings):
     served. Each option can be given in the environment too, by the service's names: --pixels is SERVICE_PIXELS.
     """
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENVIRONMENT_PREFIX,
-        cli_prog_name="cnn-check",
-        cli_kebab_case=True,
-        cli_hide_none_type=True,
-        cli_implicit_flags=True,
-        frozen=True,
-        protected_namespaces=(),
-    )
+    model_config = SettingsConfigDict(cli_prog_name="cnn-check")
 
     model: Annotated[CliPositionalArg[Path], Field(description="the .keras, .h5 or Teachable Machine file")]
     pictures: Annotated[

@@ -12,11 +12,11 @@ from models.card import ModelCard, ModelFileError, OodStatistics
 from models.head import Conversion, are_probabilities, conversion_of, is_dense_softmax
 from models.ood import DISTANCE_WEIGHT
 from models.preprocessing import ModelInput
+from models.reasons import first_line
 from models.specification import Facts
 from service.engines.base import DeviceError, EngineOutput
 from service.model_files.classifier import output_layer
 from service.model_files.loading import LoadedModel, load_model
-from service.model_files.reasons import first_line
 from service.model_files.snapshot import ModelFileLimits
 from service.settings import Device
 

@@ -112,8 +112,9 @@ class ModelRunner:
         rows: list[list[float]] = scores.tolist()
         shares = [None] * len(rows) if ood_scores is None else ood_scores.tolist()
         # Counted in lists: each step in NumPy would give the interpreter away and wait for the event loop to return it.
+        multi_label = self.card.head == "multi-label"
         for row, share in zip(rows, shares, strict=True):
-            for index in labels_of(row, self.card) if self.card.head == "multi-label" else (row.index(max(row)),):
+            for index in labels_of(row, self.card) if multi_label else (row.index(max(row)),):
                 self._predicted[index].inc()
             if share is not None and share < _OUT_OF_DISTRIBUTION:
                 self._out_of_distribution.inc()

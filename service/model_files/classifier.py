@@ -9,7 +9,7 @@ import numpy as np
 
 from models.card import ModelFileError
 from models.head import Activation
-from service.model_files.reasons import first_line
+from models.reasons import first_line
 
 # What passes on, or only gives another shape to, what a classifier's last activation made.
 _PASSED_ON = (
@@ -149,7 +149,7 @@ def of_fixed_size(model: keras.Model, height: int, width: int) -> keras.Model:
     try:
         other = type(model).from_config(config)
         other.set_weights(model.get_weights())
-        for layer in _layers(other):
+        for layer in layers_of(other):
             if isinstance(layer, keras.layers.Normalization) and layer.input_mean is None:
                 layer.finalize_state()  # what it computes with is made of its weights, and not anew when they change
         same = _answer_alike(model, other, (taken[0] or 1, *wanted[1:]))
@@ -168,9 +168,10 @@ def _answer_alike(model: keras.Model, other: keras.Model, shape: tuple[int, ...]
     return bool(np.allclose(own, copied, rtol=1e-3, atol=1e-3, equal_nan=True))
 
 
-def _layers(model: keras.Model) -> Iterator[Any]:
+def layers_of(model: keras.Model) -> Iterator[Any]:
+    """Its layers from the input on, with those of the models inside of it in their place."""
     for layer in model.layers:
-        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]
+        yield from layers_of(layer) if isinstance(layer, keras.Model) else [layer]
 
 
 def _chosen_output(model: keras.Model, output: str | None) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from models.card import ModelCard, ModelFileError, read_card
 from models.head import Activation, class_count
 from models.pixels import PIXEL_RANGES
+from models.reasons import first_line
 from models.specification import Facts, Finding, Source, Specification, first_that_says, specify
 from service.errors import StorageFailed
 from service.model_files.beside import sources_beside
@@ -19,7 +20,6 @@ from service.model_files.classifier import Classifier, classifier_of, of_fixed_s
 from service.model_files.loss import loss_of
 from service.model_files.model_sources import defaults, shown_by_model
 from service.model_files.pixel_layers import PixelLayers, pixel_layers
-from service.model_files.reasons import first_line
 from service.model_files.sizes import APPLICATION_LAYERS, check_sizes, output_sizes
 from service.model_files.snapshot import ModelFileLimits, snapshot
 from service.model_files.upgrade.model_file import upgrade_file
@@ -76,8 +76,9 @@ def _load(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedModel:
         found = classifier_of(model, name)
         pixels = pixel_layers(found.model)
         sources += shown_by_model(found, pixels, sources, loss, exported=snapped.labels is not None)
-        card, findings = specify([*sources, *defaults(path, found, sources)], found.input.channels, card)
-        _check_fit(found, Specification(card, findings))
+        specification = specify([*sources, *defaults(path, found, sources)], found.input.channels, card)
+        _check_fit(found, specification)
+        card, findings = specification
         model = of_fixed_size(found.model, card.input.height, card.input.width)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any
 
 import h5py
 
+from models.card_storage import is_zip
 from models.head import Loss
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -16,7 +17,7 @@ _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 def loss_of(copy: Path, output: str | None) -> Loss | None:
     """The loss that the model was compiled with, of the `output` that is read; None where the file does not say."""
     try:
-        if zipfile.is_zipfile(copy):
+        if is_zip(copy):
             with zipfile.ZipFile(copy) as archive:
                 compiled = json.loads(archive.read("config.json")).get("compile_config")
         else:

@@ -14,7 +14,8 @@ from keras.src.applications.inception_resnet_v2 import CustomScaleLayer
 from keras.src.backend.common import global_state
 
 from models.card import ModelFileError
-from service.model_files.reasons import first_line
+from models.card_storage import is_zip
+from models.reasons import first_line
 
 MOST_PARAMETERS = 500_000_000
 MOST_BYTES_OF_A_LAYER = 2 << 30
@@ -55,7 +56,7 @@ def check_sizes(path: Path, copy: Path) -> None:
 
 def _described(copy: Path) -> keras.Model:
     """The model that the description in the private copy builds, without its weights."""
-    if copy.suffix == ".keras":
+    if is_zip(copy):
         with zipfile.ZipFile(copy) as archive:
             description = json.loads(archive.read("config.json")) | {"compile_config": None}
         return keras.saving.deserialize_keras_object(description, safe_mode=True)

@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 
 from models.card import ModelFileError
+from models.card_storage import is_zip
 from service.model_files.upgrade.graph import MODELS, check_order_of_weights, upgraded_model
 from service.model_files.upgrade.weights import drop_random_states, has_random_states, rewrite_archive
 
@@ -23,7 +24,6 @@ _KERAS_1 = (
     "it was written by Keras 1 ({}); load it with Keras 1, rebuild the model with Keras 2 or 3, copy the weights, and "
     "save that, or train the model anew"
 )
-_ZIP = b"PK\x03\x04"
 # Operations that Keras 3 writes into HDF5 without the module in which alone it finds them. Layers of the same names
 # have more in their config than a name.
 _NUMPY = """Absolute Add Clip Divide Flip GetItem Mean Multiply Negative Reshape Stack Subtract Transpose
@@ -63,9 +63,7 @@ def upgrade_file(path: Path) -> None:
 
     Raises ModelFileError, without the file's name.
     """
-    with path.open("rb") as file:
-        is_archive = file.read(len(_ZIP)) == _ZIP
-    if is_archive:
+    if is_zip(path):
         _upgrade_archive(path)
     else:
         _upgrade_hdf5(path)

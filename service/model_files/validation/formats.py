@@ -8,6 +8,7 @@ import h5py
 
 from models.card import ModelFileError, read_card
 from models.card_storage import ENTRY
+from models.reasons import first_line
 from service.model_files.validation import foreign_files
 from service.model_files.validation.foreign_files import HEAD_BYTES, Ends
 from service.model_files.validation.zip_files import opened_zip
@@ -91,7 +92,7 @@ def _check_is_whole_model(path: Path) -> None:
             weights = "layer_names" in file.attrs or {"layers", "vars", "_layer_checkpoint_dependencies"} & set(file)
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise ModelFileError(
-            f"it cannot be read as HDF5 ({str(error).splitlines()[0]:.80}); copy or download it again"
+            f"it cannot be read as HDF5 ({first_line(error):.80}); copy or download it again"
         ) from error
     raise ModelFileError(foreign_files.WEIGHTS_ONLY if weights else foreign_files.NO_MODEL)
 

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from models.card import ModelFileError
+from models.reasons import first_line
 from service.model_files.validation.description import check_description
 
 MOST_CONFIG_BYTES = 8 << 20
@@ -50,8 +51,9 @@ def _opened(path: Path) -> Iterator[h5py.File]:
     except RecursionError as error:
         raise ModelFileError("its description of the model is nested too deeply") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(f"it cannot be read as HDF5 ({reason:.80}); copy or download it again") from error
+        raise ModelFileError(
+            f"it cannot be read as HDF5 ({first_line(error):.80}); copy or download it again"
+        ) from error
 
 
 def _check_objects(file: h5py.File, max_bytes: int) -> None:

@@ -1,4 +1,4 @@
-"""What other libraries say of an error, as short as a message can have it."""
+"""What other libraries say of an error, as short as a message can have it. Knows none of them."""
 
 _MOST_CHARACTERS = 200
 
