@@ -15,7 +15,7 @@ from uvicorn.config import STARTUP_FAILURE
 from models.card import ModelFileError
 from service.errors import StorageFailed, writing_temporary_files
 from service.inference.desired_state import STATE_FOLDER
-from service.inference.model_folder import model_files
+from service.inference.model_folder import model_files, passed_over
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
 from service.model_files.validation.formats import check_quickly
@@ -48,7 +48,11 @@ def main() -> None:
     try:
         # Most files that cannot be served are told here, before TensorFlow's seconds and before any worker.
         default, *_ = model_files(settings.model_path, settings.default_model)
-        check_quickly(default)
+        if settings.model_path.is_dir():
+            for reason in passed_over(settings.model_path):
+                log.warning("%s", reason)
+        else:
+            check_quickly(default)  # of a folder, the others are served where one cannot be
         with writing_temporary_files():
             # What workers share; each reads the names as it starts.
             state = TemporaryDirectory(prefix="state-")

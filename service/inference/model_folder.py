@@ -1,23 +1,30 @@
-"""Which files of a folder are models, and by what names they are called. Looks into none of them."""
+"""Which files of a folder are models, by what names they are called, and what is passed over. Knows no Keras."""
 
 from pathlib import Path
 
 from models.card import ModelFileError
-from service.model_files.validation.formats import refuse_folder
+from service.model_files.validation.formats import check_quickly, refuse_folder
 
 SUFFIXES = (".h5", ".hdf5", ".keras", ".zip")  # a zip is one of Teachable Machine's
+# What a model is called that is none for Keras, or none that is looked for.
+_OTHER_SUFFIXES = {".tflite", ".onnx", ".pt", ".pth", ".pb", ".pkl", ".joblib", ".safetensors", ".hdf", ".ckpt"}
 
 
 def model_files(path: Path, default: str | None) -> list[Path]:
     """The files that `path` names: itself, or each model in it, the one called `default` or else the first before all.
 
-    Raises ModelFileError where a folder has none, or not that one, or two of one name, or is itself a model.
+    Of files of one name none is among them: see `passed_over`. Raises ModelFileError where a folder has none, or not
+    that default, or is itself a model.
     """
     if not path.is_dir():
         return [path]
     refuse_folder(path)
-    files = [_only(files) for _, files in sorted(_by_name(path).items())]
+    if default is not None:
+        check_name(path, default)
+    files = [file for _, file in sorted(models_in(path).items())]
     if not files:
+        for reason in passed_over(path):
+            raise ModelFileError(reason)
         raise ModelFileError(
             f"the folder {path} has no file that ends in {', '.join(SUFFIXES)}; put a model there, or name a file"
         )
@@ -39,6 +46,28 @@ def models_in(folder: Path) -> dict[str, Path]:
 def check_name(folder: Path, name: str) -> None:
     """Raise ModelFileError where two model files in `folder` have that name."""
     _only(_by_name(folder).get(name, [folder]))
+
+
+def passed_over(folder: Path) -> list[str]:
+    """What in `folder` looks like a model and is not served: for each, why and what to do."""
+    reasons = []
+    for files in _by_name(folder).values():
+        try:
+            _only(files)
+        except ModelFileError as error:
+            reasons.append(str(error))
+    for entry in sorted(folder.glob("*")):
+        try:
+            if entry.is_dir():
+                refuse_folder(entry)
+                if not entry.name.startswith(".") and _by_name(entry):
+                    reasons.append(f"{entry} is a folder, and models are not looked for in it; put them into {folder}")
+            elif entry.suffix in _OTHER_SUFFIXES and entry.is_file():
+                check_quickly(entry)
+                reasons.append(f"{entry} does not end in {', '.join(SUFFIXES)}; rename it to have it served")
+        except ModelFileError as error:
+            reasons.append(str(error))
+    return reasons
 
 
 def _by_name(folder: Path) -> dict[str, list[Path]]:

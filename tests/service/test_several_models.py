@@ -22,6 +22,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory, bare_model_file: Path) -> P
     shutil.copy(SHIPPED_MODEL, folder / "clothes.h5")
     shutil.copy(bare_model_file, folder / "animals.h5")
     (folder / "broken.h5").write_bytes(b"no model at all")
+    (folder / "a pointer.h5").write_text("version https://git-lfs.github.com/spec/v1\n")
+    for suffix in (".h5", ".keras"):
+        shutil.copy(bare_model_file, folder / f"twice{suffix}")
     return folder
 
 
@@ -31,9 +34,11 @@ def service(folder: Path) -> Iterator[Service]:
         yield service
 
 
-def test_a_broken_one_is_told_and_left_out(service: Service) -> None:
+def test_broken_ones_are_told_and_left_out_also_where_they_are_first_by_name(service: Service) -> None:
     assert "broken.h5" in service.log
     assert "the others are served" in service.log
+    assert "it is a Git LFS pointer" in service.log
+    assert "twice.h5 and " in service.log
     index = httpx.post(f"{service.url}/v2/repository/index").json()
     assert [(model["name"], model["state"]) for model in index] == [("clothes", "READY"), ("animals", "READY")]
 

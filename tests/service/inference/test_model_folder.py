@@ -1,11 +1,13 @@
 """Which files of a folder are models, by what names, and what is said where that is not clear."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from models.card import ModelFileError
-from service.inference.model_folder import check_name, model_files, models_in
+from service.inference.model_folder import check_name, model_files, models_in, passed_over
+from tests.samples import SHIPPED_MODEL
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -37,15 +39,36 @@ def test_every_kind_of_file_that_is_loaded_is_a_model_by_its_stem(tmp_path: Path
     assert models_in(tmp_path) == {name[0]: tmp_path / name for name in ("a.h5", "b.hdf5", "c.keras", "d.zip")}
 
 
-def test_two_files_of_one_name_are_named_and_neither_is_chosen(tmp_path: Path) -> None:
+def test_two_files_of_one_name_are_named_and_neither_is_chosen_while_the_others_are_served(tmp_path: Path) -> None:
     touch(tmp_path, "hats.h5", "hats.keras", "bags.h5")
-    with pytest.raises(ModelFileError, match=r"hats\.h5 and .*hats\.keras would be models of one name; keep one"):
-        model_files(tmp_path, None)
-    with pytest.raises(ModelFileError, match=r"hats\.h5 and .*hats\.keras"):
-        check_name(tmp_path, "hats")
+    assert model_files(tmp_path, None) == [tmp_path / "bags.h5"]
+    assert models_in(tmp_path) == {"bags": tmp_path / "bags.h5"}
+    (reason,) = passed_over(tmp_path)
+    assert "hats.h5 and " in reason
+    assert "hats.keras would be models of one name; keep one of them, or rename the others" in reason
+    for asks in (lambda: model_files(tmp_path, "hats"), lambda: check_name(tmp_path, "hats")):
+        with pytest.raises(ModelFileError, match=r"hats\.h5 and .*hats\.keras would be models of one name"):
+            asks()
     check_name(tmp_path, "bags")
     check_name(tmp_path, "gloves")
-    assert models_in(tmp_path) == {"bags": tmp_path / "bags.h5"}
+
+
+def test_where_nothing_is_left_the_reason_is_that_of_what_is_there(tmp_path: Path) -> None:
+    touch(tmp_path, "hats.h5", "hats.keras")
+    with pytest.raises(ModelFileError, match="would be models of one name"):
+        model_files(tmp_path, None)
+
+
+def test_what_looks_like_a_model_and_is_not_served_is_told_with_what_to_do(tmp_path: Path) -> None:
+    touch(tmp_path, "good.h5", "saved/saved_model.pb", "nested/inner.keras", "photos/cat.png", "good.labels.txt")
+    (tmp_path / "phone.tflite").write_bytes(b"\x1c\0\0\0TFL3" + bytes(100))
+    shutil.copy(SHIPPED_MODEL, tmp_path / "other.hdf")
+    assert model_files(tmp_path, None) == [tmp_path / "good.h5"]
+    nested, other, phone, saved = passed_over(tmp_path)
+    assert nested == f"{tmp_path / 'nested'} is a folder, and models are not looked for in it; put them into {tmp_path}"
+    assert other == f"{tmp_path / 'other.hdf'} does not end in .h5, .hdf5, .keras, .zip; rename it to have it served"
+    assert phone.startswith(f"{tmp_path / 'phone.tflite'} is refused: it is a TensorFlow Lite model")
+    assert saved.startswith(f"{tmp_path / 'saved'} is refused: it is TensorFlow's SavedModel")
 
 
 @pytest.mark.parametrize(
