@@ -14,7 +14,8 @@ from models.pixels import PIXEL_RANGES, ChannelOrder, PerChannel, PixelRange, pi
 
 _MOST_SHOWN = 10
 # What a person reads as one thing.
-_TOGETHER = {"pixels": ("scale", "offset"), "fit": ("fit", "interpolation")}
+_TOGETHER = {"pixels": ("scale", "offset")}
+_TOLD_BY_PICTURES = {"class_names", "pixels", "channel_order", "fit", "interpolation"}
 
 
 class Facts(BaseModel):
@@ -96,6 +97,16 @@ class Finding(NamedTuple):
     source: str
     guessed: bool
 
+    @property
+    def option(self) -> str:
+        """The option that says otherwise."""
+        return f"--{self.field.replace('_', '-')}"
+
+    @property
+    def told_by_pictures(self) -> bool:
+        """Whether pictures of which the answers are known can tell it."""
+        return self.field in _TOLD_BY_PICTURES
+
 
 class Specification(NamedTuple):
     """The model's card, and what of it was found where."""
@@ -151,7 +162,8 @@ def _findings(found: dict[str, Source | None], card: ModelCard) -> list[Finding]
         "image_size": f"{taken.height}×{taken.width}×{taken.channels}",
         "scale": pixel_range_of(taken.scale, taken.offset),
         "channel_order": taken.channel_order if taken.channels == 3 else None,
-        "fit": f"{taken.fit}, {taken.interpolation}",
+        "fit": taken.fit,
+        "interpolation": taken.interpolation,
         "preparation": taken.preparation if taken.preparation != "resize" else None,
     }
     names = {"scale": "pixels"}
@@ -163,5 +175,7 @@ def _findings(found: dict[str, Source | None], card: ModelCard) -> list[Finding]
 
 
 def _listed(names: tuple[str, ...]) -> str:
+    """As `--class-names` takes them, but for all beyond the first few."""
     more = f", … ({len(names)} in all)" if len(names) > _MOST_SHOWN else ""
-    return ", ".join(names[:_MOST_SHOWN]) + more
+    shown = (f'"{name}"' if "," in name else name for name in names[:_MOST_SHOWN])
+    return ", ".join(shown) + more

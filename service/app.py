@@ -57,6 +57,8 @@ expected and what to do.
 
 log = logging.getLogger(LOGGER)
 
+_OR_TRY = ", or try it with cnn-check"
+
 _TAGS = [
     {"name": "predict", "description": "What is in an image."},
     {"name": "model", "description": "How the model is built, and what its file says of itself."},
@@ -136,8 +138,10 @@ def load_engine(settings: ServiceSettings, loader: EngineLoader, path: Path) -> 
     LOADED.set(time.monotonic() - started)
     for finding in engine.findings:
         level = logging.WARNING if finding.guessed else logging.INFO
-        guess = "; a guess, which `cnn-check` can try" if finding.guessed else ""
-        log.log(level, "%s: %s is %s (%s%s)", engine.card.name, finding.field, finding.value, finding.source, guess)
+        source = finding.source
+        if finding.guessed:
+            source += f"; a guess: say it with {finding.option}{_OR_TRY * finding.told_by_pictures}"
+        log.log(level, "%s: %s is %s (%s)", engine.card.name, finding.field, finding.value, source)
     return engine
 
 

@@ -77,7 +77,10 @@ class ModelSettings(BaseSettings):
     def _split_names(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        rows = list(csv.reader([value], skipinitialspace=True))
+        try:
+            rows = list(csv.reader([value], skipinitialspace=True, strict=True))
+        except csv.Error as error:
+            raise ValueError(f"it is no CSV ({error}); close each quote, and put a comma between names") from error
         return tuple(name.strip() for row in rows for name in row if name.strip())
 
 

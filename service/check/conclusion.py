@@ -9,7 +9,7 @@ from models.specification import Finding
 from service.check.hypotheses import pixels_of
 from service.check.judgement import Judgement
 from service.check.normalization import Opinion
-from service.settings import csv_row
+from service.settings import ModelSettings, csv_row
 
 
 def card_by_judgement(
@@ -41,19 +41,27 @@ def changed(card: ModelCard, told: dict[str, object]) -> ModelCard:
     return ModelCard.model_validate({**kept, "evaluation": None, "familiarity": None, **told})
 
 
-def options_between(old: ModelCard, new: ModelCard) -> str:
-    """The options of the service that make of what `old` says what `new` says; empty where both say the same."""
+def options_for(settings: ModelSettings, old: ModelCard, new: ModelCard) -> str:
+    """The options of the service by which the model is as `new` says: those in `settings`, by which it is as `old`.
+
+    Empty where it needs none.
+    """
+    said = {name: value for name in ModelSettings.model_fields if (value := getattr(settings, name)) not in (None, ())}
     before, after = old.input, new.input
-    words: list[str] = []
     if pixels_of(before) != pixels_of(after):
-        words.append(f"--pixels={pixels_of(after)}")
-    if before.channel_order != after.channel_order and after.channels == 3:
-        words += ["--channel-order", after.channel_order]
-    if before.fit != after.fit:
-        words += ["--fit", after.fit]
+        said["pixels"] = pixels_of(after)
+    for field in ("channel_order", "fit", "interpolation"):
+        if getattr(before, field) != getattr(after, field):
+            said[field] = getattr(after, field)
     if old.class_names != new.class_names:
-        words += ["--class-names", csv_row(new.class_names)]
-    return shlex.join(words)
+        said.pop("labels", None)
+        said["class_names"] = new.class_names
+    return shlex.join(word for name, value in said.items() for word in _option(name, value))
+
+
+def _option(name: str, value: object) -> tuple[str, ...]:
+    option, text = f"--{name.replace('_', '-')}", csv_row(value) if isinstance(value, tuple) else str(value)
+    return (f"{option}={text}",) if text.startswith("-") else (option, text)
 
 
 def _names(

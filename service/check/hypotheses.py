@@ -1,32 +1,42 @@
-"""The ways to prepare an image that are tried: fit, pixels, order of the channels. Knows no model and no label."""
+"""The ways to prepare an image that are tried: fit, interpolation, pixels, channels. Knows no model and no label."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
 
 import numpy as np
 
-from models.card import Fit, ImageInput
+from models.card import Fit, ImageInput, Interpolation
 from models.pixels import PIXEL_RANGES, ChannelOrder, PixelRange, PixelScaling, channel_order_of, pixel_range_of
 from models.preprocessing import Pixels
 from models.specification import Facts
+from service.check.pictures import Resizing, resizing_of
 
 _FITS: tuple[Fit, ...] = ("stretch", "crop", "pad")
 _ORDERS: tuple[ChannelOrder, ...] = ("rgb", "bgr")
 
 
-def fits_to_try(assumed: ImageInput, options: Facts) -> tuple[Fit, ...]:
-    """What is assumed first, then the others; none of them where an option says which, or the model cuts out itself."""
+def fits_to_try(assumed: ImageInput, options: Facts) -> list[ImageInput]:
+    """What is assumed first, then other fits; none of them where an option says which, or the model cuts out itself."""
     if options.fit is not None or assumed.preparation != "resize":
-        return (assumed.fit,)
-    return (assumed.fit, *(fit for fit in _FITS if fit != assumed.fit))
+        return [assumed]
+    return [assumed, *(assumed.model_copy(update={"fit": fit}) for fit in _FITS if fit != assumed.fit)]
 
 
-def fits_that_differ(pixels: Mapping[Fit, Pixels], assumed: Fit) -> tuple[Fit, ...]:
-    """Of pictures in the model's own proportions, each fit makes the same: only what is assumed is left then."""
-    first = pixels[assumed]
-    return (assumed, *(fit for fit, one in pixels.items() if fit != assumed and not np.array_equal(one, first)))
+def interpolations_to_try(assumed: ImageInput, options: Facts) -> list[ImageInput]:
+    """The same of interpolations."""
+    if options.interpolation is not None or assumed.preparation != "resize":
+        return [assumed]
+    others = (one for one in get_args(Interpolation) if one != assumed.interpolation)
+    return [assumed, *(assumed.model_copy(update={"interpolation": one}) for one in others)]
 
 
-def inputs_to_try(assumed: ImageInput, options: Facts, fits: tuple[Fit, ...]) -> list[ImageInput]:
+def that_differ(inputs: Sequence[ImageInput], pixels: Mapping[Resizing, Pixels]) -> list[ImageInput]:
+    """The first of `inputs`, and those that make other pixels of the pictures."""
+    first = pixels[resizing_of(inputs[0])]
+    return [inputs[0], *(one for one in inputs[1:] if not np.array_equal(pixels[resizing_of(one)], first))]
+
+
+def inputs_to_try(assumed: ImageInput, options: Facts, fits: Sequence[Fit]) -> list[ImageInput]:
     """Every combination, what is assumed first. What the options say is in all of them."""
     pixels = list(dict.fromkeys(_pixels(assumed, options)))
     tried = [

@@ -14,10 +14,10 @@ from service.check.hypotheses import pixels_of
 from service.check.orders import Order
 from service.check.scoring import Result
 
-# So that with the few values of four fields about one check of twenty takes chance for a difference.
+# So that with the few values of five fields about one check of twenty takes chance for a difference.
 _ONE_IN = 100
 _LEVEL = 1 / _ONE_IN
-FIELDS = ("pixels", "channel_order", "fit", "class_names")
+FIELDS = ("pixels", "channel_order", "fit", "interpolation", "class_names")
 
 
 class Judgement(NamedTuple):
@@ -46,8 +46,9 @@ class Judgement(NamedTuple):
 def value_of(field: str, result: Result) -> str:
     """A field of FIELDS in words; of the class names, how they are ordered."""
     taken = result.input
-    words = {"pixels": pixels_of(taken), "channel_order": taken.channel_order, "fit": taken.fit}
-    return words.get(field, result.order.words)
+    if field == "class_names":
+        return result.order.words
+    return pixels_of(taken) if field == "pixels" else str(getattr(taken, field))
 
 
 def judged(

@@ -1,6 +1,6 @@
 """The pictures in a folder, chosen evenly over its subfolders and brought into the model's size. Knows no model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -8,12 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.card import Fit, ImageInput
+from models.card import Fit, ImageInput, Interpolation
 from models.decoding import ImageError, open_image
 from models.preprocessing import Pixels, prepared_pixels
 from service.check.errors import CheckError
 
 _MOST_PIXELS = 100_000_000
+
+Resizing = tuple[Fit, Interpolation]
 
 
 class Chosen(NamedTuple):
@@ -27,12 +29,12 @@ class Chosen(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """Decoded pictures: `pixels` are uint8 (pictures, height, width, channels) for each way to fit them.
+    """Decoded pictures: `pixels` are uint8 (pictures, height, width, channels) for each way to resize them.
 
     `labels`, (pictures,), is the place of each one's subfolder; `skipped` are files that could not be read.
     """
 
-    pixels: dict[Fit, Pixels]
+    pixels: dict[Resizing, Pixels]
     labels: npt.NDArray[np.intp]
     folders: tuple[str, ...]
     skipped: tuple[Path, ...]
@@ -64,15 +66,17 @@ def chosen(folder: Path) -> Chosen:
     return Chosen(tuple(files), tuple(one.name for one in subfolders))
 
 
-def decoded(
-    found: Chosen, most: int, wanted: ImageInput, fits: tuple[Fit, ...], progress: Callable[[], None]
-) -> Pictures:
-    """The first `most` that can be read, fitted to what the model takes in each of the `fits`.
+def resizing_of(taken: ImageInput) -> Resizing:
+    """How pictures come to the size of the model."""
+    return taken.fit, taken.interpolation
+
+
+def decoded(found: Chosen, most: int, inputs: Sequence[ImageInput], progress: Callable[[], None]) -> Pictures:
+    """The first `most` that can be read, resized as each of the `inputs` asks.
 
     `progress` is called after each. Raises CheckError where none can be read.
     """
-    inputs = {fit: wanted.model_copy(update={"fit": fit}) for fit in fits}
-    pixels: dict[Fit, list[Pixels]] = {fit: [] for fit in fits}
+    pixels: dict[Resizing, list[Pixels]] = {resizing_of(one): [] for one in inputs}
     labels: list[int] = []
     skipped: list[Path] = []
     for path, label in found.files:
@@ -80,19 +84,18 @@ def decoded(
             break
         try:
             image = open_image(path.read_bytes(), _MOST_PIXELS)
-            fitted = {fit: prepared_pixels(image, one) for fit, one in inputs.items()}  # decoded once
+            fitted = {resizing_of(one): prepared_pixels(image, one) for one in inputs}  # decoded once
         except (ImageError, OSError):
             skipped.append(path)
             continue
-        for fit, one in fitted.items():
-            pixels[fit].append(one)
+        for resizing, one in fitted.items():
+            pixels[resizing].append(one)
         labels.append(label)
         progress()
     if not labels:
         raise CheckError(f"none of {len(skipped):,} files can be read as a picture, {skipped[0]} first; name others")
-    return Pictures(
-        {fit: np.stack(ones) for fit, ones in pixels.items()}, np.array(labels), found.folders, tuple(skipped)
-    )
+    stacked = {resizing: np.stack(ones) for resizing, ones in pixels.items()}
+    return Pictures(stacked, np.array(labels), found.folders, tuple(skipped))
 
 
 def _shuffled(paths: Iterator[Path]) -> list[Path]:

@@ -21,12 +21,12 @@ _WHAT_TO_DO = {
     "pixels": "--pixels 0..1, -1..1, 0..255, caffe or torch, as the training scaled them",
     "channel_order": "--channel-order rgb, or bgr where OpenCV read the training pictures",
     "fit": "--fit stretch, crop or pad, as the training resized pictures",
+    "interpolation": "--interpolation bilinear, nearest, antialias, bicubic, lanczos or area, likewise",
 }
 _WHY_NOT = {
     True: "even with the nearest the pictures are unlike those of the training",
     False: "no pixels come much nearer than all others",
 }
-_TOLD_BY_PICTURES = {"class_names", "pixels", "channel_order", "fit"}
 
 
 def print_findings(console: Console, model: Path, findings: Sequence[Finding]) -> None:
@@ -50,7 +50,7 @@ def print_findings(console: Console, model: Path, findings: Sequence[Finding]) -
 
 def print_hint(console: Console, findings: Sequence[Finding]) -> None:
     """That pictures would tell more, where they would."""
-    if any(finding.guessed and finding.field in _TOLD_BY_PICTURES for finding in findings):
+    if any(finding.guessed and finding.told_by_pictures for finding in findings):
         console.print("Or let pictures tell: --pictures FOLDER, best with a subfolder for each class.")
 
 
@@ -73,7 +73,7 @@ def print_judgement(console: Console, judgement: Judgement, three_channels: bool
         table.add_row(
             pixels_of(one.input),
             order,
-            one.input.fit,
+            f"{one.input.fit}, {one.input.interpolation}",
             one.order.words,
             f"{one.right_count}",
             f"{one.cross_entropy:.3f}",
@@ -114,8 +114,9 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
             soft_wrap=True,
         )
     for field, values in judgement.open.items():
+        *rest, last = values
         console.print(
-            f"  {field}: cannot be told from these pictures; {' and '.join(values)} differ no more than by chance",
+            f"  {field}: cannot be told from these pictures; {', '.join(rest)} and {last} differ no more than by chance",
             soft_wrap=True,
         )
     if chosen.order.suggested:

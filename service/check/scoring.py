@@ -9,7 +9,7 @@ import numpy.typing as npt
 from models.card import ImageInput
 from models.preprocessing import ModelInput, scaled
 from service.check.orders import Floats, Order, suggested
-from service.check.pictures import Pictures
+from service.check.pictures import Pictures, resizing_of
 
 # What a probability counts at least, so that a picture in the wrong folder does not outweigh all others, and at most:
 # pixels that are too large make a model surer of the same answers, and that should not make them better ones.
@@ -49,7 +49,7 @@ def results(
     """
     found: list[Result] = []
     for taken in inputs:
-        scores = _distribution(predict(scaled(pictures.pixels[taken.fit], taken)))
+        scores = _distribution(predict(scaled(pictures.pixels[resizing_of(taken)], taken)))
         found += [_result(taken, order, scores, _each(order, pictures.labels)) for order in orders]
         if suggest:
             found += _by_suggestion(taken, scores, pictures, orders)

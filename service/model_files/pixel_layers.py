@@ -99,7 +99,7 @@ def _step(operation: Any) -> tuple[float, float] | None:
 
 
 def _step_of_operator(kind: str, arguments: list[Any]) -> tuple[float, float] | None:
-    numbers = [one for one in arguments if isinstance(one, (int, float, list, np.ndarray))]
+    numbers = [one for one in arguments if isinstance(one, (int, float, list, np.ndarray)) or keras.ops.is_tensor(one)]
     if len(numbers) != 1 or not np.mean(numbers[0]):
         return None
     number, comes_second = float(np.mean(numbers[0])), arguments[0] is not numbers[0]
@@ -127,6 +127,13 @@ def _before_first_weights(model: keras.Model) -> Iterator[Any]:
             return
 
 
+def _stacked_again(parts: list[Any]) -> dict[int, Any]:
+    """The operation that puts together again what `parts` took apart, as `preprocess_input` does to turn channels."""
+    joined = {id(node.operation): node.operation for part in parts for node in part._outbound_nodes}
+    kinds = {type(part).__name__ for part in parts}, {type(one).__name__ for one in joined.values()}
+    return joined if kinds == ({"GetItem"}, {"Stack"}) else {}
+
+
 def _path(model: keras.Model) -> Iterator[Any]:
     """The operations one after the other from the input, as long as each goes to one other only."""
     if isinstance(model, keras.Sequential):
@@ -138,6 +145,8 @@ def _path(model: keras.Model) -> Iterator[Any]:
     while True:
         nodes = operation._outbound_nodes
         following = {id(node.operation): node.operation for node in nodes if id(node.operation) in members}
+        if len(following) > 1:
+            following = _stacked_again(list(following.values()))
         if len(following) != 1:
             return
         (operation,) = following.values()

@@ -34,7 +34,7 @@ def test_the_first_source_that_speaks_counts() -> None:
     told = {finding.field: (finding.value, finding.source, finding.guessed) for finding in findings}
     assert told["pixels"] == ("-1..1", "an option", False)
     assert told["class_names"] == ("cat, dog", "labels.txt", False)
-    assert told["fit"] == ("stretch, bilinear", "the default", True)
+    assert told["fit"] == ("stretch", "the default", True)
 
 
 def test_caffe_brings_its_order_of_channels_and_refuses_another() -> None:

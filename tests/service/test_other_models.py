@@ -158,6 +158,10 @@ def scaled_inside(kind: str) -> keras.Model:
             values = layers.Normalization(mean=(123.0, 117.0, 104.0), variance=(3364.0, 3249.0, 3306.0))(start)
         case "preprocess_input":
             values = keras.applications.mobilenet_v2.preprocess_input(start)
+        case "preprocess_input of the kind caffe":
+            values = keras.applications.vgg16.preprocess_input(start)
+        case "turned channels":
+            values = start[..., ::-1] / 255
         case _:
             values = start * (1 / 255) - 0.5
     maps = layers.Conv2D(4, 3, activation="relu")(values)
@@ -167,7 +171,16 @@ def scaled_inside(kind: str) -> keras.Model:
 @pytest.mark.parametrize("suffix", ["h5", "keras"])
 @pytest.mark.parametrize(
     "kind",
-    ["rescaling", "behind augmentation", "in a nested model", "normalization", "preprocess_input", "operators"],
+    [
+        "rescaling",
+        "behind augmentation",
+        "in a nested model",
+        "normalization",
+        "preprocess_input",
+        "preprocess_input of the kind caffe",
+        "turned channels",
+        "operators",
+    ],
 )
 def test_a_model_that_scales_the_pixels_itself_is_given_them_as_they_are(
     kind: str, suffix: str, tmp_path: Path
@@ -351,7 +364,12 @@ def test_teachable_machines_export_needs_no_option(kind: str, tmp_path: Path) ->
         assert told["pixels"].guessed
         return
     # Only of the zip as it was exported is that sure: programs ask such a model in other ways, too.
-    assert {finding.field for finding in engine.findings if finding.guessed} == {"pixels", "fit", "channel_order"}
+    assert {finding.field for finding in engine.findings if finding.guessed} == {
+        "pixels",
+        "fit",
+        "interpolation",
+        "channel_order",
+    }
     with ZipFile(tmp_path / "converted_keras.zip", "w") as archive:
         for part in ("keras_model.h5", "labels.txt"):
             archive.write(tmp_path / part, part)

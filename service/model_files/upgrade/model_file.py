@@ -30,10 +30,8 @@ _NUMPY = """Absolute Add Clip Divide Flip GetItem Mean Multiply Negative Reshape
     TrueDivide""".split()  # noqa: SIM905 - shorter so
 _NN = "Relu Relu6 Sigmoid Silu Softmax".split()  # noqa: SIM905 - shorter so
 _MODULES = dict.fromkeys(_NUMPY, "keras.src.ops.numpy") | dict.fromkeys(_NN, "keras.src.ops.nn")
-_REVERSED = [
-    {"class_name": "__ellipsis__", "config": {}},
-    {"class_name": "__slice__", "config": {"start": None, "stop": None, "step": -1}},
-]
+_ELLIPSIS = {"class_name": "__ellipsis__", "config": {}}
+_WHOLE_AXIS = {"class_name": "__slice__", "config": {"start": None, "stop": None, "step": None}}
 
 
 def upgraded(config: dict[str, Any]) -> dict[str, Any]:
@@ -146,17 +144,18 @@ def _with_modules(config: dict[str, Any]) -> dict[str, Any]:
     for part in _described(config):
         if _is_bare_operation(part):
             part["module"] = _MODULES[part["class_name"]]
-            _flip_in_place_of_ellipsis(part)
+            if part["class_name"] == "GetItem":
+                _write_ellipsis_out(part)
     return config
 
 
-def _flip_in_place_of_ellipsis(part: dict[str, Any]) -> None:
-    """Makes `x[..., ::-1]` a Flip: what stands for the dots in HDF5 Keras 3 reads, but does not understand."""
-    nodes = part.get("inbound_nodes", [])
-    if part["class_name"] == "GetItem" and all(node["args"][1:] == [_REVERSED] for node in nodes):
-        part["class_name"], part["config"]["axis"] = "Flip", -1
-        for node in nodes:
-            del node["args"][1:]
+def _write_ellipsis_out(part: dict[str, Any]) -> None:
+    """Makes `x[..., 0]` `x[:, :, :, 0]`: what stands for the dots in HDF5 Keras 3 reads, but does not understand."""
+    for node in part.get("inbound_nodes", []):
+        given, *keys = node["args"]
+        if len(keys) == 1 and isinstance(keys[0], list) and _ELLIPSIS in keys[0]:
+            place, axes = keys[0].index(_ELLIPSIS), len(given["config"]["shape"])
+            keys[0][place : place + 1] = [_WHOLE_AXIS] * (axes - len(keys[0]) + 1)
 
 
 def _is_bare_operation(part: dict[str, Any]) -> bool:

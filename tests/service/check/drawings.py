@@ -42,6 +42,32 @@ def write_drawings(folder: Path, count: int, names: tuple[str, ...] | None = NAM
     return folder
 
 
+def write_stripes(folder: Path, count: int) -> Path:
+    """Half of them striped, which is lost where neighbours are averaged; 32×32, in a subfolder for each class."""
+    random = np.random.default_rng(0)
+    for number in range(count):
+        name = ("flat", "striped")[number % 2]
+        pixels = np.full((2 * EDGE, 2 * EDGE), random.integers(60, 165), np.uint8)
+        if name == "striped":
+            pixels[:, 0::2], pixels[:, 1::2] = random.integers(60, 130), 250
+        (folder / name).mkdir(exist_ok=True, parents=True)
+        Image.fromarray(pixels).save(folder / name / f"{number}.png")
+    return folder
+
+
+def brightness_model() -> keras.Model:
+    """One sigmoid unit over the mean of 16×16 grey pixels, of 0..1: above a half from 170 of 255 on."""
+    model = keras.Sequential(
+        [
+            keras.layers.Input((EDGE, EDGE, 1)),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    model.set_weights([np.array([[40.0]]), np.array([-40 * 170 / 255])])
+    return model
+
+
 def fitted_model(pixels: str, order: str, outputs: tuple[int, ...]) -> keras.Model:
     """Fitted to the middle of drawings, scaled so, with the output of each class in that order."""
     keras.utils.set_random_seed(3)

@@ -14,7 +14,14 @@ from service.check.__main__ import main
 from service.model_files.loading import load_model
 from service.model_files.snapshot import ModelFileLimits
 from tests.processes import run_to_end
-from tests.service.check.drawings import NAMES, fitted_model, remembering_model, write_drawings
+from tests.service.check.drawings import (
+    NAMES,
+    brightness_model,
+    fitted_model,
+    remembering_model,
+    write_drawings,
+    write_stripes,
+)
 from tests.service.model_files.validation.test_teachable_zip import zip_of
 
 
@@ -71,7 +78,7 @@ def test_the_command_says_what_is_assumed(bare_model_file: Path) -> None:
     assert finished.returncode == 1
     assert row(finished.stdout, "pixels") == ["pixels", "0..1", "the default: nothing says otherwise", "guessed"]
     assert row(finished.stdout, "head") == ["head", "softmax", "the last activation", ""]
-    assert "Guessed: class_names, pixels, channel_order, fit." in finished.stdout
+    assert "Guessed: class_names, pixels, channel_order, fit, interpolation." in finished.stdout
     assert "--pixels 0..1, -1..1, 0..255, caffe or torch" in finished.stdout
     assert "--pictures FOLDER" in finished.stdout
     assert "Traceback" not in finished.stderr
@@ -88,7 +95,7 @@ def test_help_needs_no_tensorflow() -> None:
 
 @pytest.mark.parametrize("pixels", [("--pixels", "-1..1"), ("--pixels=-1..1",)])
 def test_with_all_options_nothing_is_guessed(check: Check, bare_model_file: Path, pixels: tuple[str, ...]) -> None:
-    said = ("--class-names", "one,two,three", "--channel-order", "bgr", "--fit", "pad")
+    said = ("--class-names", "one,two,three", "--channel-order", "bgr", "--fit", "pad", "--interpolation", "area")
     finished = check(bare_model_file, *said, *pixels)
     assert finished.status == 0
     assert row(finished.out, "pixels") == ["pixels", "-1..1", "an option", ""]
@@ -104,10 +111,13 @@ def test_with_a_card_nothing_is_guessed(check: Check, model_file: Path) -> None:
 
 def test_everything_is_recovered_and_written(check: Check, fitted: Path, folder: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy.keras"
-    finished = check(fitted, "--pictures", folder, "--write-card", copy)
+    finished = check(fitted, "--pictures", folder, "--write-card", copy, "--interpolation", "bilinear")
     assert finished.status == 0, finished.out
     assert "Best is pixels -1..1, channel_order bgr, fit crop, class_names suggested" in finished.out
-    assert "--pixels=-1..1 --channel-order bgr --fit crop --class-names dust,coal,bush,amber" in finished.out
+    assert (
+        "--interpolation bilinear --pixels=-1..1 --channel-order bgr --fit crop --class-names dust,coal,bush,amber"
+        in finished.out
+    )
     assert "nothing of it is guessed" in finished.out
     card = load_model(copy, Facts(), ModelFileLimits()).card
     assert card.class_names == NAMES[::-1]
@@ -123,6 +133,22 @@ def test_what_options_say_is_not_tried(check: Check, fitted: Path, folder: Path)
     assert "Best is class_names suggested" in finished.out
 
 
+def test_the_interpolation_is_told_where_it_matters_and_options_are_kept(check: Check, tmp_path: Path) -> None:
+    brightness_model().save(tmp_path / "model.keras")
+    pictures = write_stripes(tmp_path / "pictures", 80)
+    finished = check(tmp_path / "model.keras", "--pictures", pictures, "--pixels", "0..1", "--label-threshold", "0.4")
+    assert "Best is interpolation nearest: 80 of 80 are right" in finished.out
+    assert "interpolation: clear, nearest: the best with another value" in finished.out
+    assert "--pixels 0..1 --label-threshold 0.4 --interpolation nearest" in finished.out
+
+
+def test_the_interpolation_is_not_tried_where_an_option_says_it(check: Check, tmp_path: Path) -> None:
+    brightness_model().save(tmp_path / "model.keras")
+    pictures = write_stripes(tmp_path / "pictures", 80)
+    finished = check(tmp_path / "model.keras", "--pictures", pictures, "--interpolation", "bilinear")
+    assert "nearest" not in finished.out.partition("Right answers")[2]
+
+
 def test_labels_in_the_wrong_order_are_found(check: Check, fitted: Path, folder: Path, tmp_path: Path) -> None:
     model = tmp_path / "model.keras"
     model.write_bytes(fitted.read_bytes())
@@ -135,7 +161,7 @@ def test_labels_in_the_wrong_order_are_found(check: Check, fitted: Path, folder:
 
 def test_the_names_of_the_folders_count_in_any_case(check: Check, fitted: Path, folder: Path) -> None:
     said = ("--pixels", "-1..1", "--channel-order", "bgr", "--fit", "crop", "--pictures", folder)
-    finished = check(fitted, *said, "--class-names", "Dust,COAL,Bush,Amber")
+    finished = check(fitted, *said, "--class-names", "Dust,COAL,Bush,Amber", "--interpolation", "bilinear")
     assert finished.status == 0
     assert "What is assumed fits best, or as well" in finished.out
 
@@ -151,7 +177,7 @@ def test_pictures_of_another_kind_tell_nothing(check: Check, fitted: Path, tmp_p
     assert finished.status == 1
     card = read_card(copy)
     assert card is not None
-    assert card.assumed == ("class_names", "pixels", "channel_order", "fit")
+    assert card.assumed == ("class_names", "pixels", "channel_order", "fit", "interpolation")
     guessed = {finding.field for finding in load_model(copy, Facts(), ModelFileLimits()).findings if finding.guessed}
     assert guessed == set(card.assumed)
 
@@ -178,10 +204,21 @@ def test_normalization_tells_the_pixels(check: Check, tmp_path: Path) -> None:
     pictures = write_drawings(tmp_path / "pictures", 40, None)
     finished = check(model, "--pictures", pictures, "--write-card", copy)
     assert "\npixels caffe, channel order bgr." in finished.out
-    assert "Still a guess, of which the service will warn: fit: stretch, bilinear" in finished.out
+    assert "Still a guess, of which the service will warn: fit: stretch" in finished.out
     assert finished.status == 1
     finished = check(
-        model, "--pictures", pictures, "--write-card", copy, "--force", "--class-names", "a,b,c", "--fit", "stretch"
+        model,
+        "--pictures",
+        pictures,
+        "--write-card",
+        copy,
+        "--force",
+        "--class-names",
+        "a,b,c",
+        "--fit",
+        "stretch",
+        "--interpolation",
+        "bilinear",
     )
     assert "nothing of it is guessed: it needs no option" in finished.out
     assert finished.status == 0
@@ -214,7 +251,7 @@ def test_of_teachable_machines_zip_the_model_is_written(check: Check, bare_model
     packed, copy = tmp_path / "converted_keras.zip", tmp_path / "copy.h5"
     parts = {"keras_model.h5": bare_model_file.read_bytes(), "labels.txt": b"0 cat\n1 dog\n2 owl\n"}
     packed.write_bytes(zip_of(**parts))
-    options = ("--pixels", "-1..1", "--channel-order", "rgb", "--fit", "stretch")
+    options = ("--pixels", "-1..1", "--channel-order", "rgb", "--fit", "stretch", "--interpolation", "bilinear")
     assert check(packed, "--write-card", copy, *options).status == 0
     card = load_model(copy, Facts(), ModelFileLimits()).card
     assert (card.class_names, card.input.offset) == (("cat", "dog", "owl"), -1.0)

@@ -34,6 +34,11 @@ def test_every_option_is_a_fact(tmp_path: Path) -> None:
     )
 
 
+def test_a_quote_that_is_not_closed_is_told() -> None:
+    with pytest.raises(ValueError, match=r"it is no CSV .*close each quote"):
+        ServiceSettings(class_names='cat,"owl, grey')  # type: ignore[arg-type]
+
+
 def test_class_names_are_a_row_of_csv_also_for_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CLASS_NAMES", "MODEL_PATH"):
         monkeypatch.setenv(f"SERVICE_{name}", "")  # put back when the test ends
