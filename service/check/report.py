@@ -116,7 +116,7 @@ def _print_sentences(console: Console, judgement: Judgement) -> None:
     for field, values in judgement.open.items():
         *rest, last = values
         console.print(
-            f"  {field}: cannot be told from these pictures; {', '.join(rest)} and {last} differ no more than by chance",
+            f"  {field}: cannot be told from these pictures; {', '.join(rest)}, {last} differ no more than by chance",
             soft_wrap=True,
         )
     if chosen.order.suggested:
