@@ -144,6 +144,9 @@ class ServiceSettings(ModelSettings):
         float,
         Field(gt=0, description="how long a request may take to come and an answer to be read; more for many bytes"),
     ] = 10.0
+    max_connections: Annotated[
+        int, Field(ge=1, description="most clients connected to a worker; past it idle ones lose their connection")
+    ] = 2000
     drain_timeout_s: Annotated[
         float, Field(ge=1, description="how long a graceful shutdown may take to answer what was accepted")
     ] = 30.0

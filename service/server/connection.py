@@ -5,10 +5,11 @@ uvicorn waits without end for a head that does not come, for a body, and for an 
 
 import socket
 from asyncio import BaseTransport, Transport
+from http import HTTPStatus
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from service.server.connection_limit import ConnectionLimit
+from service.server.heads import BoundedHeads, Refusal
 from service.server.write_coalescing import CoalescedWrites
 from service.settings import seconds_for
 
@@ -16,9 +17,16 @@ from service.settings import seconds_for
 _LOOKS = 8
 # What the system holds of answers that are not read yet; left alone it holds 4 MB for each connection.
 _SEND_BUFFER_BYTES = 1 << 18
+# What is answered also where too many are connected.
+_ALWAYS = (b"/health/", b"/v2/health/", b"/metrics")
+_TOO_MANY = Refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "overloaded",
+    "as many clients are connected as may be, and all of them wait for answers; send the request again later",
+)
 
 
-class Connection(HttpToolsProtocol):
+class Connection(BoundedHeads):
     """uvicorn's protocol, with `receive_timeout_s` for each request to come and each answer to be read.
 
     Whoever sends or reads many bytes has longer: see `seconds_for`. Of a body that takes too long whoever reads it is
@@ -26,13 +34,13 @@ class Connection(HttpToolsProtocol):
     clients lose their connection.
     """
 
-    def __init__(self, *given: Any, receive_timeout_s: float, **named: Any) -> None:
-        """What else is given is uvicorn's."""
+    def __init__(self, *given: Any, receive_timeout_s: float, limit: ConnectionLimit, **named: Any) -> None:
+        """`limit` is that of all connections together; what else is given is uvicorn's."""
         super().__init__(*given, **named)
         self._timeout_s = receive_timeout_s
+        self._limit = limit
         self._request_since: float | None = None  # None while nothing of a request is missing
         self._request_bytes = 0
-        self._in_head = True
         self._unread_since: float | None = None
         self._most_unread = 0
 
@@ -43,10 +51,12 @@ class Connection(HttpToolsProtocol):
         own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._request_since = self.loop.time()
         self._look_again()
+        self._limit.enter(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End it."""
         self._timer.cancel()
+        self._limit.leave(self)
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
@@ -54,12 +64,17 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._request_since = self.loop.time()
         self._request_bytes = 0
-        self._in_head = True
 
     def on_headers_complete(self) -> None:
         """End it."""
-        self._in_head = False
         super().on_headers_complete()
+        self._limit.begin(self)
+
+    def refusal_of_head(self) -> Refusal | None:
+        """Why the head that has come is refused, if it is."""
+        if self._limit.exceeded and not self.url.startswith(_ALWAYS):
+            return _TOO_MANY
+        return super().refusal_of_head()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of its body."""
@@ -72,6 +87,16 @@ class Connection(HttpToolsProtocol):
         self._request_since = None
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """End its answer."""
+        super().on_response_complete()
+        if not self.transport.is_closing() and self.cycle.response_complete:
+            self._limit.end(self)
+
+    def let_go(self) -> None:
+        """Close it, for another client."""
+        self.transport.abort()
+
     def _look_again(self) -> None:
         self._timer = self.loop.call_later(self._timeout_s / _LOOKS, self._look)
 
@@ -83,7 +108,7 @@ class Connection(HttpToolsProtocol):
             # What an earlier request on this connection is to be answered comes first.
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.abort()
-            elif not self._in_head:
+            elif not self.in_head:
                 self.cycle.message_event.set()
         self._look_again()
 

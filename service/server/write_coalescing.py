@@ -21,6 +21,11 @@ class CoalescedWrites:
             self._loop.call_soon(self._send)
         self._held.append(data)
 
+    def write_eof(self) -> None:
+        """Send what is held, and that nothing follows."""
+        self._send()
+        self._transport.write_eof()
+
     def close(self) -> None:
         """Send what is held, and close."""
         self._send()

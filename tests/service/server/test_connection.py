@@ -109,6 +109,6 @@ def test_a_caller_who_comes_back_on_the_same_connection_finds_it_open(impatient:
 
 
 def test_two_requests_at_once_on_one_connection_are_both_answered(impatient: Service) -> None:
-    last = HEAD.replace(b"Host: x", b"Connection: close")
+    last = HEAD.replace(b"Host: x", b"Host: x\r\nConnection: close")
     answer = closed(impatient, HEAD + IMAGE + last + IMAGE)
     assert answer.count(b"HTTP/1.1 200 ") == 2

@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from service.server.connection import Connection
+from service.server.heads import BoundedHeads
 from service.server.supervisor import Supervisor
 
 
@@ -32,12 +33,20 @@ def overridden(ours: type, theirs: type) -> set[str]:
 def test_what_is_overridden_is_there_and_takes_the_same() -> None:
     assert overridden(Connection, HttpToolsProtocol) == {
         "connection_made", "connection_lost",
-        "on_message_begin", "on_headers_complete", "on_body", "on_message_complete",
+        "on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete",
+    }  # fmt: skip
+    assert overridden(BoundedHeads, HttpToolsProtocol) == {
+        "data_received",
+        "on_message_begin", "on_header", "on_headers_complete", "on_body", "on_message_complete",
     }  # fmt: skip
     assert overridden(Supervisor, Multiprocess) == {
         "init_processes", "keep_subprocess_alive", "terminate_all", "handle_hup",
     }  # fmt: skip
-    for ours, theirs in ((Connection, HttpToolsProtocol), (Supervisor, Multiprocess)):
+    for ours, theirs in (
+        (Connection, HttpToolsProtocol),
+        (BoundedHeads, HttpToolsProtocol),
+        (Supervisor, Multiprocess),
+    ):
         for name in overridden(ours, theirs):
             own, other = (inspect.signature(getattr(kind, name)).parameters for kind in (ours, theirs))
             assert list(own) == list(other), name
@@ -50,7 +59,9 @@ def test_a_connection_has_what_ours_looks_at() -> None:
         assert len(protocol.pipeline) == 0
         assert protocol.loop is asyncio.get_running_loop()
         assert hasattr(protocol, "transport")
-        assert {"response_complete", "message_event"} <= set(RequestResponseCycle.__init__.__code__.co_names)
+        assert {"response_complete", "response_started", "message_event", "disconnected", "keep_alive"} <= set(
+            RequestResponseCycle.__init__.__code__.co_names
+        )
 
     asyncio.run(scenario())
 
