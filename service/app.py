@@ -34,6 +34,7 @@ from service.inference.desired_state import DesiredState
 from service.inference.model_folder import models_in
 from service.inference.model_runner import ModelRunner
 from service.inference.repository import ModelRepository
+from service.inference.thread_pool import ThreadPool
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
 from service.prediction import Prediction
@@ -95,9 +96,10 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         repository = _repository(settings, engines, loader, desired)
+        threads = ThreadPool()
         app.state.context = Context(
             settings,
-            Prediction(repository, Decoder(settings.max_image_pixels)),
+            Prediction(repository, Decoder(settings.max_image_pixels, threads), threads),
             ExplainedModels(make_explainer),
             BodyLimits(settings.max_body_bytes, settings.receive_timeout_s),
         )
@@ -111,6 +113,7 @@ def create_app(
         for task in background:
             task.cancel()
         await repository.close(LAST_CALL_S)
+        threads.close()
 
     app.router.lifespan_context = lifespan
     keys = ApiKeys(settings.api_keys, settings.requests_per_minute) if settings.api_keys else None

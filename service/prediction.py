@@ -14,6 +14,7 @@ from service.errors import ClientDisconnected
 from service.inference.decoder import Decoder
 from service.inference.model_runner import ImageScores, ModelRunner
 from service.inference.repository import ModelRepository
+from service.inference.thread_pool import ThreadPool
 from service.metrics import REJECTED
 
 Value = TypeVar("Value")
@@ -34,10 +35,11 @@ class Predicted(NamedTuple):
 class Prediction:
     """The way from images to answers."""
 
-    def __init__(self, repository: ModelRepository, decoder: Decoder) -> None:
-        """Answers with the models of `repository`."""
+    def __init__(self, repository: ModelRepository, decoder: Decoder, threads: ThreadPool) -> None:
+        """Answers with the models of `repository`; `threads` are for what is long in any request."""
         self.repository = repository
         self._decoder = decoder
+        self._threads = threads
 
     def find(self, name: str | None) -> ModelRunner:
         """What answers for the model of that name, or for the default one, if it takes one image more.
@@ -104,11 +106,11 @@ class Prediction:
             raise
 
     async def on_a_thread(self, work: Callable[[], Value], deadline: float) -> Value:
-        """What `work` makes of a large request: bounded together with decoding large images.
+        """What `work`, which reads a large request or writes a large answer, returns or raises.
 
-        Raises what `work` raises, Overloaded or DeadlineExceeded.
+        `deadline` is a time of `time.monotonic()`. Raises Overloaded or DeadlineExceeded, too.
         """
-        return await self._decoder.on_a_thread(work, deadline)
+        return await self._threads.run(work, deadline)
 
     async def _decoded(
         self, runner: ModelRunner, image: Image, place: int, deadline: float, preparation: PreparationChoice

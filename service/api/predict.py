@@ -15,7 +15,7 @@ from service.api.examples import ANSWER, BATCH_ANSWER
 from service.api.openapi import FILES_BODY, IMAGE_BODY, answers, problems
 from service.api.schemas import Answer, BatchAnswer
 from service.context import context_of
-from service.http.bodies import read_files, read_image, until_disconnected
+from service.http.bodies import SMALL_ANSWER_VALUES, read_files, read_image, until_disconnected
 from service.http.problems import problem_of
 from service.inference.model_runner import ImageScores, labels_of
 
@@ -97,16 +97,21 @@ async def predict_batch(
     runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     images = [file.content for file in files]
-    results = []
-    for file, found in zip(
-        files, await context.prediction.predict_each(runner, images, left, preparation=preparation), strict=True
-    ):
-        if isinstance(found, ImageError):
-            results.append({"file": file.name, "problem": problem_of(found)})
-        else:
-            prediction = _prediction(found.scores, runner.card, top_k)
-            results.append({"file": file.name, "prediction": prediction})
-    return _json({"model": model_name(runner), "results": results})
+    answers = await context.prediction.predict_each(runner, images, left, preparation=preparation)
+
+    def write() -> Response:
+        results = []
+        for file, found in zip(files, answers, strict=True):
+            if isinstance(found, ImageError):
+                results.append({"file": file.name, "problem": problem_of(found)})
+            else:
+                prediction = _prediction(found.scores, runner.card, top_k)
+                results.append({"file": file.name, "prediction": prediction})
+        return _json({"model": model_name(runner), "results": results})
+
+    if len(files) * len(runner.card.class_names) > SMALL_ANSWER_VALUES:
+        return await context.prediction.on_a_thread(write, runner.deadline())
+    return write()
 
 
 def _prediction(scores: ImageScores, card: ModelCard, top_k: int) -> dict[str, Any]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 
+# No program wishes for more; what follows is not read.
+_LONGEST = 2000
+
 
 def choose_media_type(accept: str, offered: Sequence[str]) -> str:
     """The one of `offered` that `accept` prefers; the first where it takes any, or none of them.
 
     To answer with another type than those asked for is allowed, and kinder to a person with a browser than a refusal.
     """
-    wishes = [_parse(part) for part in accept.split(",")]
+    wishes = [_parse(part) for part in accept[:_LONGEST].split(",")]
 
     def quality(media_type: str) -> tuple[float, int]:
         family = media_type.partition("/")[0] + "/*"

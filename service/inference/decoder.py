@@ -1,34 +1,23 @@
 """Encoded image → the model's pixels, without holding up the event loop. Knows no HTTP and no engine."""
 
-import asyncio
-import time
-from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
-
-from anyio import CapacityLimiter, to_thread
 
 from models.card import ImageInput
 from models.decoding import open_image
 from models.preprocessing import Pixels, PreparationChoice, PreparedImage, plain_pixels, prepare
-from service.errors import DeadlineExceeded, Overloaded
-
-Value = TypeVar("Value")
+from service.inference.thread_pool import ThreadPool
 
 # Up to about this size, decoding takes less time than handing the work to a thread and back.
 SMALL_IMAGE_PIXELS = 128 * 128
-# Each decoder at work holds one decoded image of up to max_pixels, each image that waits its encoded bytes.
-DECODERS = 2
-MOST_WAITING = 32
 
 
 class Decoder:
-    """Decodes small images at once and large ones on a thread, a bounded number at a time."""
+    """Decodes small images at once and large ones on a thread."""
 
-    def __init__(self, max_pixels: int) -> None:
+    def __init__(self, max_pixels: int, threads: ThreadPool) -> None:
         """Images of more than `max_pixels`, width times height, are refused."""
         self._max_pixels = max_pixels
-        self._limiter = CapacityLimiter(DECODERS)
+        self._threads = threads
 
     async def pixels(
         self, content: bytes, wanted: ImageInput, deadline: float, preparation: PreparationChoice = "auto"
@@ -48,17 +37,4 @@ class Decoder:
         image = open_image(content, self._max_pixels)
         if image.width * image.height <= SMALL_IMAGE_PIXELS:
             return prepare(image, wanted, preparation)
-        return await self.on_a_thread(partial(prepare, image, wanted, preparation), deadline)
-
-    async def on_a_thread(self, work: Callable[[], Value], deadline: float) -> Value:
-        """What `work` returns or raises: as long as decoding a large image, and bounded together with that.
-
-        Raises Overloaded and DeadlineExceeded as `pixels` does.
-        """
-        if self._limiter.statistics().tasks_waiting >= MOST_WAITING:
-            raise Overloaded(f"{MOST_WAITING} large images wait to be decoded; send the request again later")
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                return await to_thread.run_sync(work, limiter=self._limiter)
-        except TimeoutError:
-            raise DeadlineExceeded("the image was not decoded in time; send it again later, or a smaller one") from None
+        return await self._threads.run(partial(prepare, image, wanted, preparation), deadline)

@@ -15,6 +15,7 @@ from service.inference.decoder import Decoder
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
 from service.inference.repository import ModelRepository
+from service.inference.thread_pool import ThreadPool
 from service.prediction import Prediction
 from tests.fakes import FakeEngine, image_for
 from tests.samples import encoded
@@ -42,8 +43,10 @@ def run(folder: Path, scenario: Callable[[Prediction, FakeEngine], Awaitable[Non
         repository = ModelRepository(
             [(folder / "fake.h5", engine)], start, lambda _: engine, None, 0, 0, DesiredState(folder)
         )
-        await scenario(Prediction(repository, Decoder(10_000)), engine)
+        threads = ThreadPool()
+        await scenario(Prediction(repository, Decoder(10_000, threads), threads), engine)
         await repository.close(1)
+        threads.close()
 
     asyncio.run(with_prediction())
 

@@ -1,13 +1,12 @@
 """From an infer request of the Open Inference Protocol to its answer. Knows no paths."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from anyio import to_thread
 from fastapi import Request, Response
 
 from models.card import ImageInput, ModelCard
@@ -15,10 +14,11 @@ from models.decoding import ImageError
 from models.preprocessing import ModelInput, Pixels
 from service.context import context_of
 from service.errors import MalformedRequest
-from service.http.bodies import read_body, until_disconnected
+from service.http.bodies import SMALL_ANSWER_VALUES, SMALL_BODY_BYTES, read_body, until_disconnected
 from service.http.compression import pack, unpack
 from service.inference.model_runner import ImageScores, ModelRunner
 from service.prediction import Image
+from service.protocols.json_bodies import bounds_for
 from service.protocols.oip.tensors import (
     BYTES,
     DATATYPES,
@@ -34,11 +34,6 @@ from service.protocols.oip.tensors import (
 INPUT, OUTPUT = "input", "probabilities"
 JSON_LENGTH = "Inference-Header-Content-Length"
 _DIGITS = 18  # of any length that a body can have
-# What is larger is read or written on a thread.
-SMALL_BODY_BYTES = 100_000
-SMALL_ANSWER_VALUES = 10_000
-
-Value = TypeVar("Value")
 
 
 class _Question(NamedTuple):
@@ -55,7 +50,7 @@ async def answer_infer(request: Request, runner: ModelRunner) -> tuple[Response,
     of `Prediction` does.
     """
     context = context_of(request)
-    settings = context.settings
+    settings, prediction = context.settings, context.prediction
     runner.ensure_capacity()
     packed = await read_body(request, context.bodies)
     deadline = runner.deadline()
@@ -67,12 +62,13 @@ async def answer_infer(request: Request, runner: ModelRunner) -> tuple[Response,
         return _read_question(body, json_length, runner.card.input, settings.max_images_per_request)
 
     # What a packed body will unpack to is not known yet.
-    question = await _run(read, on_a_thread=bool(encoding) or len(packed) > SMALL_BODY_BYTES)
+    large = bool(encoding) or len(packed) > SMALL_BODY_BYTES
+    question = await prediction.on_a_thread(read, deadline) if large else read()
     if timeout_us := question.request.parameters.timeout:
         deadline = min(deadline, time.monotonic() + timeout_us / 1e6)
     left = partial(until_disconnected, request)
     try:
-        predicted = await context.prediction.predict(runner, question.images, left, deadline=deadline)
+        predicted = await prediction.predict(runner, question.images, left, deadline=deadline)
     except ImageError as error:
         raise type(error)(f"element {error.position} of the input: {error}") from error
     answers = [one.scores for one in predicted]
@@ -84,12 +80,8 @@ async def answer_infer(request: Request, runner: ModelRunner) -> tuple[Response,
             return Response(content, headers=more, media_type="application/json")
         return Response(content, headers={**more, JSON_LENGTH: str(length)}, media_type="application/octet-stream")
 
-    values = len(answers) * len(runner.card.class_names)
-    return await _run(write, on_a_thread=values > SMALL_ANSWER_VALUES), len(answers)
-
-
-async def _run(function: Callable[[], Value], *, on_a_thread: bool) -> Value:
-    return await to_thread.run_sync(function) if on_a_thread else function()
+    large = len(answers) * len(runner.card.class_names) > SMALL_ANSWER_VALUES
+    return await prediction.on_a_thread(write, deadline) if large else write(), len(answers)
 
 
 def _read_question(body: bytes, json_length: str | None, wanted: ImageInput, most_rows: int) -> _Question:
@@ -99,7 +91,7 @@ def _read_question(body: bytes, json_length: str | None, wanted: ImageInput, mos
     length = None if json_length is None else int(json_length)
     if length == 0:
         return _bare_tensor(body, wanted)
-    request, behind = read_request(body, length)
+    request, behind = read_request(body, length, bounds_for(wanted, most_rows))
     (tensor,) = request.inputs
     _check_input(tensor, wanted, most_rows)
     for output in request.outputs:

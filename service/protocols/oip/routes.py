@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 from weakref import WeakKeyDictionary
 
@@ -12,10 +13,11 @@ from pydantic_core import to_json
 from models.card import ModelFileError
 from service.context import context_of
 from service.errors import STOPPING, ClientDisconnected, MalformedRequest, NotReady
-from service.http.bodies import read_body
+from service.http.bodies import SMALL_BODY_BYTES, read_body
 from service.http.problems import count_rejection, detail_of, headers_of, status_of
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
+from service.protocols.json_bodies import JsonBounds, parse_json
 from service.protocols.oip.infer import INPUT, OUTPUT, answer_infer
 
 PREFIX = "/v2"
@@ -186,7 +188,12 @@ async def load(request: Request, model: str) -> dict[str, str]:
     """
     context = context_of(request)
     repository = context.prediction.repository
-    version = _wanted_version(await read_body(request, context.bodies))
+    body = await read_body(request, context.bodies)
+    read = partial(_wanted_version, body)
+    # Other servers take whole files here.
+    deadline = time.monotonic() + context.settings.request_timeout_s
+    large = len(body) > SMALL_BODY_BYTES
+    version = await context.prediction.on_a_thread(read, deadline) if large else read()
     try:
         runner = await (repository.roll_back(model, version) if version else repository.load(model))
     except ModelFileError as error:
@@ -222,8 +229,9 @@ def _wanted_version(body: bytes) -> str | None:
     """What the body, which clients send without a content type or not at all, says of the version."""
     if not body:
         return None
+    content = parse_json(body, JsonBounds())
     try:
-        return LoadRequest.model_validate_json(body).parameters.version
+        return LoadRequest.model_validate(content).parameters.version
     except ValidationError as error:
         raise MalformedRequest(f"the body is not what load takes: {error.errors()[0]['msg']}") from error
 

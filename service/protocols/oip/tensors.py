@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field, StrictInt, ValidationError, field_validator
-from pydantic_core import from_json, to_json
+from pydantic_core import to_json
 
 from service.errors import MalformedRequest
+from service.protocols.json_bodies import JsonBounds, parse_json
 
 Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -22,6 +23,7 @@ BYTES = "BYTES"
 DATATYPES = (*_NUMBERS, BYTES)
 _LENGTH_BYTES = 4
 _LONGEST = 2**63 - 1
+_LONGEST_ID = 1000  # it comes back with the answer
 
 Size = Annotated[StrictInt, Field(ge=0, le=_LONGEST)]
 
@@ -78,24 +80,21 @@ class OutputTensor(BaseModel):
 class InferRequest(BaseModel):
     """A question with one input, and one output at most: all that the models served here have."""
 
-    id: str | None = None
+    id: Annotated[str, Field(max_length=_LONGEST_ID)] | None = None
     parameters: RequestParameters = RequestParameters()
     inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1)]
     outputs: Annotated[list[OutputTensor], Field(max_length=1)] = []
 
 
-def read_request(body: bytes, json_length: int | None) -> tuple[InferRequest, memoryview]:
+def read_request(body: bytes, json_length: int | None, bounds: JsonBounds) -> tuple[InferRequest, memoryview]:
     """The JSON, which is the first `json_length` bytes or all of `body`, and the bytes behind it.
 
-    Raises MalformedRequest where either is not as the protocol has it.
+    Raises MalformedRequest where either is not as the protocol has it, or the JSON has more in it than `bounds` let.
     """
     length = len(body) if json_length is None else json_length
     if length > len(body):
         raise MalformedRequest(f"the JSON is declared to have {length:,} bytes, and {len(body):,} bytes arrived")
-    try:
-        content = from_json(body[:length])
-    except ValueError as error:
-        raise MalformedRequest(f"the {length:,} bytes of JSON cannot be read: {error}") from error
+    content = parse_json(body[:length], bounds)
     try:
         # Not from the JSON itself: pydantic makes the whole input anew for each fault that it finds in that.
         return InferRequest.model_validate(content), memoryview(body)[length:]

@@ -17,7 +17,7 @@ from starlette.types import Scope
 from models.decoding import ImageError
 from service.context import context_of
 from service.errors import ClientDisconnected, MalformedRequest, NotFound
-from service.http.bodies import read_body, until_disconnected
+from service.http.bodies import SMALL_ANSWER_VALUES, SMALL_BODY_BYTES, read_body, until_disconnected
 from service.http.compression import unpack
 from service.http.problems import count_rejection, detail_of, headers_of, status_of
 from service.inference.model_runner import ImageScores, ModelRunner
@@ -27,8 +27,6 @@ from service.protocols.tfserving.rows import INPUT_NAME, SIGNATURE_NAME, Rows, r
 PREFIX = "/v1/models"
 OUTPUT_NAME = "output"
 STABLE = "stable"
-# A body of about this size is read in less time than it takes to hand the work to a thread and back.
-SMALL_BODY_BYTES = 100_000
 
 _CALL = re.compile(
     r"/(?P<model>[^/:]+)(/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -128,10 +126,16 @@ async def _ask(request: Request, runner: ModelRunner, verb: str) -> Response:
         )
     except ImageError as error:
         raise type(error)(f"{given.key}[{error.position}]: {error}") from error
-    if given.key == "examples":
-        return _json({"results": [_scores(one.scores, runner.card.class_names) for one in predicted]})
-    answered = "predictions" if given.key == "instances" else "outputs"
-    return _json({answered: [one.scores.outputs for one in predicted]})
+
+    def write() -> Response:
+        if given.key == "examples":
+            return _json({"results": [_scores(one.scores, runner.card.class_names) for one in predicted]})
+        answered = "predictions" if given.key == "instances" else "outputs"
+        return _json({answered: [one.scores.outputs for one in predicted]})
+
+    if len(predicted) * len(runner.card.class_names) > SMALL_ANSWER_VALUES:
+        return await prediction.on_a_thread(write, deadline)
+    return write()
 
 
 async def _read(request: Request, runner: ModelRunner, keys: tuple[str, ...]) -> tuple[Rows, float]:

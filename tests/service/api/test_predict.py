@@ -283,6 +283,12 @@ def test_a_caller_who_stays_while_many_wait_is_answered(
     assert client.post("/predict", content=OWL, headers=PNG).json()["label"] == "owl"
 
 
+def test_an_error_quotes_no_more_than_the_beginning_of_long_names(client: TestClient) -> None:
+    response = client.post("/predict", files=[("x" * 2000, OWL)] * 4)
+    assert_problem(response, 400, "no file in a field 'file'; its fields: 'xxx")
+    assert len(response.content) < 600
+
+
 def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier: FakeEngine) -> None:
     labels = ["owl", "cat", "dog", "owl"]
     files = [("files", (f"{label}.png", encoded(image_for(label)))) for label in labels]

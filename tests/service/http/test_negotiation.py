@@ -25,3 +25,7 @@ PLOTS = ("image/png", "image/svg+xml")
 )
 def test_the_preferred_type_is_chosen_the_first_where_any_will_do(accept: str, chosen: str) -> None:
     assert choose_media_type(accept, PLOTS) == chosen
+
+
+def test_what_no_program_sends_is_not_read_to_its_end() -> None:
+    assert choose_media_type("x/y," * 10_000 + "image/svg+xml", PLOTS) == "image/png"

@@ -147,7 +147,9 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
     assert back.json() == {"name": "fake", "version": classifier.version}
     assert client.post(f"{FAKE}/infer", json=pixels_question()).json()["model_version"] == classifier.version
     assert_error(client.post(load, json={"parameters": {"version": "1"}}), 404, "version '1' is not here")
-    assert_error(client.post(load, content=b"{"), 400, "what load takes")
+    assert_error(client.post(load, content=b"{"), 400, "JSON cannot be read")
+    assert_error(client.post(load, content=b"[]"), 400, "what load takes")
+    assert_error(client.post(load, content=b"[[]," * 1500), 400, "1,500 values", "at most 1,000")
 
     def broken(_: object) -> FakeEngine:
         raise ModelFileError("it is broken")
@@ -327,7 +329,7 @@ def test_classes_are_named_the_most_probable_first(client: TestClient, most: int
 @pytest.mark.parametrize(
     ("request_", "status", "part"),
     [
-        ({"content": b""}, 400, "cannot be read"),
+        ({"content": b""}, 400, "the body is empty"),
         ({"content": b"I am a text"}, 400, "cannot be read"),
         ({"json": {}}, 400, "inputs: Field required"),
         ({"json": {"inputs": [pixels_question()["inputs"][0]] * 2}}, 400, "at most 1 item"),

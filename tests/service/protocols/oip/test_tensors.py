@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from service.errors import MalformedRequest
+from service.protocols.json_bodies import JsonBounds
 from service.protocols.oip.tensors import InputTensor, read_request, read_values, write_answer
 
 NOTHING = memoryview(b"")
@@ -28,9 +29,9 @@ def behind(shape: list[int], datatype: str, content: bytes) -> Any:
 def test_json_and_the_bytes_behind_it_are_told_apart_by_the_length() -> None:
     request = {"id": "7", "inputs": [{"name": "input", "shape": [3], "datatype": "UINT8"}]}
     head = json.dumps(request).encode()
-    read, rest = read_request(head + b"abc", len(head))
+    read, rest = read_request(head + b"abc", len(head), JsonBounds())
     assert (read.id, read.inputs[0].shape, bytes(rest)) == ("7", [3], b"abc")
-    assert bytes(read_request(head, None)[1]) == b""
+    assert bytes(read_request(head, None, JsonBounds())[1]) == b""
 
 
 @pytest.mark.parametrize(
@@ -139,6 +140,7 @@ INPUT = {"name": "input", "shape": [1], "datatype": "UINT8", "data": [1]}
         ({"inputs": [INPUT | {"shape": [1] * 9}]}, "inputs.0.shape: "),
         ({"inputs": [INPUT | {"data": "AAAA"}]}, "inputs.0.data: Input should be a valid list"),
         ({"inputs": [INPUT | {"parameters": {"binary_data_size": -1}}]}, "binary_data_size: "),
+        ({"inputs": [INPUT], "id": "x" * 1001}, "id: String should have at most 1000 characters"),
         ({"inputs": [INPUT | {"parameters": {"shared_memory_region": "x"}}]}, "there is no shared memory"),
         ({"inputs": [INPUT], "parameters": {"timeout": -1}}, "parameters.timeout: "),
         ({"inputs": [INPUT], "parameters": {"timeout": 2**63}}, "parameters.timeout: "),
@@ -146,20 +148,20 @@ INPUT = {"name": "input", "shape": [1], "datatype": "UINT8", "data": [1]}
 )
 def test_requests_of_another_form_are_told_where(request_: Any, part: str) -> None:
     with pytest.raises(MalformedRequest) as told:
-        read_request(json.dumps(request_).encode(), None)
+        read_request(json.dumps(request_).encode(), None, JsonBounds())
     assert part in str(told.value)
     assert len(str(told.value)) < 300
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'{"inputs": ' + b"[" * 100_000, b'{"id": "\\ud800"}'])
+@pytest.mark.parametrize("body", [b"{", b"\xff", b'{"inputs": ' + b"[" * 500, b'{"id": "\\ud800"}'])
 def test_what_is_no_json_is_told(body: bytes) -> None:
     with pytest.raises(MalformedRequest, match="bytes of JSON cannot be read"):
-        read_request(body, None)
+        read_request(body, None, JsonBounds())
 
 
 def test_a_length_beyond_the_body_is_told() -> None:
     with pytest.raises(MalformedRequest, match="declared to have 3 bytes, and 2 bytes arrived"):
-        read_request(b"{}", 3)
+        read_request(b"{}", 3, JsonBounds())
 
 
 def test_an_answer_holds_its_values_or_is_followed_by_them() -> None:

@@ -177,14 +177,14 @@ def test_colours_are_a_third_axis_that_cannot_be_left_out(client: TestClient, cl
     ("content", "parts"),
     [
         (b"", ["empty"]),
-        (b"{", ["no JSON"]),
-        (b'{"instances": [\xff]}', ["no JSON"]),
+        (b"{", ["1 bytes of JSON cannot be read"]),
+        (b'{"instances": [\xff]}', ["JSON cannot be read"]),
         (b"[1]", ["a list", "a JSON object"]),
         (b"null", ["null", "a JSON object"]),
         (b"{}", ["no rows", "exactly one of 'instances' and 'inputs'"]),
         (b'{"examples": [1]}', ["no rows"]),
-        (b'{"instances": ' + b"[" * 5000 + b"]" * 5000 + b"}", ["recursion limit"]),
-        (b'{"instances": [' + b"0," * 500 + b"0]}", ["more than 160 values"]),
+        (b'{"instances": ' + b"[" * 500 + b"]" * 500 + b"}", ["recursion limit"]),
+        (b'{"instances": [' + b"0," * 5000 + b"0]}", ["5,000 values", "at most 1,080", "send several requests"]),
     ],
     ids=lambda value: str(value)[:30],
 )
