@@ -32,6 +32,8 @@ WARM_UP_S = 2.0
 LONGEST_S = 45.0
 SETTLE_S = 0.5
 MB = 1_000_000
+BODY_BYTES = 10_000_000
+OIP_PATH = "/v2/models/best-cnn-model/infer"
 
 
 class Cost(NamedTuple):
@@ -45,8 +47,16 @@ class Cost(NamedTuple):
 
 def requests() -> dict[str, Callable[[], bytes]]:
     """By name, what makes the bytes of each request."""
-    pictures = {one.__name__: (lambda one=one: as_request(one(), content_type="image/png")) for one in images.ALL}
-    return pictures | {one.__name__: one for module in (heads, bodies) for one in module.ALL}
+    made = {one.__name__: (lambda one=one: as_request(one(), content_type="image/png")) for one in images.ALL}
+    made |= {one.__name__: one for one in heads.ALL}
+    for path, around in (("/v1/models/best-cnn-model:predict", bodies.ROWS), (OIP_PATH, bodies.TENSOR)):
+        for one in (bodies.empty_lists, bodies.deep_lists, bodies.small_objects, bodies.many_numbers):
+            made[f"{one.__name__}, packed, to {path[:3]}"] = lambda one=one, path=path, around=around: as_request(
+                bodies.packed(one(around, BODY_BYTES)), path, "application/json", extra="Content-Encoding: gzip\r\n"
+            )
+    for form in (bodies.near_boundaries, bodies.padded_boundary, bodies.many_parts):
+        made[form.__name__] = lambda form=form: as_request(form(BODY_BYTES), content_type=bodies.FORM_TYPE)
+    return made
 
 
 @contextmanager
@@ -126,8 +136,8 @@ async def measured(url: str, process: psutil.Process, request: bytes) -> Cost:
     if not seconds:
         seconds.append(lasted)
     p99 = sorted(seconds)[int(0.99 * (len(seconds) - 1))]
-    idle = 0.0  # what the other client's requests cost is small, and in each figure
-    return Cost(outcome, after - cpu - idle, most - memory, 1000 * p99)
+    # What the other client's requests cost is in each figure: some percent of a processor while it lasts.
+    return Cost(outcome, after - cpu, most - memory, 1000 * p99)
 
 
 async def sent(url: str, request: bytes) -> str:
