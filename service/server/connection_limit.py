@@ -29,7 +29,7 @@ class ConnectionLimit:
     def __init__(self, most: int) -> None:
         """At most `most`, of which some may be refused all but health."""
         self._most = most
-        self._connected = 0
+        self._connected: set[Client] = set()
         self._idle: dict[Client, None] = {}  # the one that waits for longest first
         self._let_go = 0
         self._told = float("-inf")
@@ -37,16 +37,16 @@ class ConnectionLimit:
     @property
     def exceeded(self) -> bool:
         """Whether there are more than may be, as none of them was idle."""
-        return self._connected > self._most
+        return len(self._connected) > self._most
 
     def enter(self, client: Client) -> None:
         """Count a new client; where it is one too many, the one that is idle for longest is let go."""
-        self._connected += 1
+        self._connected.add(client)
         if self.exceeded:
             self._tell()
             if self._idle:
                 oldest = next(iter(self._idle))
-                del self._idle[oldest]
+                self.leave(oldest)
                 oldest.let_go()
         self._idle[client] = None
 
@@ -60,7 +60,7 @@ class ConnectionLimit:
 
     def leave(self, client: Client) -> None:
         """It is gone."""
-        self._connected -= 1
+        self._connected.discard(client)
         self._idle.pop(client, None)
 
     def _tell(self) -> None:

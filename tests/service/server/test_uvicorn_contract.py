@@ -14,7 +14,6 @@ from uvicorn.server import ServerState
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from service.server.connection import Connection
-from service.server.heads import BoundedHeads
 from service.server.supervisor import Supervisor
 
 
@@ -32,21 +31,13 @@ def overridden(ours: type, theirs: type) -> set[str]:
 
 def test_what_is_overridden_is_there_and_takes_the_same() -> None:
     assert overridden(Connection, HttpToolsProtocol) == {
-        "connection_made", "connection_lost",
+        "connection_made", "connection_lost", "data_received",
         "on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete",
-    }  # fmt: skip
-    assert overridden(BoundedHeads, HttpToolsProtocol) == {
-        "data_received",
-        "on_message_begin", "on_header", "on_headers_complete", "on_body", "on_message_complete",
     }  # fmt: skip
     assert overridden(Supervisor, Multiprocess) == {
         "init_processes", "keep_subprocess_alive", "terminate_all", "handle_hup",
     }  # fmt: skip
-    for ours, theirs in (
-        (Connection, HttpToolsProtocol),
-        (BoundedHeads, HttpToolsProtocol),
-        (Supervisor, Multiprocess),
-    ):
+    for ours, theirs in ((Connection, HttpToolsProtocol), (Supervisor, Multiprocess)):
         for name in overridden(ours, theirs):
             own, other = (inspect.signature(getattr(kind, name)).parameters for kind in (ours, theirs))
             assert list(own) == list(other), name
