@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from models.decoding import ImageError
+from models.image_errors import ImageError
 from service.api import explain, model, operations, pages, plots, predict
 from service.api.openapi import install_documentation
 from service.context import Context
@@ -93,9 +93,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         repository = _repository(settings, engines, loader, desired)
+        decoder = Decoder(settings.max_image_pixels)
+        decoder.start()
         app.state.context = Context(
             settings,
-            Prediction(repository, Decoder(settings.max_image_pixels)),
+            Prediction(repository, decoder),
             ExplainedModels(make_explainer),
             BodyLimits(settings.max_body_bytes, settings.receive_timeout_s),
         )
@@ -108,7 +110,7 @@ def create_app(
         yield
         for task in background:
             task.cancel()
-        await repository.close(LAST_CALL_S)
+        await asyncio.gather(repository.close(LAST_CALL_S), decoder.close())
 
     app.router.lifespan_context = lifespan
     keys = ApiKeys(settings.api_keys, settings.requests_per_minute) if settings.api_keys else None

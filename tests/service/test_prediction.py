@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.decoding import ImageError, UnknownFormat
+from models.image_errors import ImageError, UnknownFormat
 from service.errors import ClientDisconnected, DeadlineExceeded, NotFound, NotReady, Overloaded
 from service.inference.batcher import BatchLimits
 from service.inference.decoder import Decoder

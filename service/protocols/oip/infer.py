@@ -11,7 +11,7 @@ from anyio import to_thread
 from fastapi import Request, Response
 
 from models.card import ImageInput, ModelCard
-from models.decoding import ImageError
+from models.image_errors import ImageError
 from models.preprocessing import ModelInput, Pixels
 from service.context import context_of
 from service.errors import MalformedRequest
