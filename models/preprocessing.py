@@ -3,6 +3,7 @@
 import base64
 import io
 import struct
+import zlib
 from functools import cache
 from typing import Any, Literal, NamedTuple
 
@@ -36,6 +37,8 @@ _PILLOW: dict[Interpolation, Image.Resampling] = {
 # Of a PNG that has one IDAT chunk and nothing that is not needed: all its bytes but the compressed pixels.
 _PLAIN_PNG_FRAME = 8 + 25 + 12 + 12
 _PNG_GREY, _PNG_RGB = 0, 2
+# As many as 300 × 300 pixels of noise in colour have; larger ones are not decoded in passing.
+_MOST_PLAIN_PNG_BYTES, _FEW_BYTES = 270_000, 2_000
 
 
 class PreparedImage(NamedTuple):
@@ -57,10 +60,7 @@ def plain_pixels(content: bytes, wanted: ImageInput) -> Pixels | None:
     OpenCV, in a quarter of the time that Pillow needs. It refuses whatever Pillow refuses, and some that Pillow takes.
     Returns uint8 (height, width, channels), 0 to 255: what `prepare` would have returned.
     """
-    header = _plain_png_header(wanted.width, wanted.height, wanted.channels)
-    if not content.startswith(header) or content[37:41] != b"IDAT":
-        return None
-    if len(content) != _PLAIN_PNG_FRAME + int.from_bytes(content[33:37], "big"):
+    if not _is_plain_png(content, wanted):
         return None
     try:
         pixels: Any = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -157,6 +157,27 @@ def _frame(image: tuple[int, int], wanted: tuple[int, int], how: Fit) -> Frame:
     scale = min(scales) if how == "pad" else max(scales)
     wide, tall = (to / (scale * of) for to, of in zip(wanted, image, strict=True))
     return Frame((1 - wide) / 2, (1 - tall) / 2, wide, tall)
+
+
+def _is_plain_png(content: bytes, wanted: ImageInput) -> bool:
+    """Whether that is a PNG of the model's size and colours with one block of pixels, which is no larger than they."""
+    header = _plain_png_header(wanted.width, wanted.height, wanted.channels)
+    if not content.startswith(header) or content[37:41] != b"IDAT" or len(content) > _MOST_PLAIN_PNG_BYTES:
+        return False
+    if len(content) != _PLAIN_PNG_FRAME + int.from_bytes(content[33:37], "big"):
+        return False
+    # OpenCV inflates also what follows the last row: of few bytes, that is 2 MB at most.
+    return len(content) <= _FEW_BYTES or _inflates_to(
+        content[41:-16], wanted.height * (1 + wanted.width * wanted.channels)
+    )
+
+
+def _inflates_to(packed: bytes, size: int) -> bool:
+    """Whether that is `size` bytes, compressed by zlib, and no more of them."""
+    try:
+        return len(zlib.decompressobj().decompress(packed, size + 1)) == size
+    except zlib.error:
+        return False
 
 
 @cache

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from models.decoding import ImageError
+from models.image_errors import ImageError
 from service.api import explain, model, operations, pages, plots, predict
 from service.api.openapi import install_documentation
 from service.context import Context
@@ -97,9 +97,11 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         repository = _repository(settings, engines, loader, desired)
         threads = ThreadPool()
+        decoder = Decoder(settings.max_image_pixels)
+        decoder.start()
         app.state.context = Context(
             settings,
-            Prediction(repository, Decoder(settings.max_image_pixels, threads), threads),
+            Prediction(repository, decoder, threads),
             ExplainedModels(make_explainer),
             BodyLimits(settings.max_body_bytes, settings.receive_timeout_s),
         )
@@ -112,7 +114,7 @@ def create_app(
         yield
         for task in background:
             task.cancel()
-        await repository.close(LAST_CALL_S)
+        await asyncio.gather(repository.close(LAST_CALL_S), decoder.close())
         threads.close()
 
     app.router.lifespan_context = lifespan

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, TypeVar
 
-from models.decoding import ImageError
+from models.image_errors import ImageError
 from models.preprocessing import ModelInput, Pixels, PreparationChoice, PreparedImage
 from service.errors import ClientDisconnected
 from service.inference.decoder import Decoder
@@ -72,7 +72,10 @@ class Prediction:
         """
         runner.ensure_capacity(len(images))
         deadline = runner.deadline() if deadline is None else deadline
-        rows = [await self._decoded(runner, image, place, deadline, preparation) for place, image in enumerate(images)]
+        rows = [
+            await self._decoded(runner, image, place, deadline, disconnected, preparation)
+            for place, image in enumerate(images)
+        ]
         return await self._answers(runner, rows, deadline, disconnected)
 
     async def predict_each(
@@ -90,7 +93,7 @@ class Prediction:
         rows: list[Pixels | ModelInput] = []
         for place, image in enumerate(images):
             try:
-                rows.append(await self._decoded(runner, image, place, deadline, preparation))
+                rows.append(await self._decoded(runner, image, place, deadline, disconnected, preparation))
                 results.append(None)
             except ImageError as error:
                 results.append(error)
@@ -113,28 +116,37 @@ class Prediction:
         return await self._threads.run(work, deadline)
 
     async def _decoded(
-        self, runner: ModelRunner, image: Image, place: int, deadline: float, preparation: PreparationChoice
+        self,
+        runner: ModelRunner,
+        image: Image,
+        place: int,
+        deadline: float,
+        disconnected: Disconnected,
+        preparation: PreparationChoice,
     ) -> Pixels | ModelInput:
         if not isinstance(image, bytes):
             return image
+        wanted = runner.card.input
         try:
-            return await self._decoder.pixels(image, runner.card.input, deadline, preparation)
+            pixels = self._decoder.at_once(image, wanted, preparation)
+            if pixels is None:
+                decoding = asyncio.ensure_future(self._decoder.pixels(image, wanted, deadline, preparation))
+                pixels = await unless_disconnected(decoding, disconnected, watch=True)
         except ImageError as error:
             error.position = place
             REJECTED.labels(error.code).inc()
             raise
+        return pixels
 
     async def _answers(
         self, runner: ModelRunner, rows: Sequence[Pixels | ModelInput], deadline: float, disconnected: Disconnected
     ) -> list[Predicted]:
-        scores = await _unless_disconnected(runner.submit(rows, deadline), disconnected, watch=runner.backed_up)
+        scores = await unless_disconnected(runner.submit(rows, deadline), disconnected, watch=runner.backed_up)
         return list(map(Predicted, scores, rows))
 
 
-async def _unless_disconnected(
-    answer: asyncio.Future[list[ImageScores]], disconnected: Disconnected, *, watch: bool
-) -> list[ImageScores]:
-    """The answer. Raises ClientDisconnected where the client left before the model came to its images.
+async def unless_disconnected(answer: asyncio.Future[Value], disconnected: Disconnected, *, watch: bool) -> Value:
+    """The answer, or what it raises. Raises ClientDisconnected where the client left before, and cancels it.
 
     To `watch` for that takes a task for each request; it pays only where many wait.
     """

@@ -15,7 +15,8 @@ from rich.progress import track
 from rich.table import Table
 
 from models.card import ImageInput, ModelFileError, Share, read_card
-from models.decoding import ImageError, open_image
+from models.decoding import open_image
+from models.image_errors import ImageError
 from models.ood import OodScorer
 from models.preprocessing import prepared_pixels, scaled
 from training.errors import DataError, TrainingError

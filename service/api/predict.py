@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
 from models.card import ModelCard
-from models.decoding import ImageError
+from models.image_errors import ImageError
 from models.preprocessing import png_data_url
 from service.api.dependencies import HowPrepared, WhichModel, model_name
 from service.api.examples import ANSWER, BATCH_ANSWER

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.card import Fit, ImageInput, Interpolation
-from models.decoding import ImageError, open_image
+from models.decoding import open_image
+from models.image_errors import ImageError
 from models.preprocessing import Pixels, prepared_pixels
 from service.check.errors import CheckError
 

@@ -7,7 +7,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import Receive, Scope, Send
 
-from models.decoding import ImageError
+from models.image_errors import ImageError
 from service.errors import ServiceError
 from service.http.problems import respond_to_error
 

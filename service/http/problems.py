@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
-from models.decoding import BrokenImage, EmptyImage, ImageError, TooManyPixels, UnknownFormat
+from models.image_errors import BrokenImage, EmptyImage, ImageError, TooComplex, TooManyPixels, UnknownFormat
 from service.errors import (
     BodyTooLarge,
     ClientDisconnected,
@@ -44,6 +44,7 @@ _STATUS: dict[type[Exception], int] = {
     UnknownFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     BrokenImage: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyPixels: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooComplex: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotInModel: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     ClientDisconnected: CLIENT_CLOSED_REQUEST,

@@ -1,40 +1,78 @@
 """Encoded image → the model's pixels, without holding up the event loop. Knows no HTTP and no engine."""
 
-from functools import partial
+from typing import cast
+
+from PIL import Image
 
 from models.card import ImageInput
-from models.decoding import open_image
+from models.decoding import format_of, open_scanned, scanned
 from models.preprocessing import Pixels, PreparationChoice, PreparedImage, plain_pixels, prepare
-from service.inference.thread_pool import ThreadPool
+from service.inference.decoding_messages import Question
+from service.inference.decoding_processes import DecodingProcesses
 
-# Up to about this size, decoding takes less time than handing the work to a thread and back.
+# Up to about this size, decoding takes less time than handing the work to a process and back. In so many bytes nothing
+# that these formats can say takes long: decoders of others are slow, or run threads of their own.
 SMALL_IMAGE_PIXELS = 128 * 128
+SMALL_IMAGE_BYTES = 64 << 10
+_SMALL_FORMATS = frozenset(("PNG", "JPEG", "GIF", "WEBP"))
+_FEW_SCANS = 20
 
 
 class Decoder:
-    """Decodes small images at once and large ones on a thread."""
+    """Decodes small images at once and all others in processes that can be ended."""
 
-    def __init__(self, max_pixels: int, threads: ThreadPool) -> None:
+    def __init__(self, max_pixels: int) -> None:
         """Images of more than `max_pixels`, width times height, are refused."""
         self._max_pixels = max_pixels
-        self._threads = threads
+        self._processes = DecodingProcesses(max_pixels)
+
+    def start(self) -> None:
+        """Start the processes, in the background; without it the first large image has to wait for them."""
+        self._processes.start()
+
+    async def close(self) -> None:
+        """End the processes, whatever they are at."""
+        await self._processes.close()
+
+    def at_once(self, content: bytes, wanted: ImageInput, preparation: PreparationChoice = "auto") -> Pixels | None:
+        """As `pixels`, but None for an image that could take long. Raises ImageError."""
+        pixels = plain_pixels(content, wanted)
+        if pixels is None and (image := self._small(content)):
+            return prepare(image, wanted, preparation).pixels
+        return pixels
 
     async def pixels(
         self, content: bytes, wanted: ImageInput, deadline: float, preparation: PreparationChoice = "auto"
     ) -> Pixels:
-        """One image as the model sees it, uint8 (height, width, channels).
+        """One image as the model sees it, uint8 (height, width, channels), decoded in a process.
 
-        `deadline` is a time of `time.monotonic()`. Raises ImageError, Overloaded where too many large images wait, or
-        DeadlineExceeded where one waits too long.
+        `deadline` is a time of `time.monotonic()`; by then, or where the caller is cancelled, the work is ended. Raises
+        ImageError, Overloaded where too many images wait, DeadlineExceeded, or Unavailable where no process can be had.
         """
-        pixels = plain_pixels(content, wanted)
-        return pixels if pixels is not None else (await self.prepared(content, wanted, deadline, preparation)).pixels
+        question = Question(content, wanted, preparation, shown=False)
+        return (await self._processes.decode(question, deadline)).pixels
 
     async def prepared(
         self, content: bytes, wanted: ImageInput, deadline: float, preparation: PreparationChoice = "auto"
     ) -> PreparedImage:
-        """One image as the model and as a person sees it. Raises as `pixels` does."""
-        image = open_image(content, self._max_pixels)
-        if image.width * image.height <= SMALL_IMAGE_PIXELS:
+        """One image, small or not, as the model and as a person sees it. Raises as `pixels` does."""
+        if image := self._small(content):
             return prepare(image, wanted, preparation)
-        return await self._threads.run(partial(prepare, image, wanted, preparation), deadline)
+        question = Question(content, wanted, preparation, shown=True)
+        pixels, upright, frame = await self._processes.decode(question, deadline)
+        return PreparedImage(pixels, cast("Image.Image", upright), frame)
+
+    def _small(self, content: bytes) -> Image.Image | None:
+        """An image that is cheap to decode for certain, opened. Raises ImageError."""
+        if len(content) > SMALL_IMAGE_BYTES:
+            format_of(content)
+            return None
+        found = scanned(content)
+        if found.form not in _SMALL_FORMATS or found.size is None or not _few(found.size) or found.scans > _FEW_SCANS:
+            return None
+        image = open_scanned(found, self._max_pixels)
+        return image if _few(image.size) else None  # a damaged head may tell two sizes
+
+
+def _few(size: tuple[int, int]) -> bool:
+    return size[0] * size[1] <= SMALL_IMAGE_PIXELS

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.attacks import bodies, heads, images
+from tests.attacks import bodies, heads, pictures
 from tests.connections import as_request, ask, close
 from tests.processes import RUNNING, STARTED
 from tests.samples import ANKLE_BOOT, ROOT
@@ -47,7 +47,7 @@ class Cost(NamedTuple):
 
 def requests() -> dict[str, Callable[[], bytes]]:
     """By name, what makes the bytes of each request."""
-    made = {one.__name__: (lambda one=one: as_request(one(), content_type="image/png")) for one in images.ALL}
+    made = {one.__name__: (lambda one=one: as_request(one(), content_type="image/png")) for one in pictures.ALL}
     made |= {one.__name__: one for one in heads.ALL}
     for path, around in (("/v1/models/best-cnn-model:predict", bodies.ROWS), (OIP_PATH, bodies.TENSOR)):
         for one in (bodies.empty_lists, bodies.deep_lists, bodies.small_objects, bodies.many_numbers):

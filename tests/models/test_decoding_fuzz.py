@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from models.card import ImageInput
-from models.decoding import FORMATS, ImageError, open_image
+from models.decoding import FORMATS, open_image
+from models.image_errors import ImageError
 from models.preprocessing import plain_pixels, prepared_pixels
 from tests.samples import ANKLE_BOOT, encoded, pixels_of
 

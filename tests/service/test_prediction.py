@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.decoding import ImageError, UnknownFormat
+from models.image_errors import ImageError, UnknownFormat
 from service.errors import ClientDisconnected, DeadlineExceeded, NotFound, NotReady, Overloaded
 from service.inference.batcher import BatchLimits
 from service.inference.decoder import Decoder
@@ -44,7 +44,7 @@ def run(folder: Path, scenario: Callable[[Prediction, FakeEngine], Awaitable[Non
             [(folder / "fake.h5", engine)], start, lambda _: engine, None, 0, 0, DesiredState(folder)
         )
         threads = ThreadPool()
-        await scenario(Prediction(repository, Decoder(10_000, threads), threads), engine)
+        await scenario(Prediction(repository, Decoder(10_000), threads), engine)
         await repository.close(1)
         threads.close()
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from fastapi import Request, Response
 
 from models.card import ImageInput, ModelCard
-from models.decoding import ImageError
+from models.image_errors import ImageError
 from models.preprocessing import ModelInput, Pixels
 from service.context import context_of
 from service.errors import MalformedRequest

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
-from models.decoding import ImageError
+from models.image_errors import ImageError
 from service.context import context_of
 from service.errors import ClientDisconnected, MalformedRequest, NotFound
 from service.http.bodies import SMALL_ANSWER_VALUES, SMALL_BODY_BYTES, read_body, until_disconnected
