@@ -30,9 +30,11 @@ def paths(model: str) -> list[str]:
     asked = [f"/{call}{query}" for call in calls for query in ("", "?model=x", f"?model={model}")]
     asked += [f"{prefix}{call.format(model)}" for prefix in ("/v1/models", "/V1/Models") for call in serving]
     asked += [f"/v2{call.format(model)}" for call in inference]
-    # Ways around a comparison of paths.
-    return [*asked, "//model-card", "/health/../model-card", "/health/%2e%2e/model-card", "/web/..%2fmodel-card",
-            "/health/ready;/model-card", "/%6dodel-card", "/health%2f..%2fmodel-card", "/docs/../v1/models/x"]  # fmt: skip
+    around = (
+        "//model-card", "/health/../model-card", "/health/%2e%2e/model-card", "/web/..%2fmodel-card", "/%6dodel-card",
+        "/health/ready;/model-card", "/health%2f..%2fmodel-card", "/docs/../v1/models/x",
+    )  # fmt: skip
+    return [*asked, *around]
 
 
 def path_that_forges_a_line() -> str:

@@ -55,9 +55,10 @@ def test_nor_does_a_preflight_request(closed: TestClient) -> None:
 def test_with_the_key_they_do(closed: TestClient) -> None:
     """Or the tests above would look for nothing."""
     for path in ("/health/ready?model=x", "/v1/models/x", "/v1/models", "/v2/models/x"):
-        assert MODEL in closed.options(path, headers={"X-API-Key": KEY}).text + closed.get(
-            path, headers={"X-API-Key": KEY}
-        ).text
+        assert (
+            MODEL
+            in closed.options(path, headers={"X-API-Key": KEY}).text + closed.get(path, headers={"X-API-Key": KEY}).text
+        )
 
 
 def test_health_without_a_key_is_of_the_default_model(closed: TestClient) -> None:
