@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import dedent
 
 import psutil
 import pytest
@@ -108,20 +109,27 @@ def test_while_a_call_of_c_code_lasts(tmp_path: Path, workers: int, library: str
         assert not [process for process in loading if process.is_running()]
 
 
-def test_a_signal_that_comes_twice_does_not_break_off_the_cleaning_up() -> None:
-    program = """
+@pytest.mark.parametrize(
+    ("what_becomes_of_it", "printed"),
+    [
+        ("raise", ""),
+        ("pass", ""),
+        ("raise ImportError('numpy is broken') from None", ""),
+        ("[signal.raise_signal(number) for number in (2, 15)]; print('cleaned up')", "cleaned up\n"),
+    ],
+    ids=["it passes", "it is caught", "it becomes another one", "more signals come"],
+)
+def test_whatever_becomes_of_the_exception_the_process_ends_in_order(what_becomes_of_it: str, printed: str) -> None:
+    """Libraries in C make other errors of one that a signal raises inside of them."""
+    program = dedent(f"""
         import signal
         from service.server.early_end import ending_at_signals
         with ending_at_signals():
             try:
                 signal.raise_signal(signal.SIGTERM)
-            finally:
-                signal.raise_signal(signal.SIGINT)
-                signal.raise_signal(signal.SIGTERM)
-                print("cleaned up")
-    """
-    lines = [line.removeprefix(" " * 8) for line in program.splitlines()]
-    ended = subprocess.run(
-        [sys.executable, "-c", "\n".join(lines)], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert (ended.stdout, ended.stderr) == ("cleaned up\n", "")
+            except SystemExit:
+                {what_becomes_of_it}
+        print("it goes on")
+    """)
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (ended.stdout, ended.stderr) == (printed, "")
