@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from models.card import Fit, ImageInput, Interpolation, ModelCard, ModelFileError, Preparation, Share
 from models.head import Head
 from models.pixels import PIXEL_RANGES, ChannelOrder, PerChannel, PixelRange, pixel_range_of
+from models.printable import printable
 
 _MOST_SHOWN = 10
 # What a person reads as one thing.
@@ -168,7 +169,7 @@ def _findings(found: dict[str, Source | None], card: ModelCard) -> list[Finding]
     }
     names = {"scale": "pixels"}
     return [
-        Finding(names.get(field, field), text, source.words, source.guessed)
+        Finding(names.get(field, field), printable(text), printable(source.words), source.guessed)
         for field, text in shown.items()
         if text is not None and (source := found[field]) is not None
     ]

@@ -4,15 +4,20 @@ import logging.config
 import os
 import signal
 import sys
+import tempfile
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
+from socket import socket
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import uvicorn
 from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError
+from models.printable import printable
 from service.errors import StorageFailed, writing_temporary_files
 from service.inference.desired_state import STATE_FOLDER
 from service.inference.model_folder import model_files, passed_over
@@ -21,18 +26,45 @@ from service.metrics import SHARED_FOLDER
 from service.model_files.validation.formats import check_quickly
 from service.server.connection import Connection
 from service.server.connection_limit import ConnectionLimit, most_connections
+from service.server.early_end import ending_at_signals
+from service.server.listening import AddressError, Server, bind
 from service.server.reload_signal import keep_sighup
 from service.server.supervisor import Supervisor
 from service.settings import LAST_CALL_S, ServiceSettings, option_values_joined
+
+log = logging.getLogger(LOGGER)
 
 # uvicorn takes a worker that does not answer for so long as dead; TensorFlow's import alone can keep it busy for 6 s.
 WORKER_HEALTHCHECK_S = 20
 
 
 def main() -> None:
-    """Run `cnn-serve` until it is stopped. Exits with 2 for wrong settings, 3 where the model cannot be served."""
+    """Run `cnn-serve` until it is stopped.
+
+    Exits with 0 where it was told to stop, 2 for wrong settings, 3 where the model cannot be served or nobody can
+    listen at the address.
+    """
+    with ending_at_signals():
+        settings = _settings()
+        log_config = logging_configuration(settings.log_level, settings.log_format)
+        logging.config.dictConfig(log_config)
+        try:
+            sockets = bind(settings.host, settings.port)
+            log.info("loading %s", settings.model_path)
+            _look_at_files(settings)
+            temporary = _temporary_folder(settings)
+        except (AddressError, ModelFileError, StorageFailed) as error:
+            log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
+            sys.exit(STARTUP_FAILURE)
+        settings.export()
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with temporary:
+        _serve(_uvicorn_config(settings, log_config), sockets, Path(temporary.name))
+
+
+def _settings() -> ServiceSettings:
     try:
-        settings = ServiceSettings(_cli_parse_args=option_values_joined(sys.argv[1:]))
+        return ServiceSettings(_cli_parse_args=option_values_joined(sys.argv[1:]))
     except ValidationError as error:
         text = "; ".join(
             f"--{str(part['loc'][0]).replace('_', '-')}: {part['msg']}, got {part['input']!r}"
@@ -40,33 +72,35 @@ def main() -> None:
             else part["msg"]  # of two settings that do not go together
             for part in error.errors()
         )
-        print(f"cnn-serve: {text}", file=sys.stderr)
+        print(f"cnn-serve: {printable(text)}", file=sys.stderr)
         sys.exit(2)
-    log_config = logging_configuration(settings.log_level, settings.log_format)
-    logging.config.dictConfig(log_config)
-    log = logging.getLogger(LOGGER)
-    log.info("loading %s", settings.model_path)
-    try:
-        # Most files that cannot be served are told here, before TensorFlow's seconds and before any worker.
-        default, *_ = model_files(settings.model_path, settings.default_model)
-        if settings.model_path.is_dir():
-            for reason in passed_over(settings.model_path):
-                log.warning("%s", reason)
-        else:
-            check_quickly(default)  # of a folder, the others are served where one cannot be
-        with writing_temporary_files():
-            # What workers share; each reads the names as it starts.
-            state = TemporaryDirectory(prefix="state-")
-            os.environ[STATE_FOLDER] = state.name
-            if settings.workers > 1:
-                metrics = TemporaryDirectory(prefix="metrics-")
-                os.environ[SHARED_FOLDER] = metrics.name
-    except (ModelFileError, StorageFailed) as error:
-        log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
-        sys.exit(STARTUP_FAILURE)
-    settings.export()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    config = uvicorn.Config(
+
+
+def _look_at_files(settings: ServiceSettings) -> None:
+    """Tell most of what cannot be served before TensorFlow's seconds, and before any worker. Raises ModelFileError."""
+    default, *_ = model_files(settings.model_path, settings.default_model)
+    if not settings.model_path.is_dir():
+        check_quickly(default)
+        return
+    for reason in passed_over(settings.model_path):
+        log.warning("%s", reason)
+
+
+def _temporary_folder(settings: ServiceSettings) -> TemporaryDirectory[str]:
+    """The one folder that this process and its workers write to, so that nothing outlives them. Raises StorageFailed.
+
+    What workers share lies in it, too; each reads the names as it starts.
+    """
+    with writing_temporary_files():
+        folder = TemporaryDirectory(prefix="state-")
+        os.environ["TMPDIR"] = tempfile.tempdir = os.environ[STATE_FOLDER] = folder.name
+        if settings.workers > 1:
+            os.environ[SHARED_FOLDER] = tempfile.mkdtemp(prefix="metrics-")
+    return folder
+
+
+def _uvicorn_config(settings: ServiceSettings, log_config: dict[str, Any]) -> uvicorn.Config:
+    return uvicorn.Config(
         "service.worker:from_environment",
         factory=True,
         host=settings.host,
@@ -86,14 +120,17 @@ def main() -> None:
         proxy_headers=False,  # nothing here asks who the client is
         timeout_worker_healthcheck=WORKER_HEALTHCHECK_S,
     )
-    if settings.workers == 1:
+
+
+def _serve(config: uvicorn.Config, sockets: list[socket], temporary: Path) -> None:
+    if config.workers == 1:
         keep_sighup()
         # uvicorn sends itself the signal once more when everything has ended in order; that end is a success.
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run()
+            Server(config, temporary).run(sockets)
         return
-    supervisor = Supervisor(config, [config.bind_socket()])
+    supervisor = Supervisor(config, sockets)
     supervisor.run()
     # uvicorn's own command ends here with 0, as if the service had been told to stop.
     if supervisor.could_not_start:

@@ -89,7 +89,8 @@ def create_app(
 ) -> ASGIApp:
     """The whole application, middleware included, which answers with `engines`, the default first.
 
-    `loader` loads others, when files change or `desired` says so. Without `make_explainer` nothing is explained.
+    `loader` loads others, when files change or `desired` says so. Without `make_explainer` nothing is explained. Raises
+    StorageFailed.
     """
     app = _api()
 
@@ -118,9 +119,8 @@ def create_app(
         threads.close()
 
     app.router.lifespan_context = lifespan
-    keys = ApiKeys(settings.api_keys, settings.requests_per_minute) if settings.api_keys else None
     guarded = RequestMiddleware(
-        FastPath(app, predict.router.routes), keys, respond_to_error, access_log=settings.access_log
+        FastPath(app, predict.router.routes), _keys(settings, desired), respond_to_error, access_log=settings.access_log
     )
     if not settings.cors_origins:
         return guarded
@@ -176,6 +176,15 @@ def _api() -> FastAPI:
     app.mount("/web", pages.files)
     install_documentation(app)
     return app
+
+
+def _keys(settings: ServiceSettings, desired: DesiredState) -> ApiKeys | None:
+    digests = sorted({digest.lower() for digest in settings.api_keys})
+    if not digests or not settings.requests_per_minute:
+        return ApiKeys(digests) if digests else None
+    from service.http.rate_limit import RateLimit  # noqa: PLC0415 - it needs locks of files, which Windows has not
+
+    return ApiKeys(digests, RateLimit(desired.folder / "requests", digests, settings.requests_per_minute).spend)
 
 
 def _repository(

@@ -1,12 +1,22 @@
 """How log lines look: uvicorn's loggers, with our own beside them. Knows no HTTP."""
 
 import logging
+import time
+import traceback
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, Literal
+
+from models.printable import printable
 
 LOGGER = "service"
 
 LogFormat = Literal["text", "json"]
+
+# Longer ones hold what a client or a file wrote.
+MOST_CHARACTERS = 2000
+# Of one of uvicorn's warnings, which any client can bring about.
+MOST_A_MINUTE = 10
 
 # The id of the request that is being answered; none between requests and on the inference thread.
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
@@ -19,6 +29,53 @@ class WithRequestId(logging.Filter):
         """Let every line through."""
         record.request_id = REQUEST_ID.get()
         return True
+
+
+class Shortened(logging.Filter):
+    """Cuts lines that are too long to be of use."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every line through."""
+        text = record.getMessage()
+        if len(text) > MOST_CHARACTERS:
+            record.msg, record.args = f"{text[:MOST_CHARACTERS]}… ({len(text):,} characters)", ()
+        return True
+
+
+class Printable(logging.Filter):
+    """Lets nothing that a client or a file wrote begin a line of its own, or command a terminal."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every line through; those of a traceback are set in, so that only the log's own begin at the margin."""
+        if "color_message" not in record.__dict__:  # uvicorn's own words, which it formats once more
+            record.msg, record.args = printable(record.getMessage().rstrip("\n")), ()
+        if record.exc_info and not record.exc_text:
+            lines = "".join(traceback.format_exception(*record.exc_info)).splitlines()
+            record.exc_text = "\n".join(f"  {printable(line)}" for line in lines)
+        return True
+
+
+class NotTooOften(logging.Filter):
+    """Keeps those who make the server complain, of requests that are no HTTP, from filling the log."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """For all lines that are logged from one place in the code together, MOST_A_MINUTE and how many were more."""
+        super().__init__()
+        self._clock = clock
+        self._seen: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether there were fewer of its kind in its minute. Of our own, and below a warning, none is left out."""
+        if record.levelno < logging.WARNING or record.name == LOGGER:
+            return True
+        kind, now = (record.pathname, record.lineno), self._clock()
+        since, count = self._seen.get(kind, (now, 0))
+        if now - since >= 60:
+            if (more := count - MOST_A_MINUTE) > 0:
+                record.msg, record.args = f"{record.getMessage().rstrip()} ({more:,} like it were not logged)", ()
+            since, count = now, 0
+        self._seen[kind] = (since, count + 1)
+        return count < MOST_A_MINUTE
 
 
 def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any]:
@@ -36,14 +93,19 @@ def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"request_id": {"()": "service.logs.WithRequestId"}},
+        "filters": {
+            "request_id": {"()": "service.logs.WithRequestId"},
+            "shortened": {"()": "service.logs.Shortened"},
+            "printable": {"()": "service.logs.Printable"},
+            "not_too_often": {"()": "service.logs.NotTooOften"},
+        },
         "formatters": {"default": as_json if form == "json" else text},
         "handlers": {
             "default": {
                 "class": "logging.StreamHandler",
                 "stream": "ext://sys.stderr",
                 "formatter": "default",
-                "filters": ["request_id"],
+                "filters": ["not_too_often", "request_id", "shortened", *(["printable"] if form == "text" else [])],
             }
         },
         "loggers": {LOGGER: logger, "uvicorn": logger},

@@ -6,14 +6,21 @@ is asked adds them up.
 
 import os
 import re
+from collections import Counter as Users
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from models.printable import printable
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_BY_MODEL = {"keras_service_predictions", "keras_service_out_of_distribution"}
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 REQUESTS = Counter("keras_service_requests", "Requests answered", ["route", "status"])
@@ -36,17 +43,80 @@ PREDICTED = Counter("keras_service_predictions", "Images answered, by the most p
 OUT_OF_DISTRIBUTION = Counter(
     "keras_service_out_of_distribution", "Images less familiar than 98 of 100 validation images", ["model"]
 )
-MODEL = Gauge(
-    "keras_service_model_info",
-    "1 for what answers, 0 for what did",
-    ["name", "version", "device"],
-    multiprocess_mode="livemax",
-)
 MODEL_RELOADS = Counter("keras_service_model_reloads", "New model files, loaded or refused", ["outcome"])
 LOADED = Gauge("keras_service_model_load_seconds", "How long loading and warming took", multiprocess_mode="livemax")
 DEVICE_MEMORY = Gauge(
     "keras_service_device_memory_bytes", "The GPU's memory that is in use", multiprocess_mode="livesum"
 )
+
+
+class ModelsInMemory:
+    """Keeps the series of models to those that are in memory, however many come and go.
+
+    Of several workers the one that is asked tells what it has itself.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, str, str], bool] = {}
+        self._users: Users[tuple[str, str | None]] = Users()
+
+    def announce(self, name: str, version: str, device: str, *, answers: bool) -> None:
+        """Tell of a version that it is in memory, and whether it is the one that answers."""
+        self._answers[printable(name), version, device] = answers
+
+    def withdraw(self, name: str, version: str, device: str) -> None:
+        """Tell of it no longer."""
+        self._answers.pop((printable(name), version, device), None)
+
+    def use(self, name: str, class_names: Iterable[str]) -> tuple[list[Counter], Counter]:
+        """The counters of the answers with each class, and of out-of-distribution images; shown until all `leave`."""
+        name, labels = printable(name), list(map(printable, class_names))
+        self._users.update((name, label) for label in (None, *labels))
+        return [PREDICTED.labels(name, label) for label in labels], OUT_OF_DISTRIBUTION.labels(name)
+
+    def leave(self, name: str, class_names: Iterable[str]) -> None:
+        """Show them no longer, unless another one uses them still."""
+        name = printable(name)
+        for label in (None, *map(printable, class_names)):
+            self._users[name, label] -= 1
+            if self._users[name, label] > 0:
+                continue
+            del self._users[name, label]
+            if SHARED_FOLDER not in os.environ:  # from the shared files nothing can be removed; `shown` leaves it out
+                with suppress(KeyError):
+                    OUT_OF_DISTRIBUTION.remove(name) if label is None else PREDICTED.remove(name, label)
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus's library asks for."""
+        info = GaugeMetricFamily(
+            "keras_service_model_info",
+            "1 for the version that answers, 0 for earlier ones that are kept",
+            labels=["name", "version", "device"],
+        )
+        for labels, answers in sorted(self._answers.items()):
+            info.add_metric(labels, float(answers))
+        yield info
+
+    def shown(self, metrics: Iterable[Metric]) -> Iterator[Metric]:
+        """`metrics` without the counts of models and classes that nobody uses."""
+        for metric in metrics:
+            if metric.name in _BY_MODEL:
+                metric.samples = [
+                    sample
+                    for sample in metric.samples
+                    if (sample.labels["model"], sample.labels.get("label")) in self._users
+                ]
+            yield metric
+
+
+MODELS = ModelsInMemory()
+REGISTRY.register(MODELS)
+
+
+class _AllWorkers:
+    def collect(self) -> Iterator[Metric]:
+        yield from MODELS.shown(MultiProcessCollector(None).collect())  # type: ignore[no-untyped-call]
+        yield from MODELS.collect()
 
 
 def reserve_storage() -> None:
@@ -65,9 +135,7 @@ def exposition() -> bytes:
     if SHARED_FOLDER not in os.environ:
         return generate_latest(REGISTRY)
     _forget_dead_workers(Path(os.environ[SHARED_FOLDER]))
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry)
+    return generate_latest(_AllWorkers())
 
 
 def _forget_dead_workers(folder: Path) -> None:

@@ -49,10 +49,10 @@ def from_environment() -> ASGIApp:
         engines = _load_first(settings, chosen.loader, desired)
         with writing_temporary_files():
             reserve_storage()
+        app = create_app(settings, engines, chosen.loader, desired, chosen.make_explainer)
     except (ModelFileError, DeviceError, StorageFailed) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
         sys.exit(STARTUP_FAILURE)
-    app = create_app(settings, engines, chosen.loader, desired, chosen.make_explainer)
     # TensorFlow's half a million objects live as long as the process. Each full collection that looks at them again
     # stops everything for 100 ms.
     gc.collect()

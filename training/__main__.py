@@ -10,6 +10,7 @@ from typing import NoReturn
 from pydantic import ValidationError
 from rich.console import Console
 
+from models.printable import printable
 from training.errors import TrainingError, reason_of
 from training.settings import TrainingSettings
 
@@ -31,7 +32,7 @@ def main() -> None:
 
         # Keras calls .h5 a legacy format at every save; here it is the format that was chosen.
         logging.getLogger("absl").setLevel(logging.ERROR)
-        console = Console(highlight=False)
+        console = Console(highlight=False, markup=False)
         run(settings, load(settings, console), console)
     except KeyboardInterrupt:
         _stop(
@@ -53,7 +54,7 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _stop(status: int, text: str) -> NoReturn:
-    print(f"cnn-train: {text}", file=sys.stderr)
+    print(f"cnn-train: {printable(text)}", file=sys.stderr)
     sys.exit(status)
 
 

@@ -19,6 +19,7 @@ from models.decoding import open_image
 from models.image_errors import ImageError
 from models.ood import OodScorer
 from models.preprocessing import prepared_pixels, scaled
+from models.printable import printable
 from training.errors import DataError, TrainingError
 
 _PLENTY_OF_PIXELS = 25_000_000
@@ -77,7 +78,7 @@ def main() -> None:
     try:
         figures = judge(settings)
     except (ModelFileError, TrainingError) as error:
-        print(f"make evaluate: {error}", file=sys.stderr)
+        print(f"make evaluate: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)
     if settings.output:
         settings.output.write_text(figures.model_dump_json(indent=2) + "\n")

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from models.card import Data, Epoch, ImageInput, ModelCard, Training
 from models.ood import fit_ood_statistics
+from models.printable import printable
 from training import recipe
 from training.batches import Batches
 from training.calibration import divide_logits, features_and_logits, fit_temperature
@@ -44,7 +45,7 @@ def load(settings: TrainingSettings, console: Console) -> Split:
     if left_out:
         console.print(f"{len(left_out):,} of the files cannot be read and are left out:")
         for file in left_out[:_MOST_TOLD]:
-            console.print(f"  {file.path}: {file.reason}", soft_wrap=True)
+            console.print(printable(f"  {file.path}: {file.reason}"), soft_wrap=True, markup=False)
         if len(left_out) > _MOST_TOLD:
             console.print(f"  and {len(left_out) - _MOST_TOLD:,} more")
     return split

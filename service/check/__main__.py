@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from models.card import ModelFileError
+from models.printable import printable
 from service.check.errors import CheckError
 from service.check.settings import CheckSettings
 from service.errors import StorageFailed
@@ -71,7 +72,7 @@ def _option(location: tuple[int | str, ...]) -> str:
 
 
 def _stop(status: int, text: str) -> NoReturn:
-    print(f"cnn-check: {text}", file=sys.stderr)
+    print(f"cnn-check: {printable(text)}", file=sys.stderr)
     sys.exit(status)
 
 

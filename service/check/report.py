@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from models.card import ModelCard
+from models.printable import printable
 from models.specification import Finding
 from service.check.hypotheses import pixels_of
 from service.check.judgement import Judgement, value_of
@@ -31,7 +32,7 @@ _WHY_NOT = {
 
 def print_findings(console: Console, model: Path, findings: Sequence[Finding]) -> None:
     """Everything that would be assumed of the model, and what to do about what is guessed."""
-    console.print(f"What the service would assume of {model.name}")
+    console.print(f"What the service would assume of {printable(model.name)}")
     table = Table()
     for heading in ("field", "value", "source", ""):
         table.add_column(heading, overflow="fold")
@@ -45,7 +46,9 @@ def print_findings(console: Console, model: Path, findings: Sequence[Finding]) -
     console.print(f"Guessed: {', '.join(guessed_fields)}. Where you know better, say so:")
     for field in guessed_fields:
         console.print(f"  {field}: {_WHAT_TO_DO.get(field, 'an option, or a card')}", soft_wrap=True)
-    console.print(f"Or write it into {model.stem}.card.json beside the model, or into a copy with --write-card.")
+    console.print(
+        f"Or write it into {printable(model.stem)}.card.json beside the model, or into a copy with --write-card."
+    )
 
 
 def print_hint(console: Console, findings: Sequence[Finding]) -> None:
@@ -163,13 +166,13 @@ def print_options(console: Console, model: Path, options: str) -> None:
     """The command that serves the model so."""
     if options:
         console.print("To serve it so:")
-        console.print(f"  cnn-serve --model-path {model} {options}", soft_wrap=True, markup=False)
+        console.print(printable(f"  cnn-serve --model-path {model} {options}"), soft_wrap=True, markup=False)
 
 
 def print_copy(console: Console, target: Path, card: ModelCard, still: Sequence[Finding]) -> None:
     """What was written, and what of it is still a guess, or that it needs no option."""
-    console.print(f"{target} is written: a copy whose card says all this.")
+    console.print(f"{printable(str(target))} is written: a copy whose card says all this.")
     for finding in still:
         console.print(f"Still a guess, of which the service will warn: {finding.field}: {finding.value}")
     if not still:
-        console.print(f"It loads as {card.name}, and nothing of it is guessed: it needs no option.")
+        console.print(f"It loads as {printable(card.name)}, and nothing of it is guessed: it needs no option.")

@@ -1,52 +1,33 @@
-"""Who may call: API keys, known by their SHA-256 alone, and how often each may. Knows no HTTP."""
+"""Who may call: API keys, known by their SHA-256 alone. Knows no HTTP."""
 
 import hashlib
 import hmac
-import math
-import time
 from collections.abc import Callable, Sequence
 
-from service.errors import TooManyRequests, Unauthorized
+from service.errors import Unauthorized
 
 _ADVICE = "send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`"
 
 
 class ApiKeys:
-    """The keys that open the service, each with its own allowance."""
+    """The keys that open the service."""
 
-    def __init__(self, digests: Sequence[str], per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """`digests` are the SHA-256 of the keys in hex. A key has `per_minute` requests, or any number with 0.
+    def __init__(self, digests: Sequence[str], spend: Callable[[str], None] | None = None) -> None:
+        """`digests` are the SHA-256 of the keys in hex, in lower case.
 
-        What was not used of a minute's allowance can be used at once; more than that is not saved.
+        `spend` is told that of each request's key, and raises TooManyRequests where it has no allowance left.
         """
-        self._digests = [digest.lower().encode() for digest in digests]
-        self._per_second = per_minute / 60
-        self._most = float(per_minute)
-        self._clock = clock
-        self._allowances = {digest: (self._most, clock()) for digest in self._digests}
+        self._digests = [digest.encode() for digest in digests]
+        self._spend = spend
 
     def admit(self, key: str | None) -> None:
         """Let one request with `key` through. Raises Unauthorized or TooManyRequests."""
         if not key:
             raise Unauthorized(f"this service needs an API key; {_ADVICE}")
-        given = hashlib.sha256(key.encode()).hexdigest().encode()
+        given = hashlib.sha256(key.encode()).hexdigest()
         # All are compared, each in constant time, so that the time tells nothing of a key.
-        matches = [hmac.compare_digest(given, digest) for digest in self._digests]
+        matches = [hmac.compare_digest(given.encode(), digest) for digest in self._digests]
         if not any(matches):
             raise Unauthorized(f"the API key is not one that this service knows; {_ADVICE}")
-        if self._per_second:
+        if self._spend:
             self._spend(given)
-
-    def _spend(self, digest: bytes) -> None:
-        left, before = self._allowances[digest]
-        now = self._clock()
-        left = min(self._most, left + (now - before) * self._per_second)
-        if left < 1:
-            self._allowances[digest] = (left, now)
-            wait_s = (1 - left) / self._per_second
-            raise TooManyRequests(
-                f"this API key has {self._most:g} requests a minute, and they are spent; "
-                f"go on in {math.ceil(wait_s)} s",
-                wait_s,
-            )
-        self._allowances[digest] = (left - 1, now)

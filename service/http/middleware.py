@@ -26,6 +26,7 @@ _ID = re.compile(rb"[\w.:/+=-]{1,128}")
 _BEARER = b"bearer "
 # What answers without a key: health, and the pages, which hold nothing and ask for the key themselves.
 _OPEN = re.compile(r"/(health/.*|v2/health/.*|web/.*|docs|redoc|static-offline-docs/.*|openapi\.json)?")
+_HEALTH = "/health/"
 
 _CAREFUL = (b"x-content-type-options", b"nosniff")
 _POLICY_HEADER = b"content-security-policy"
@@ -76,7 +77,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if self._keys and scope["method"] != "OPTIONS" and not _OPEN.fullmatch(scope["path"]):
+            if self._keys and not _is_open(scope):
                 self._keys.admit(_key(scope["headers"]))
         except ServiceError as error:
             response = await self._respond(Request(scope), error)
@@ -104,6 +105,12 @@ class RequestMiddleware:
 def _counters(route: str, status: int) -> tuple[Counter, Histogram]:
     """Both have few values; to look a metric up by its labels takes longer than to count."""
     return REQUESTS.labels(route, status), REQUEST_SECONDS.labels(route)
+
+
+def _is_open(scope: Scope) -> bool:
+    """Whether what is asked tells nothing of the models: health does where one is named."""
+    path: str = scope["path"]
+    return bool(_OPEN.fullmatch(path)) and not (scope["query_string"] and path.startswith(_HEALTH))
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:

@@ -44,20 +44,20 @@ class DesiredState:
 
     def __init__(self, folder: Path) -> None:
         """`folder` must be there, and nobody else's."""
-        self._folder = folder
+        self.folder = folder
         self._read: dict[Path, tuple[_Signature, Wish]] = {}
 
     def wishes(self) -> dict[str, Wish]:
         """All wishes by the model's name; those of before where the folder cannot be read. Reads only what changed."""
         with suppress(OSError):
-            self._read = {path: self._wish(path) for path in self._folder.glob("*.json")}
+            self._read = {path: self._wish(path) for path in self.folder.glob("*.json")}
         return {wish.name: wish for _, wish in self._read.values()}
 
     def ask(self, wish: Wish) -> None:
         """Let `wish` be what all workers follow from now on. Raises StorageFailed."""
         content = wish.model_copy(update={"asked_ns": time.time_ns()}).model_dump_json()
         # A name may be anything; as the name of a file it must not.
-        path = self._folder / f"{hashlib.sha256(wish.name.encode()).hexdigest()[:32]}.json"
+        path = self.folder / f"{hashlib.sha256(wish.name.encode()).hexdigest()[:32]}.json"
         beside = path.with_suffix(f".{secrets.token_hex(8)}")
         with writing_temporary_files():
             beside.write_text(content)

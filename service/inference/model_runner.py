@@ -11,7 +11,7 @@ from models.card import ModelCard
 from models.preprocessing import ModelInput, Pixels, scaled
 from service.engines.base import Engine
 from service.inference.batcher import Batcher, BatchLimits
-from service.metrics import OUT_OF_DISTRIBUTION, PREDICTED
+from service.metrics import MODELS
 
 Value = TypeVar("Value")
 
@@ -41,8 +41,7 @@ class ModelRunner:
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once it has been closed: whoever keeps something for this version drops it then."""
         self._timeout_s = timeout_s
-        self._predicted = [PREDICTED.labels(self.card.name, name) for name in self.card.class_names]
-        self._out_of_distribution = OUT_OF_DISTRIBUTION.labels(self.card.name)
+        self._predicted, self._out_of_distribution = MODELS.use(self.card.name, self.card.class_names)
         self._batcher = Batcher(self._infer, limits)
 
     @property
@@ -100,6 +99,7 @@ class ModelRunner:
         await self._batcher.close(timeout_s)
         if not self.closed.done():
             self.closed.set_result(None)
+            MODELS.leave(self.card.name, self.card.class_names)
             self.engine.close()
 
     def _infer(self, images: list[Any]) -> list[ImageScores]:

@@ -16,7 +16,7 @@ from service.engines.base import Engine
 from service.errors import NotFound, ServiceError
 from service.inference.model_runner import ModelRunner
 from service.logs import LOGGER
-from service.metrics import MODEL, MODEL_RELOADS
+from service.metrics import MODEL_RELOADS, MODELS
 
 log = logging.getLogger(LOGGER)
 
@@ -80,7 +80,8 @@ class ModelVersions:
 
     async def retire(self) -> None:
         """Close all of it, once those who have it in hand have had time to ask it; at once where this is cancelled."""
-        MODEL.labels(self.current.card.name, self.current.version, self.current.device).set(0)
+        for runner in self.loaded:
+            _withdraw(runner)
         await _close_later(self, self._grace_s)
 
     async def close(self, timeout_s: float) -> None:
@@ -93,17 +94,22 @@ class ModelVersions:
         before, self.current = self.current, runner
         self.previous.appendleft(before)
         while len(self.previous) > self._keep:
-            task = asyncio.create_task(_close_later(self.previous.pop(), self._grace_s))
+            dropped = self.previous.pop()
+            _withdraw(dropped)
+            task = asyncio.create_task(_close_later(dropped, self._grace_s))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
-        self._announce(before)
+        self._announce()
         MODEL_RELOADS.labels("loaded").inc()
         log.info("version %s answers from now on, in place of %s", runner.version, before.version)
 
-    def _announce(self, before: ModelRunner | None = None) -> None:
-        for runner, answers in ((before, 0), (self.current, 1)):
-            if runner:
-                MODEL.labels(runner.card.name, runner.version, runner.device).set(answers)
+    def _announce(self) -> None:
+        for runner in self.loaded:
+            MODELS.announce(runner.card.name, runner.version, runner.device, answers=runner is self.current)
+
+
+def _withdraw(runner: ModelRunner) -> None:
+    MODELS.withdraw(runner.card.name, runner.version, runner.device)
 
 
 async def _close_later(model: ModelRunner | ModelVersions, grace_s: float) -> None:

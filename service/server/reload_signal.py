@@ -19,14 +19,17 @@ def keep_sighup() -> None:
 
 @contextmanager
 def sighup_held() -> Iterator[None]:
-    """Hold it back for as long as this lasts; processes that are started meanwhile hold it until `on_sighup`."""
+    """Hold it back for as long as this lasts; processes that are started meanwhile hold it until `on_sighup`.
+
+    SIGINT too, which a terminal sends to all of them at once: they hold it until they can end in order.
+    """
     with suppress(AttributeError):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGINT})
     try:
         yield
     finally:
         with suppress(AttributeError):
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGINT})
 
 
 def on_sighup(call: Callable[[], object]) -> None:

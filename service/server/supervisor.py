@@ -6,17 +6,38 @@ import signal
 import time
 from multiprocessing.connection import wait
 from socket import socket
+from typing import cast
 
 from uvicorn.config import Config
-from uvicorn.supervisors.multiprocess import Multiprocess, Process
+from uvicorn.supervisors import multiprocess
+from uvicorn.supervisors.multiprocess import Multiprocess
 
 from service.logs import LOGGER
+from service.server.early_end import ENDING_SIGNALS
+from service.server.listening import Server, announce
 from service.server.reload_signal import sighup_held
 
 log = logging.getLogger(LOGGER)
 
 # How long to wait before a worker is started again that could not start: what was in its way may be gone by then.
 RETRY_S = 10.0
+
+# How often the parent looks for signals while it waits for a worker's answer.
+_LOOKS_S = 0.1
+
+# How long a worker that loads its model may take to end.
+_EARLY_END_S = 1.0
+
+
+class Process(multiprocess.Process):
+    """uvicorn's worker, with our server in it."""
+
+    @property
+    def server(self) -> Server:
+        """Made in the worker."""
+        if self._server is None:
+            self._server = Server(self.config)
+        return cast("Server", self._server)
 
 
 class Supervisor(Multiprocess):
@@ -30,16 +51,18 @@ class Supervisor(Multiprocess):
     """Whether it ended because no worker could."""
 
     def __init__(self, config: Config, sockets: list[socket]) -> None:
-        """Workers of `config` on `sockets`, which listen already."""
+        """Workers of `config` on `sockets`, which are bound."""
         super().__init__(config, sockets)
         self._any_answered = False
-        self._answered: set[Process] = set()
-        self._again_at: dict[Process, float] = {}
+        self._answered: set[multiprocess.Process] = set()
+        self._again_at: dict[multiprocess.Process, float] = {}
 
     def init_processes(self) -> None:
         """Start all workers."""
-        with sighup_held():
-            super().init_processes()
+        for _ in range(self.processes_num):
+            self.processes.append(Process(self.config, self.sockets))
+            with sighup_held():
+                self.processes[-1].start()
 
     def keep_subprocess_alive(self) -> None:
         """Replace the workers that died, or that do not answer."""
@@ -47,9 +70,13 @@ class Supervisor(Multiprocess):
             if self.should_exit.is_set():
                 return
             started = self._started(process)
+            if self._told_to_end():
+                return  # as workers are that have ended because of it
             if started is None:
                 self._mourn(place, process)
             elif started:
+                if not self._any_answered:
+                    announce(self.config.host, self.sockets)
                 self._any_answered = True
                 self._answered.add(process)
 
@@ -59,23 +86,39 @@ class Supervisor(Multiprocess):
         for listening in self.sockets:
             listening.close()
 
+    def join_all(self) -> None:
+        """Wait for all workers to end; not for long where they have answered nobody yet, and owe nobody an answer."""
+        for process in self.processes:
+            if process not in self._answered:
+                process.process.join(_EARLY_END_S)
+                process.process.kill()
+            process.join()
+
     def handle_hup(self) -> None:
         """Tell each worker that there may be a new model."""
         for process in self.processes:
             if process.pid is not None and process.exitcode is None:
                 os.kill(process.pid, signal.SIGHUP)
 
-    def _started(self, process: Process) -> bool | None:
+    def _started(self, process: multiprocess.Process) -> bool | None:
         """Whether a worker takes requests yet; None where it died, or does not say so in time."""
+        deadline = time.monotonic() + self.config.timeout_worker_healthcheck
         try:
             process.parent_conn.send(b"ping")
             # uvicorn waits for the pipe alone, which stays open here though the other side is gone.
-            ready = wait([process.parent_conn, process.process.sentinel], self.config.timeout_worker_healthcheck)
+            while not (ready := wait([process.parent_conn, process.process.sentinel], _LOOKS_S)):
+                if self._told_to_end() or time.monotonic() > deadline:
+                    return None
             return bool(process.parent_conn.recv()) if process.parent_conn in ready else None
         except (OSError, EOFError):
             return None
 
-    def _mourn(self, place: int, process: Process) -> None:
+    def _told_to_end(self) -> bool:
+        if not set(ENDING_SIGNALS).isdisjoint(self.signal_queue):
+            self.handle_signals()
+        return self.should_exit.is_set()
+
+    def _mourn(self, place: int, process: multiprocess.Process) -> None:
         process.kill()  # it may be one that hangs
         process.process.join()
         # Ended by itself and not by a signal, before it took any request.
@@ -94,7 +137,7 @@ class Supervisor(Multiprocess):
             log.info("worker %s is started again", process.pid)
             self._replace(place, process)
 
-    def _replace(self, place: int, process: Process) -> None:
+    def _replace(self, place: int, process: multiprocess.Process) -> None:
         self._answered.discard(process)
         self._again_at.pop(process, None)
         self.processes[place] = Process(self.config, self.sockets)

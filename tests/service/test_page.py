@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_playwright
 
+from models.card import ClassFigures, Evaluation, Score, read_card, write_card
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, left_out_without
 
@@ -386,6 +387,31 @@ def test_a_model_of_other_classes_has_no_samples_and_works(
         expect(page.locator("#status")).to_contain_text("It is: ")
         expect(page.locator("#bars button")).to_have_count(3)
         expect(page.locator("#stages .maps button")).to_have_count(8)
+
+
+def test_names_of_classes_are_text_whatever_they_say(
+    opened: Callable[..., Page], model_file: Path, tmp_path: Path
+) -> None:
+    card = read_card(model_file)
+    assert card is not None
+    image = "<img src=x onerror=\"document.title='owned'\">"
+    names = f"{image}cat", f"<script>document.title='owned'</script>{image}", f"</p>{image}"
+    figures = tuple(ClassFigures(name=name, precision=1, recall=1, f1=1, pictures=1) for name in names)
+    score = Score(loss=0, accuracy=1)
+    evaluation = Evaluation(
+        validation=score, test=score, per_class=figures, confusion_matrix=((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    )
+    hostile = {"name": f"{image}model", "class_names": names, "evaluation": evaluation}
+    write_card(model_file, card.model_copy(update=hostile))
+    with running_service("--model-path", model_file) as service:
+        page = opened(service.url)
+        give(page, BAG)
+        expect(page.locator("#bars button")).to_have_count(3)
+        expect(page.locator("#label")).to_contain_text("<img src=x onerror=")
+        page.locator(".matrix button").first.click()
+        expect(page.locator("#cell")).to_contain_text("of “<img src=x")
+        assert page.locator("img[src=x], #label img, #bars img, script:not([src])").count() == 0
+        assert "owned" not in page.title()
 
 
 def test_a_multi_label_models_answer_is_all_its_labels_or_none(opened: Callable[..., Page], tmp_path: Path) -> None:

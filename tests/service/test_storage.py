@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,11 +17,10 @@ MORTAL = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.gete
 
 
 @pytest.fixture
-def temporary(tmp_path: Path) -> Iterator[Path]:
+def temporary(tmp_path: Path) -> Path:
     folder = tmp_path / "temporary"
     folder.mkdir()
-    yield folder
-    folder.chmod(0o755)
+    return folder
 
 
 def changed_model(tmp_path: Path) -> Path:
@@ -49,13 +47,14 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, temporary: Path, wo
     options = ("--model-path", path, "--workers", workers, "--engine", engine)
     with running_service(*options, before=MORTAL, TMPDIR=str(temporary)) as service:
         wait_for_all(service, workers)
-        temporary.chmod(0o555)
+        (folder,) = temporary.iterdir()
+        folder.chmod(0o555)
         path.write_bytes(path.read_bytes() + b" ")
         refused = httpx.post(service.url + LOAD, timeout=60)
         assert refused.status_code == 507
         assert "cannot write to its folder for temporary files (Permission denied)" in refused.json()["error"]
         assert set(asked(service.url, engine)) == {200}
-        temporary.chmod(0o755)
+        folder.chmod(0o755)
         assert httpx.post(service.url + LOAD, timeout=60).status_code == 200
 
 
@@ -68,7 +67,7 @@ def test_a_folder_without_room(tmp_path: Path, temporary: Path) -> None:
         refused = httpx.post(service.url + LOAD, timeout=60)
         assert refused.status_code == 507
         assert "cannot write to its folder for temporary files (File too large)" in refused.json()["error"]
-        assert list(temporary.glob("model-*")) == []
+        assert list(temporary.rglob("model-*")) == []
         assert set(asked(service.url, "fake")) == {200}
         subprocess.run(["prlimit", f"--pid={service.process.pid}", "--fsize=unlimited:"], check=True)
         assert httpx.post(service.url + LOAD, timeout=60).status_code == 200

@@ -148,6 +148,15 @@ def test_of_many_files_that_cannot_be_read_twenty_are_named(folder: Path) -> Non
     assert "and 5 more" in told
 
 
+def test_names_of_files_neither_begin_a_line_nor_command_the_terminal(folder: Path) -> None:
+    (folder / "red" / "[bold] \n25 epochs run\x1b[2J.txt").write_text("no image")
+    console = Console(record=True, width=400, file=io.StringIO())
+    load(TrainingSettings(data=str(folder), image_size=8), console)
+    told = console.export_text()
+    assert r"[bold] \n25 epochs run\x1b[2J.txt: " in told
+    assert "\x1b" not in told
+
+
 def test_what_data_names_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.fit.load_mnist", lambda share, seed: ("mnist", share, seed))
     monkeypatch.setattr("training.fit.load_fashion_mnist", lambda place, share, seed: ("fashion", place, share, seed))

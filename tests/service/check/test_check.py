@@ -8,11 +8,12 @@ from typing import NamedTuple
 import keras
 import pytest
 
-from models.card import read_card
+from models.card import read_card, write_card
 from models.specification import Facts
 from service.check.__main__ import main
 from service.model_files.loading import load_model
 from service.model_files.snapshot import ModelFileLimits
+from tests.attacks.callers import ESCAPES, FORGED_LINE, class_names_that_forge_lines
 from tests.processes import run_to_end
 from tests.service.check.drawings import (
     NAMES,
@@ -104,6 +105,26 @@ def test_with_all_options_nothing_is_guessed(check: Check, bare_model_file: Path
 
 def test_with_a_card_nothing_is_guessed(check: Check, model_file: Path) -> None:
     assert check(model_file).status == 0
+
+
+def test_names_in_the_file_neither_begin_a_line_nor_command_the_terminal(check: Check, model_file: Path) -> None:
+    card = read_card(model_file)
+    assert card is not None
+    write_card(model_file, card.model_copy(update={"class_names": class_names_that_forge_lines(), "name": ESCAPES}))
+    finished = check(model_file)
+    assert "[red]owl[/red]" in finished.out
+    assert not [line for line in finished.out.splitlines() if line.startswith(FORGED_LINE[:10])]
+    assert "\x1b" not in finished.out
+    assert "\u202e" not in finished.out
+
+
+def test_nor_does_what_is_refused(check: Check, tmp_path: Path) -> None:
+    path = tmp_path / f"model\n{FORGED_LINE}{ESCAPES}.h5".replace("/", "")
+    path.write_bytes(b"no model")
+    finished = check(path)
+    assert finished.status == 3
+    assert len(finished.err.splitlines()) == 1
+    assert "\x1b" not in finished.err
 
 
 # Pictures with labels

@@ -11,8 +11,6 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.engines.fake import FakeLoader
-from service.errors import TooManyRequests, Unauthorized
-from service.http.auth import ApiKeys
 from service.settings import ServiceSettings
 from tests.applications import application
 from tests.fakes import FakeEngine, image_for
@@ -76,28 +74,6 @@ def test_without_a_key_that_is_known_nothing_is_read(closed: TestClient, headers
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/", "/web/app.js", "/docs", "/openapi.json"])
 def test_health_and_the_pages_stay_open(closed: TestClient, path: str) -> None:
     assert closed.get(path).status_code == 200
-
-
-def test_a_key_has_its_allowance_and_another_its_own() -> None:
-    now = [0.0]
-    keys = ApiKeys(DIGESTS, 2, lambda: now[0])
-    keys.admit(KEY)
-    keys.admit(KEY)
-    with pytest.raises(TooManyRequests, match="has 2 requests a minute") as refused:
-        keys.admit(KEY)
-    assert refused.value.retry_after_s == 30
-    keys.admit(OTHER)
-    now[0] = 30
-    keys.admit(KEY)
-    with pytest.raises(TooManyRequests):
-        keys.admit(KEY)
-    now[0] = 3000  # no more is saved than a minute's
-    keys.admit(KEY)
-    keys.admit(KEY)
-    with pytest.raises(TooManyRequests):
-        keys.admit(KEY)
-    with pytest.raises(Unauthorized):
-        keys.admit("wrong")
 
 
 def test_too_many_requests_are_told_when_to_come_back() -> None:

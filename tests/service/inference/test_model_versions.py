@@ -13,6 +13,7 @@ from service.errors import NotFound, NotReady
 from service.inference.batcher import BatchLimits
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
+from service.metrics import exposition
 from tests.fakes import FakeEngine, image_for
 
 OWL = image_for("owl")[..., np.newaxis]
@@ -105,6 +106,57 @@ def test_a_version_that_is_kept_answers_again_without_being_loaded() -> None:
         assert len(await versions.current.submit([OWL], versions.current.deadline())) == 1
         await versions.switch_to("1")
         assert versions.current.version == "1"
+        await versions.close(1)
+
+    asyncio.run(scenario())
+
+
+def exposed(name: str) -> list[str]:
+    return [line for line in exposition().decode().splitlines() if line.startswith(name)]
+
+
+def test_however_many_versions_come_and_go_there_are_series_of_those_in_memory_only() -> None:
+    """A thousand hot reloads, each with other class names."""
+
+    def named(number: int) -> Engine:
+        engine = FakeEngine(f"{number:012x}")
+        names = tuple(f"class {number}.{label}" for label in range(3))
+        engine.card = engine.card.model_copy(update={"name": "of-many", "class_names": names})
+        return engine
+
+    async def scenario() -> None:
+        numbers = iter(range(1, 1001))
+        versions = ModelVersions(
+            named(0),
+            lambda engine: ModelRunner(engine, BatchLimits(8, 16), 30),
+            lambda _: named(next(numbers)),
+            Path("model.h5"),
+            1,
+            0.01,
+        )
+        for number in range(1, 1001):
+            await versions.switch_to(f"{number:012x}")
+        await asyncio.gather(*versions._retiring)
+        assert exposed('keras_service_model_info{device="nowhere",name="of-many"') == [
+            'keras_service_model_info{device="nowhere",name="of-many",version="0000000003e7"} 0.0',
+            'keras_service_model_info{device="nowhere",name="of-many",version="0000000003e8"} 1.0',
+        ]
+        assert len(exposed('keras_service_predictions_total{label="class ')) == 6
+        await versions.retire()
+        assert not [line for line in exposition().decode().splitlines() if "of-many" in line]
+
+    asyncio.run(scenario())
+
+
+def test_a_class_that_both_versions_have_is_counted_on() -> None:
+    async def scenario() -> None:
+        versions = versions_of([lambda: FakeEngine("1")], keep=0, grace_s=0.01)
+        old = versions.current
+        await old.submit([OWL], old.deadline())
+        counted = exposed('keras_service_predictions_total{label="owl",model="fake"}')
+        await versions.switch_to("1")
+        await asyncio.gather(*versions._retiring)
+        assert exposed('keras_service_predictions_total{label="owl",model="fake"}') == counted
         await versions.close(1)
 
     asyncio.run(scenario())

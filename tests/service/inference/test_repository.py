@@ -268,3 +268,23 @@ def test_an_inference_thread_that_is_long_at_one_call_is_seen(tmp_path: Path) ->
         await repository.close(1)
 
     asyncio.run(scenario())
+
+
+def test_names_that_nobody_gave_a_model_leave_nothing_behind(tmp_path: Path) -> None:
+    """Neither in memory nor in the folder that the workers share, however many are tried."""
+
+    async def scenario() -> None:
+        repository = repository_of(tmp_path, "hats")
+        for number in range(1000):
+            for call in (repository.load, repository.unload):
+                with pytest.raises(NotFound):
+                    await call(f"../{number}")
+            with pytest.raises(NotFound):
+                await repository.roll_back(f"x{number}", "0")
+            with pytest.raises(NotFound):
+                await repository.roll_back("hats", f"{number}")
+        assert list((tmp_path / "state").iterdir()) == []
+        assert (repository.unloaded, len(repository.models), repository._followed) == ([], 1, {})
+        await repository.close(1)
+
+    asyncio.run(scenario())

@@ -35,7 +35,7 @@ def test_nor_does_one_that_dies_of_an_exception_as_it_starts(tmp_path: Path) -> 
     """Each worker opens its metrics' files as it imports them; where it may not, Python ends it."""
     with running_service("--workers", 2, *FAKE_ENGINE, module=IMPATIENT, TMPDIR=str(tmp_path)) as service:
         wait_for_all(service, 2)
-        (metrics,) = tmp_path.glob("metrics-*")
+        (metrics,) = tmp_path.glob("state-*/metrics-*")
         aside = metrics.rename(tmp_path / "aside")
         metrics.touch()
         workers_of(service)[0].kill()

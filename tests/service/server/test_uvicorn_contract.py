@@ -14,6 +14,8 @@ from uvicorn.server import ServerState
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from service.server.connection import Connection
+from service.server.listening import Server
+from service.server.supervisor import Process as OurProcess
 from service.server.supervisor import Supervisor
 
 
@@ -35,9 +37,12 @@ def test_what_is_overridden_is_there_and_takes_the_same() -> None:
         "on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete",
     }  # fmt: skip
     assert overridden(Supervisor, Multiprocess) == {
-        "init_processes", "keep_subprocess_alive", "terminate_all", "handle_hup",
+        "init_processes", "keep_subprocess_alive", "terminate_all", "join_all", "handle_hup",
     }  # fmt: skip
-    for ours, theirs in ((Connection, HttpToolsProtocol), (Supervisor, Multiprocess)):
+    assert overridden(Server, uvicorn.Server) == {"startup"}
+    assert list(inspect.signature(uvicorn.Server._serve).parameters) == ["self", "sockets"]
+    assert overridden(OurProcess, Process) == {"server"}
+    for ours, theirs in ((Connection, HttpToolsProtocol), (Supervisor, Multiprocess), (Server, uvicorn.Server)):
         for name in overridden(ours, theirs):
             own, other = (inspect.signature(getattr(kind, name)).parameters for kind in (ours, theirs))
             assert list(own) == list(other), name
@@ -70,3 +75,15 @@ def test_a_supervisor_has_what_ours_looks_at() -> None:
         name for name, _ in inspect.getmembers(Process, lambda part: isinstance(part, property))
     }
     assert callable(worker.kill)
+    assert supervisor.signal_queue == []
+    assert callable(supervisor.handle_signals)
+    assert worker._server is None
+    assert not worker.server.started
+
+
+def test_an_application_that_is_loaded_is_not_loaded_again() -> None:
+    given = config()
+    assert not given.loaded
+    given.load()
+    assert given.loaded
+    assert "if not config.loaded:" in inspect.getsource(uvicorn.Server._serve)

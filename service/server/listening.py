@@ -1,0 +1,116 @@
+"""The address that is listened on: taken before anything is loaded, and answered on once all is. Knows no call.
+
+Until then connections are refused, and none waits in vain: whoever probes the service learns that it is not ready.
+"""
+
+import errno
+import logging
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from service.logs import LOGGER
+from service.server.early_end import ending_at_signals
+
+log = logging.getLogger(LOGGER)
+
+# A family or an address that a name stands for and that this machine does not have; another one may do.
+_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+
+
+class AddressError(Exception):
+    """Nobody can listen at that address. The text says why, and what to do."""
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets that hold the port at each address of `host`, without listening yet. Raises AddressError.
+
+    With port 0 it is a free one, the same at all addresses.
+    """
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no name"
+        raise AddressError(
+            f"--host {host} stands for no address ({reason}); give one of this machine's, or 0.0.0.0 for all of them"
+        ) from error
+    addresses = list(dict.fromkeys((family, address) for family, *_, address in found))
+    sockets: list[socket.socket] = []
+    missing: OSError | None = None
+    for family, (ip, _, *rest) in addresses:
+        try:
+            sockets.append(_bound(family, (ip, port, *rest), alone=len(addresses) == 1))
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise _explained(error, host, port) from error
+            missing = error
+        else:
+            port = port or sockets[0].getsockname()[1]
+    if missing and not sockets:
+        raise _explained(missing, host, port) from missing
+    return sockets
+
+
+def announce(host: str, sockets: Sequence[socket.socket]) -> None:
+    """Say in the log where the service can be asked."""
+    place = f"[{host}]" if ":" in host else host or "0.0.0.0"  # noqa: S104 - it is only shown
+    log.info("Uvicorn running on http://%s:%d (Press CTRL+C to quit)", place, sockets[0].getsockname()[1])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which can be ended while the application is loaded, and says in one line if another was faster."""
+
+    def __init__(self, config: uvicorn.Config, temporary: Path | None = None) -> None:
+        """`temporary` is removed where the process is ended so early that it cannot do so itself."""
+        super().__init__(config)
+        self._temporary = temporary
+
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
+        with ending_at_signals(self._temporary):
+            self.config.load()
+        await super()._serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and start the application. Exits where another program that bound the port listens by now."""
+        try:
+            for bound in sockets or ():
+                bound.listen(self.config.backlog)  # uvloop would go on without a word where it cannot
+        except OSError as error:
+            log.error("%s", _explained(error, self.config.host, self.config.port))  # noqa: TRY400 - for a person
+            sys.exit(STARTUP_FAILURE)
+        await super().startup(sockets)
+        if sockets and self.config.workers == 1:
+            announce(self.config.host, sockets)
+
+
+def _bound(family: int, address: tuple[object, ...], *, alone: bool) -> socket.socket:
+    bound = socket.socket(family)
+    try:
+        if os.name == "posix":  # elsewhere it would take the port from whoever has it
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            # `::` is every address of either kind, unless those of the other kind are bound beside it.
+            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if alone else 1)
+        bound.bind(address)
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+def _explained(error: OSError, host: str, port: int) -> AddressError:
+    match error.errno:
+        case errno.EADDRINUSE:
+            text = f"port {port} of {host} is in use; end what listens there, or take another --port (0: a free one)"
+        case errno.EACCES:
+            text = f"port {port} of {host} may not be used without special rights; take a --port from 1024 on"
+        case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
+            text = f"--host {host} is no address of this machine; give one that is, or 0.0.0.0 for all of them"
+        case _:
+            text = f"port {port} of {host} cannot be listened on: {error.strerror or error}"
+    return AddressError(text)
