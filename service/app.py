@@ -22,7 +22,8 @@ from service.api.openapi import install_documentation
 from service.context import Context
 from service.engines.base import Engine, EngineLoader
 from service.errors import ServiceError
-from service.explain.explained_models import ExplainedModels, MakeExplainer
+from service.explain.explained_models import ExplainedModels
+from service.explain.process.queue import ExplanationQueue
 from service.http import problems
 from service.http.auth import ApiKeys
 from service.http.bodies import BodyLimits
@@ -82,21 +83,21 @@ def create_app(
     engines: Sequence[Engine],
     loader: EngineLoader,
     desired: DesiredState,
-    make_explainer: MakeExplainer | None = None,
 ) -> ASGIApp:
     """The whole application, middleware included, which answers with `engines`, the default first.
 
-    `loader` loads others, when files change or `desired` says so. Without `make_explainer` nothing is explained.
+    `loader` loads others, when files change or `desired` says so.
     """
     app = _api()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         repository = _repository(settings, engines, loader, desired)
+        explained = ExplainedModels(ExplanationQueue(settings.request_timeout_s))
         app.state.context = Context(
             settings,
             Prediction(repository, Decoder(settings.max_image_pixels)),
-            ExplainedModels(make_explainer),
+            explained,
             BodyLimits(settings.max_body_bytes, settings.receive_timeout_s),
         )
         background = {
@@ -108,7 +109,7 @@ def create_app(
         yield
         for task in background:
             task.cancel()
-        await repository.close(LAST_CALL_S)
+        await asyncio.gather(repository.close(LAST_CALL_S), explained.close())
 
     app.router.lifespan_context = lifespan
     keys = ApiKeys(settings.api_keys, settings.requests_per_minute) if settings.api_keys else None

@@ -125,14 +125,12 @@ class Prediction:
     async def _answers(
         self, runner: ModelRunner, rows: Sequence[Pixels | ModelInput], deadline: float, disconnected: Disconnected
     ) -> list[Predicted]:
-        scores = await _unless_disconnected(runner.submit(rows, deadline), disconnected, watch=runner.backed_up)
+        scores = await unless_disconnected(runner.submit(rows, deadline), disconnected, watch=runner.backed_up)
         return list(map(Predicted, scores, rows))
 
 
-async def _unless_disconnected(
-    answer: asyncio.Future[list[ImageScores]], disconnected: Disconnected, *, watch: bool
-) -> list[ImageScores]:
-    """The answer. Raises ClientDisconnected where the client left before the model came to its images.
+async def unless_disconnected(answer: asyncio.Future[Value], disconnected: Disconnected, *, watch: bool) -> Value:
+    """The answer, or what it raises. Raises ClientDisconnected where the client left before, and cancels it.
 
     To `watch` for that takes a task for each request; it pays only where many wait.
     """

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from models.charts import INK, TRAINING_COLOUR, PlotFormat, save_figure
+from models.charts import INK, TRAINING_COLOUR, save_figure
+from models.plot_format import PlotFormat
 from service.explain.drawing.mosaic import WIDTH, columns_for, draw_mosaic, fitting_scale, mosaic_height
 
 Floats = npt.NDArray[np.float32]

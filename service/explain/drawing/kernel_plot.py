@@ -1,15 +1,12 @@
 """A convolution's kernels as a grid, above the histogram of its weights. Knows neither Keras nor HTTP."""
 
-from typing import Literal
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from models.charts import INK, MUTED, TRAINING_COLOUR, PlotFormat, save_figure
+from models.charts import INK, MUTED, TRAINING_COLOUR, save_figure
+from models.plot_format import PlotFormat
 from service.explain.drawing.mosaic import WIDTH, Scale, columns_for, draw_mosaic, mosaic_height
-from service.explain.results import Kernels
-
-KernelScale = Literal["fixed", "symmetric"]
+from service.explain.results import Kernels, KernelScale
 
 # The scale of grey that the textbook uses, whatever the weights are.
 _TEXTBOOK = Scale("gray", -0.5, 0.5)
