@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from models.card import ModelFileError
 from service.errors import NothingToExplain, ServiceError
@@ -108,8 +108,20 @@ def _bound_memory(growth: int | None = MOST_GROWTH_BYTES) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
-def answer_calls(connection: socket.socket, explanations: Explanations) -> None:
+class Answers(Protocol):
+    """Whatever answers calls."""
+
+    def answer(self, call: Call, file: int | None) -> Any:
+        """What the method that is called, with an open file for LOAD, returns or raises."""
+
+
+def answer_calls(connection: socket.socket, explanations: Answers) -> None:
     """Until the other side is gone, perhaps in the middle of a call: then all that was started here ends at once."""
+    os.nice(NICENESS)
+    # The service's own signals go to all of its processes, where a terminal or a system's manager sends them. This one
+    # works until the service needs it no longer, so that what was accepted is answered.
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
     calls: SimpleQueue[tuple[Call, int | None]] = SimpleQueue()
 
     def receive() -> None:
@@ -145,14 +157,5 @@ def _end() -> None:
     os._exit(0)
 
 
-def _main() -> None:
-    os.nice(NICENESS)
-    # The service's own signals go to all of its processes, where a terminal or a system's manager sends them. This one
-    # works until the service needs it no longer, so that what was accepted is answered.
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
-    answer_calls(socket.socket(fileno=int(sys.argv[1])), Explanations())
-
-
 if __name__ == "__main__":
-    _main()
+    answer_calls(socket.socket(fileno=int(sys.argv[1])), Explanations())
