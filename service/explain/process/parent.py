@@ -36,6 +36,11 @@ class ExplainingProcess:
         """The number that the system knows it by, and the group of whatever it starts."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
     def ask(self, call: Call, file: int | None = None) -> Any:
         """What the call returns or raises there; with LOAD goes the open model `file`.
 

@@ -168,6 +168,8 @@ class ExplanationQueue:
     async def _prepare(self, engine: Engine | None) -> int | None:
         """Have the process run, and the model of `engine` in it; the number that it has there."""
         late = NotReady(f"what explains the model did not start within {START_S:g} s; send the request again later")
+        if self._process and not self._process.alive:  # it may have died while it had nothing to do
+            await self._end()
         if self._process is None:
             try:
                 self._process = ExplainingProcess()
@@ -215,7 +217,7 @@ class ExplanationQueue:
             await self._end()
             return
         for number in dropped:
-            del self._loaded[number]
+            self._loaded.pop(number, None)
             late = NotReady("a model was not dropped")
             with suppress(EndOfConversation, NotReady):
                 await self._ask(Call(number, DROP), START_S, late)

@@ -144,6 +144,16 @@ def test_a_process_that_is_killed_in_the_middle_of_a_call_is_replaced(go_on: Pat
     run(scenario)
 
 
+def test_a_process_that_died_while_it_had_nothing_to_do_fails_nobody() -> None:
+    async def scenario(explanations: ExplanationQueue) -> None:
+        await explanations.call(None, "curves")
+        process_of(explanations).kill()
+        await until(lambda: explanations.process and not explanations.process.alive)
+        assert await explanations.call(None, "curves") == "curves"
+
+    run(scenario)
+
+
 def test_a_call_that_overruns_its_deadline_ends_with_its_process(go_on: Path) -> None:
     async def scenario(explanations: ExplanationQueue) -> None:
         await explanations.call(None, "curves")
