@@ -1,7 +1,6 @@
 """Charts of what a card tells: learning curves and confusion matrix, as PNG or SVG. Knows no model and no HTTP."""
 
 import io
-from typing import Literal
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -9,8 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from models.card import Evaluation, Training
-
-PlotFormat = Literal["png", "svg"]
+from models.plot_format import PlotFormat
 
 INK = "#1f2933"
 MUTED = "#6b7785"

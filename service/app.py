@@ -22,7 +22,8 @@ from service.api.openapi import install_documentation
 from service.context import Context
 from service.engines.base import Engine, EngineLoader
 from service.errors import ServiceError
-from service.explain.explained_models import ExplainedModels, MakeExplainer
+from service.explain.explained_models import ExplainedModels
+from service.explain.process.queue import ExplanationQueue
 from service.http import problems
 from service.http.auth import ApiKeys
 from service.http.bodies import BodyLimits
@@ -85,12 +86,10 @@ def create_app(
     engines: Sequence[Engine],
     loader: EngineLoader,
     desired: DesiredState,
-    make_explainer: MakeExplainer | None = None,
 ) -> ASGIApp:
     """The whole application, middleware included, which answers with `engines`, the default first.
 
-    `loader` loads others, when files change or `desired` says so. Without `make_explainer` nothing is explained. Raises
-    StorageFailed.
+    `loader` loads others, when files change or `desired` says so. Raises StorageFailed.
     """
     app = _api()
 
@@ -100,10 +99,11 @@ def create_app(
         threads = ThreadPool()
         decoder = Decoder(settings.max_image_pixels)
         decoder.start()
+        explained = ExplainedModels(ExplanationQueue(settings.request_timeout_s))
         app.state.context = Context(
             settings,
             Prediction(repository, decoder, threads),
-            ExplainedModels(make_explainer),
+            explained,
             BodyLimits(settings.max_body_bytes, settings.receive_timeout_s),
         )
         background = {
@@ -115,7 +115,7 @@ def create_app(
         yield
         for task in background:
             task.cancel()
-        await asyncio.gather(repository.close(LAST_CALL_S), decoder.close())
+        await asyncio.gather(repository.close(LAST_CALL_S), decoder.close(), explained.close())
         threads.close()
 
     app.router.lifespan_context = lifespan

@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
@@ -17,7 +16,6 @@ from models.card import ModelFileError
 from service.app import create_app, load_engine
 from service.engines.base import DeviceError, Engine, EngineLoader
 from service.errors import StorageFailed, writing_temporary_files
-from service.explain.explained_models import MakeExplainer
 from service.inference.desired_state import STATE_FOLDER, DesiredState
 from service.inference.model_folder import model_files
 from service.logs import LOGGER
@@ -33,23 +31,16 @@ SWITCH_INTERVAL_S = 0.0005
 log = logging.getLogger(LOGGER)
 
 
-class ChosenEngine(NamedTuple):
-    """How models are loaded, and how they are explained; None where they cannot be."""
-
-    loader: EngineLoader
-    make_explainer: MakeExplainer | None
-
-
 def from_environment() -> ASGIApp:
     """The application of one worker process, as the environment describes it. Exits if no model can be served."""
     settings = ServiceSettings()
     desired = DesiredState(Path(os.environ[STATE_FOLDER]))
     try:
-        chosen = choose_engine(settings)
-        engines = _load_first(settings, chosen.loader, desired)
+        loader = choose_engine(settings)
+        engines = _load_first(settings, loader, desired)
         with writing_temporary_files():
             reserve_storage()
-        app = create_app(settings, engines, chosen.loader, desired, chosen.make_explainer)
+        app = create_app(settings, engines, loader, desired)
     except (ModelFileError, DeviceError, StorageFailed) as error:
         log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
         sys.exit(STARTUP_FAILURE)
@@ -61,22 +52,20 @@ def from_environment() -> ASGIApp:
     return app
 
 
-def choose_engine(settings: ServiceSettings) -> ChosenEngine:
+def choose_engine(settings: ServiceSettings) -> EngineLoader:
     """The engine that `settings` name, set up. Raises DeviceError, or ModelFileError for wrong options."""
     limits = ModelFileLimits(settings.max_model_bytes, settings.model_sha256)
     match settings.engine:
         case "tensorflow":
             from service.engines.tensorflow import TensorFlowLoader  # noqa: PLC0415 - it takes seconds
-            from service.explain.keras_explainer import KerasExplainer  # noqa: PLC0415
 
-            loader = TensorFlowLoader(
+            return TensorFlowLoader(
                 settings.device, settings.inference_threads, facts_of(settings), settings.max_batch_size, limits
             )
-            return ChosenEngine(loader, KerasExplainer)
         case "fake":
             from service.engines.fake import FakeLoader  # noqa: PLC0415
 
-            return ChosenEngine(FakeLoader(limits), None)
+            return FakeLoader(limits)
 
 
 def _load_first(settings: ServiceSettings, loader: EngineLoader, desired: DesiredState) -> list[Engine]:

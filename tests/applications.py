@@ -14,7 +14,6 @@ from service.context import Context
 from service.engines.base import Engine, EngineLoader
 from service.engines.fake import FakeLoader
 from service.engines.tensorflow import TensorFlowEngine, TensorFlowLoader
-from service.explain.keras_explainer import KerasExplainer
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
 from service.settings import Device, ServiceSettings
@@ -24,9 +23,7 @@ atexit.register(_STATES.cleanup)
 
 
 def application(settings: ServiceSettings, *engines: Engine, loader: EngineLoader | None = None) -> ASGIApp:
-    explained = isinstance(engines[0], TensorFlowEngine)
-    desired = DesiredState(Path(mkdtemp(dir=_STATES.name)))
-    return create_app(settings, engines, loader or FakeLoader(), desired, KerasExplainer if explained else None)
+    return create_app(settings, engines, loader or FakeLoader(), DesiredState(Path(mkdtemp(dir=_STATES.name))))
 
 
 def tensorflow_engine(

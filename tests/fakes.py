@@ -1,5 +1,6 @@
 """The service's fake engine, for tests that look at what reached it."""
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,21 @@ class FakeEngine(fake.FakeEngine):
         self.batches.append(batch)
         scores, *_ = super().infer(batch)
         return EngineOutput(scores, None if self.ood_score is None else np.full(len(batch), self.ood_score, np.float32))
+
+
+class Hold:
+    """Keeps an engine at its next batch, which is not one of its `batches`, until `go_on` is set."""
+
+    def __init__(self, engine: FakeEngine) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+        def infer(batch: ModelInput) -> EngineOutput:
+            del engine.infer  # type: ignore[method-assign]
+            self.begun.set()
+            self.go_on.wait()
+            return fake.FakeEngine.infer(engine, batch)
+
+        engine.infer = infer  # type: ignore[method-assign]
 
 
 def image_for(label: str) -> Any:

@@ -30,7 +30,7 @@ from service.api.schemas import (
     Trace,
     TracedWindow,
 )
-from service.explain.results import LayerSummary, ModelSummary
+from service.engines.model_summary import LayerSummary, ModelSummary
 from service.http.problems import Problem
 
 _MODEL = ModelName(name="best-cnn-model", version="49b21144198a")

@@ -1,7 +1,6 @@
 """What the model saw and how it came to its answer: kernels, feature maps, attribution, arithmetic."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -10,19 +9,23 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
-from models.charts import PlotFormat
 from models.preprocessing import ModelInput, PreparationChoice, PreparedImage, scaled
-from service.api.dependencies import Accept, Explained, HowPrepared, Runner, WhichModel, model_name
+from service.api.dependencies import (
+    Accept,
+    Explained,
+    HowPrepared,
+    Runner,
+    WhichModel,
+    model_name,
+    unless_disconnected,
+)
 from service.api.examples import ATTRIBUTION, FEATURE_MAPS, KERNELS, TRACE
 from service.api.openapi import IMAGE_BODY, answers, problems
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
 from service.context import context_of
 from service.errors import NotInModel
-from service.explain.drawing.feature_maps import draw_feature_maps, strongest_first
-from service.explain.drawing.kernel_plot import KernelScale, draw_kernels
-from service.explain.drawing.overlay import draw_attribution
-from service.explain.explained_models import ExplainedModel
-from service.explain.results import ConvolutionTrace, Method
+from service.explain.explainer import Explainer
+from service.explain.results import ConvolutionTrace, KernelScale, Method, strongest_first
 from service.http.bodies import read_image
 from service.http.negotiation import choose_media_type
 from service.inference.model_runner import ModelRunner
@@ -54,6 +57,7 @@ _POST_PROBLEMS = problems(400, 404, 408, 413, 415, 503, 504, details={422: _NO_L
     responses={**answers(KERNELS, images=_IMAGES), **problems(400, 404, 503, 504, details={422: _NO_LAYER})},
 )
 async def plot_kernels(
+    request: Request,
     runner: Runner,
     explained: Explained,
     layer: Layer = None,
@@ -66,19 +70,21 @@ async def plot_kernels(
 ) -> Response:
     """The weights that the model looks at images with, their histogram, mean and standard deviation."""
     form = form or _preferred(accept)
-    kernels = await explained.explainer.kernels(layer, channel)
-    if form == "json":
-        return _json(
-            runner,
-            layer=kernels.layer,
-            channel=kernels.channel,
-            kernels=_numbers(kernels.weights),
-            biases=None if kernels.biases is None else _numbers(kernels.biases),
-            mean=kernels.mean,
-            standard_deviation=kernels.standard_deviation,
-            histogram={"edges": _numbers(kernels.edges), "counts": kernels.counts.tolist()},
-        )
-    return await _drawn(runner, explained, form, partial(draw_kernels, kernels, scale))
+    explainer = explained.explainer
+    if form != "json":
+        drawing = explainer.draw_kernels(layer, channel, scale, form)
+        return _image(runner, form, await unless_disconnected(request, drawing))
+    kernels = await unless_disconnected(request, explainer.kernels(layer, channel))
+    return _json(
+        runner,
+        layer=kernels.layer,
+        channel=kernels.channel,
+        kernels=_numbers(kernels.weights),
+        biases=None if kernels.biases is None else _numbers(kernels.biases),
+        mean=kernels.mean,
+        standard_deviation=kernels.standard_deviation,
+        histogram={"edges": _numbers(kernels.edges), "counts": kernels.counts.tolist()},
+    )
 
 
 @router.post(
@@ -108,19 +114,14 @@ async def plot_feature_maps(
     As JSON the numbers are those that Keras itself has between its layers.
     """
     form = form or _preferred(accept)
-    runner, explained, _, image = await _prepared(request, preparation, model)
-    outputs = await explained.explainer.feature_maps(image, layer)
-    if form == "json":
-        count = sum(values.size for values in outputs.values())
-        if count > MOST_VALUES:
-            raise NotInModel(
-                f"layer: the maps have {count:,} values together, and at most {MOST_VALUES:,} are sent as JSON; "
-                "name a smaller layer, or ask for an image"
-            )
-        return await to_thread.run_sync(
-            lambda: _json(runner, layers=[_layer_output(name, values) for name, values in outputs.items()])
-        )
-    return await _drawn(runner, explained, form, partial(draw_feature_maps, outputs, strongest=order == "strongest"))
+    runner, explainer, _, image = await _prepared(request, preparation, model)
+    if form != "json":
+        drawing = explainer.draw_feature_maps(image, layer, order == "strongest", form)
+        return _image(runner, form, await unless_disconnected(request, drawing))
+    outputs = await unless_disconnected(request, explainer.feature_maps(image, layer, MOST_VALUES))
+    return await to_thread.run_sync(
+        lambda: _json(runner, layers=[_layer_output(name, values) for name, values in outputs.items()])
+    )
 
 
 @router.post(
@@ -162,24 +163,24 @@ async def plot_attribution(
     out the difference to a black image among the pixels; `occlusion` covers a part at a time and looks what is lost.
     """
     form = form or _preferred(accept)
-    runner, explained, prepared, image = await _prepared(request, preparation, model)
+    runner, explainer, prepared, image = await _prepared(request, preparation, model)
     names = runner.card.class_names
     index = _class_index(wanted, names)
-    found = await explained.explainer.attribution(image, method, index)
-    if form == "json":
-        return _json(
-            runner,
-            method=method,
-            label=names[found.class_index],
-            index=found.class_index,
-            probability=min(1.0, found.probability),
-            score=found.score,
-            baseline_score=found.baseline_score,
-            values=_numbers(found.values, 8),
-            frame=prepared.frame._asdict(),
-        )
-    title = f"{names[found.class_index]}, {found.probability:.1%}: {method}"
-    return await _drawn(runner, explained, form, partial(draw_attribution, prepared, found.values, title))
+    if form != "json":
+        drawing = explainer.draw_attribution(prepared, image, method, index, form)
+        return _image(runner, form, await unless_disconnected(request, drawing))
+    found = await unless_disconnected(request, explainer.attribution(image, method, index))
+    return _json(
+        runner,
+        method=method,
+        label=names[found.class_index],
+        index=found.class_index,
+        probability=min(1.0, found.probability),
+        score=found.score,
+        baseline_score=found.baseline_score,
+        values=_numbers(found.values, 8),
+        frame=prepared.frame._asdict(),
+    )
 
 
 @router.post(
@@ -202,8 +203,8 @@ async def trace_value(
 
     For a convolution or a pooling, by name; without one for the first.
     """
-    runner, explained, _, image = await _prepared(request, preparation, model)
-    traced = await explained.explainer.trace(image, layer, channel, row, column)
+    runner, explainer, _, image = await _prepared(request, preparation, model)
+    traced = await unless_disconnected(request, explainer.trace(image, layer, channel, row, column))
     window = {
         "rows": traced.window.rows,
         "columns": traced.window.columns,
@@ -228,14 +229,14 @@ async def trace_value(
 
 async def _prepared(
     request: Request, preparation: PreparationChoice, model: str | None
-) -> tuple[ModelRunner, ExplainedModel, PreparedImage, ModelInput]:
+) -> tuple[ModelRunner, Explainer, PreparedImage, ModelInput]:
     """The model that answers, what explains it, the image in the request as a person sees it, and as the model does."""
     context = context_of(request)
     context.prediction.find(model)
     content = await read_image(request, context.bodies)
     runner = context.prediction.current(model)
     prepared = await context.prediction.prepare(runner, content, preparation)
-    return runner, context.explained.of(runner), prepared, scaled(prepared.pixels, runner.card.input)
+    return runner, context.explained.of(runner).explainer, prepared, scaled(prepared.pixels, runner.card.input)
 
 
 def _class_index(wanted: str | None, names: tuple[str, ...]) -> int | None:
@@ -265,10 +266,7 @@ def _preferred(accept: str) -> Form:
     return _FORMS[choose_media_type(accept, tuple(_FORMS))]
 
 
-async def _drawn(
-    runner: ModelRunner, explained: ExplainedModel, form: PlotFormat, draw: Callable[[PlotFormat], bytes]
-) -> Response:
-    content = await explained.draw(partial(draw, form))
+def _image(runner: ModelRunner, form: Form, content: bytes) -> Response:
     return Response(content, media_type=_MEDIA_TYPES[form], headers={"Vary": "Accept", "Model-Version": runner.version})
 
 

@@ -1,13 +1,13 @@
 """How the model is built, and what its file says of itself."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import PlainTextResponse
 
-from service.api.dependencies import Accept, Explained, Runner
+from service.api.dependencies import Accept, Explained, Runner, unless_disconnected
 from service.api.examples import MODEL_CARD, MODEL_SUMMARY, SUMMARY_TABLE
 from service.api.openapi import answers, problems
 from service.api.schemas import Found, ModelCardAnswer
-from service.explain.results import ModelSummary
+from service.engines.model_summary import ModelSummary
 from service.http.negotiation import choose_media_type
 
 router = APIRouter(tags=["model"])
@@ -20,14 +20,14 @@ router = APIRouter(tags=["model"])
     response_model=ModelSummary,
     responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(404, 503, 504)},
 )
-async def model_summary(explained: Explained, accept: Accept = "*/*") -> ModelSummary | Response:
+async def model_summary(request: Request, explained: Explained, accept: Accept = "*/*") -> ModelSummary | Response:
     """Each layer with its class, output shape, parameters, kernel, strides, padding and activation, and the totals.
 
     Ask with `Accept: text/plain` for the table that `model.summary()` prints.
     """
     if choose_media_type(accept, ("application/json", "text/plain")) == "text/plain":
-        return PlainTextResponse(await explained.explainer.summary_table())
-    return await explained.explainer.summary()
+        return PlainTextResponse(await unless_disconnected(request, explained.explainer.summary_table()))
+    return explained.summary
 
 
 @router.get(

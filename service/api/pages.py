@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+
+from service.context import context_of
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -19,6 +21,8 @@ files = StaticFiles(directory=WEB)
 
 
 @router.get("/", include_in_schema=False)
-async def page() -> FileResponse:
-    """The page."""
+async def page(request: Request) -> FileResponse:
+    """The page. Whoever opens it will ask what its images look like inside the model."""
+    context = context_of(request)
+    context.explained.of(context.prediction.current(None)).warm()
     return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"})

@@ -1,17 +1,15 @@
 """Images of the model and of how it was trained, as PNG or SVG."""
 
-from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Response
 
 from models.card import Evaluation, Training
-from models.charts import PlotFormat, confusion_matrix, learning_curves
+from models.plot_format import PlotFormat
 from service.api.dependencies import Accept, Explained, Runner
 from service.api.openapi import plot_answers, problems
 from service.errors import NotInCard
-from service.explain.drawing.blocks import draw_blocks
-from service.explain.drawing.diagram import NO_GRAPHVIZ, draw_diagram
+from service.explain.drawing.diagram import NO_GRAPHVIZ
 from service.http.negotiation import choose_media_type
 
 router = APIRouter(tags=["plots"])
@@ -53,10 +51,10 @@ async def plot(explained: Explained, style: Style = "graph", form: Format = None
     """
     form = form or _preferred(accept)
     if style == "blocks":
-        draw = partial(draw_blocks, await explained.explainer.summary(), form)
-    else:
-        draw = partial(draw_diagram, await explained.explainer.diagram(), form)
-    return _image(await explained.draw(draw, (style, form)), form)
+        summary = explained.summary
+        return _image(await explained.once((style, form), lambda: explained.draw("blocks", summary, form)), form)
+    explainer = explained.explainer
+    return _image(await explained.once((style, form), lambda: explainer.draw_diagram(form)), form)
 
 
 @router.get(
@@ -71,8 +69,8 @@ async def plot_history(runner: Runner, explained: Explained, form: Format = None
     training = runner.card.training
     if training is None:
         raise NotInCard(_NO_TRAINING)
-    draw = partial(learning_curves, training, form)
-    return _image(await explained.draw(draw, (Training, form)), form)
+    drawing = await explained.once((Training, form), lambda: explained.draw("learning_curves", training, form))
+    return _image(drawing, form)
 
 
 @router.get(
@@ -89,8 +87,11 @@ async def plot_confusion_matrix(
     evaluation = runner.card.evaluation
     if evaluation is None:
         raise NotInCard(_NO_EVALUATION)
-    draw = partial(confusion_matrix, runner.card.class_names, evaluation, form)
-    return _image(await explained.draw(draw, (Evaluation, form)), form)
+    names = runner.card.class_names
+    drawing = await explained.once(
+        (Evaluation, form), lambda: explained.draw("confusion_matrix", names, evaluation, form)
+    )
+    return _image(drawing, form)
 
 
 def _preferred(accept: str) -> PlotFormat:

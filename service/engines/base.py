@@ -9,6 +9,8 @@ import numpy.typing as npt
 from models.card import ModelCard
 from models.preprocessing import ModelInput
 from models.specification import Finding
+from service.engines.model_summary import ModelSummary
+from service.model_files.source import ModelSource
 
 Floats = npt.NDArray[np.float32]
 
@@ -49,6 +51,14 @@ class Engine(Protocol):
     @property
     def device(self) -> str:
         """What it runs on, by name."""
+
+    @property
+    def summary(self) -> ModelSummary | None:
+        """Its layers and parameters; None where there are none to tell of."""
+
+    @property
+    def source(self) -> ModelSource | None:
+        """The file that it was loaded from, to be loaded again by what explains it; None where nothing can be."""
 
     def infer(self, batch: ModelInput) -> EngineOutput:
         """One forward pass of float32 (rows, height, width, channels), of 1 to `max_batch_size` rows."""

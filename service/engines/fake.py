@@ -21,6 +21,9 @@ class FakeEngine:
     """The brightest of the first values of an image, as many as there are classes, tells the class."""
 
     device = "nowhere"
+    # There are no layers to look into.
+    summary = None
+    source = None
 
     def __init__(self, card: ModelCard, version: str) -> None:
         """All that it knows of a model."""

@@ -15,9 +15,11 @@ from models.preprocessing import ModelInput
 from models.reasons import first_line
 from models.specification import Facts
 from service.engines.base import DeviceError, EngineOutput
+from service.engines.keras_summary import summarize
 from service.model_files.classifier import output_layer
 from service.model_files.loading import LoadedModel, load_model
 from service.model_files.snapshot import ModelFileLimits
+from service.model_files.source import ModelSource, hold, version_of
 from service.settings import Device
 
 Floats = npt.NDArray[np.float32]
@@ -37,11 +39,15 @@ def batch_sizes(largest: int) -> tuple[int, ...]:
 class TensorFlowEngine:
     """One version of a Keras model. Everything here must be called from one thread, except the plain attributes."""
 
-    def __init__(self, loaded: LoadedModel, device: str, max_batch_size: int) -> None:
-        """Nothing is called yet: see `warm`."""
+    def __init__(
+        self, loaded: LoadedModel, device: str, max_batch_size: int, source: ModelSource | None = None
+    ) -> None:
+        """Nothing is called yet: see `warm`. `source` is the file that was loaded, where it shall be explained."""
         self.model = loaded.model
+        self.source = source
         self.card, self.findings, self.version = loaded.card, loaded.findings, loaded.version
         self.device, self.units = device, loaded.units
+        self.summary = summarize(self.model, self.card.name, self.version)
         self.conversion = conversion_of(self.card.head, loaded.activation, loaded.units)
         """What makes probabilities of the model's own output."""
         room = max(1, _MOST_BYTES_OF_A_BATCH // loaded.bytes_per_image)
@@ -99,7 +105,9 @@ class TensorFlowEngine:
                 )
 
     def close(self) -> None:
-        """Let go of nothing: TensorFlow's memory goes with the last reference to the model."""
+        """Let go of the model's file. TensorFlow's memory goes with the last reference to the model."""
+        if self.source:
+            self.source.close()
 
 
 class TensorFlowLoader:
@@ -131,9 +139,12 @@ class TensorFlowLoader:
     def load(self, path: Path, name: str | None = None) -> TensorFlowEngine:
         """The model in the file at `path`, warm. Raises ModelFileError, StorageFailed: see `EngineLoader`."""
         options = self._options if name is None else self._options.model_copy(update={"name": name})
+        source = hold(path, self._limits.max_bytes)
         loaded = load_model(path, options, self._limits)
+        if source is None or version_of(source.fileno()) != loaded.version:
+            source = hold(path, self._limits.max_bytes)  # another file came between
         try:
-            engine = TensorFlowEngine(loaded, self._device, self._max_batch_size)
+            engine = TensorFlowEngine(loaded, self._device, self._max_batch_size, source)
             engine.warm()
         except (tf.errors.OpError, ValueError, TypeError) as error:
             raise ModelFileError(f"{path}: TensorFlow cannot run it on {self._device} ({first_line(error)})") from error

@@ -15,11 +15,13 @@ import tensorflow as tf
 
 from models.head import Conversion
 from models.preprocessing import ModelInput
+from service.engines.keras_summary import named_layers
 from service.engines.tensorflow import probabilities_of
 from service.errors import NotInModel
-from service.explain.layers import as_batch, is_convolution
+from service.explain.layers import as_batch, is_convolution, watched
 from service.explain.results import Attribution, Method
 from service.model_files.classifier import output_layer
+from service.model_files.sizes import output_sizes
 
 Floats = npt.NDArray[np.float32]
 Scorer = Callable[[tf.Tensor], tf.Tensor]
@@ -29,27 +31,34 @@ _NOISY_COPIES = 32
 _NOISE_SHARE = 0.15
 # An occluding patch covers this share of the longer edge, and moves on by a third of itself.
 _PATCH_SHARE = 0.22
-_ROWS_AT_ONCE = 32
+# Rows go through the model in portions: never more than so many, nor with larger outputs of all layers together. A
+# gradient needs these outputs, as much again for their gradients, and what TensorFlow keeps in between.
+_MOST_ROWS = 32
+_MOST_BYTES = 96 << 20
 _TINY = 1e-12
 
 
 class ScoredModel(NamedTuple):
-    """A model, what is explained as the output of another (rows, classes), and what makes its output probabilities."""
+    """A model, what is explained as the output of another (rows, classes), and what makes its output probabilities.
+
+    `rows_at_once` go through it in one portion.
+    """
 
     model: keras.Model
     scores: keras.Model
     conversion: Conversion
+    rows_at_once: int
 
 
 def attribute(
     scored: ScoredModel, image: ModelInput, black: ModelInput, method: Method, index: int | None
 ) -> Attribution:
-    """The attribution to class `index`, or to the model's answer. Must be called on the inference thread.
+    """The attribution to class `index`, or to the model's answer.
 
     `image` is float32 (height, width, channels), scaled, and `black` what becomes of a black one. Raises NotInModel
     where the method needs feature maps and the model has none.
     """
-    model, scores, conversion = scored
+    model, scores, conversion, at_once = scored
     batch, dark = as_batch(model, image), as_batch(model, black)
 
     def probabilities_for(rows: tf.Tensor) -> tf.Tensor:
@@ -65,11 +74,11 @@ def attribute(
         case "saliency":
             values = saliency(score, batch)
         case "smoothgrad":
-            values = smoothgrad(score, batch)
+            values = smoothgrad(score, batch, at_once)
         case "integrated-gradients":
-            values = integrated_gradients(score, batch, dark)
+            values = integrated_gradients(score, batch, dark, at_once)
         case "occlusion":
-            values = occlusion(lambda rows: probabilities_for(rows)[:, chosen], batch, dark, image.shape[:2])
+            values = occlusion(lambda rows: probabilities_for(rows)[:, chosen], batch, dark, image.shape[:2], at_once)
         case "grad-cam" | "grad-cam++":
             values = class_activation(model, score, batch, image.shape[:2], plus_plus=method == "grad-cam++")
     by_channel = values.reshape(*image.shape[:2], -1)
@@ -90,31 +99,36 @@ def saliency(score: Scorer, batch: Floats) -> Floats:
 
     Simonyan, Vedaldi and Zisserman, "Deep inside convolutional models", 2013 (arXiv:1312.6034), section 3.
     """
-    return np.asarray(_gradients(score, batch)[0], np.float32)
+    return np.asarray(_gradients(score, batch)[0])
 
 
-def smoothgrad(score: Scorer, batch: Floats) -> Floats:
+def smoothgrad(score: Scorer, batch: Floats, at_once: int) -> Floats:
     """The mean of that gradient over copies of the image with noise; the noise is the same for each call.
 
     Smilkov and others, "SmoothGrad: removing noise by adding noise", 2017 (arXiv:1706.03825).
     """
     spread = _NOISE_SHARE * float(batch.max() - batch.min())
     noise = np.random.default_rng(0).normal(0, spread, (_NOISY_COPIES, *batch.shape[1:])).astype(np.float32)
-    return np.asarray(_gradients(score, batch + noise).mean(axis=0), np.float32)
+    total = np.zeros(batch.shape[1:])
+    for some in _portions(noise, at_once):
+        total += _gradients(score, batch + some).sum(axis=0)
+    return np.asarray(total / _NOISY_COPIES, np.float32)
 
 
-def integrated_gradients(score: Scorer, batch: Floats, black: Floats) -> Floats:
+def integrated_gradients(score: Scorer, batch: Floats, black: Floats, at_once: int) -> Floats:
     """The gradient along the way from black to the image, times the pixels: they sum to the score's difference.
 
     Sundararajan, Taly and Yan, "Axiomatic attribution for deep models", 2017 (arXiv:1703.01365), section 3. The steps
     are closest where the image is darkest: there a model of ReLUs changes its gradient most often.
     """
     middles = ((np.arange(_STEPS) + 0.5) / _STEPS).reshape(-1, *[1] * (batch.ndim - 1)).astype(np.float32)
-    along = _gradients(score, black + (batch - black) * middles**2) * (2 * middles)
-    return np.asarray(along.mean(axis=0) * (batch - black)[0], np.float32)
+    total = np.zeros(batch.shape[1:])
+    for some in _portions(middles, at_once):
+        total += (_gradients(score, black + (batch - black) * some**2) * (2 * some)).sum(axis=0)
+    return np.asarray(total / _STEPS * (batch - black)[0], np.float32)
 
 
-def occlusion(probability: Scorer, batch: Floats, black: Floats, size: tuple[int, int]) -> Floats:
+def occlusion(probability: Scorer, batch: Floats, black: Floats, size: tuple[int, int], at_once: int) -> Floats:
     """How much lower the probability is with a black patch over a pixel, on average over the patches that cover it.
 
     Zeiler and Fergus, "Visualizing and understanding convolutional models", 2013 (arXiv:1311.2901), section 4.2.
@@ -129,7 +143,7 @@ def occlusion(probability: Scorer, batch: Floats, black: Floats, size: tuple[int
     ]
     whole = float(probability(tf.constant(batch))[0])
     lost, covered = np.zeros(size, np.float32), np.zeros(size, np.float32)
-    for some in _portions(boxes):
+    for some in _portions(boxes, at_once):
         hidden = np.repeat(batch, len(some), axis=0)
         for row, (rows, columns) in zip(hidden, some, strict=True):
             row[rows, columns] = black[0][rows, columns]
@@ -147,22 +161,13 @@ def class_activation(
     Grad-CAM: Selvaraju and others, 2016 (arXiv:1610.02391), section 3. Grad-CAM++: Chattopadhay and others, 2017
     (arXiv:1710.11063), section 3, with the exponential of the score as the smooth function.
     """
-    layer = _last_with_maps(model)
-    call, made = layer.call, []
-
+    name, layer = _last_with_maps(model)
     # What Keras hands out of a model is a copy of what passes between its layers, and has no gradient.
-    def call_and_watch(*given: Any, **named: Any) -> tf.Tensor:
-        made.append(call(*given, **named))
-        tape.watch(made[-1])
-        return made[-1]
-
-    layer.call = call_and_watch
-    try:
-        with tf.GradientTape() as tape:
-            value = score(tf.constant(batch))
-    finally:
-        layer.call = call
-    maps, gradients = np.asarray(made[-1])[0], np.asarray(tape.gradient(value, made[-1]))[0]
+    with tf.GradientTape() as tape, watched({name: layer}, tape.watch) as passed:
+        value = score(tf.constant(batch))
+    made = passed[name].made
+    gradient = tape.gradient(value, made, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    maps, gradients = np.asarray(made)[0], np.asarray(gradient)[0]
     weights = gradients.mean(axis=(0, 1))
     if plus_plus:
         squares, cubes = gradients**2, gradients**3
@@ -172,13 +177,14 @@ def class_activation(
     return np.asarray(cv2.resize(spoken, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _last_with_maps(model: keras.Model) -> keras.layers.Layer:
-    """The last convolution; where none is in sight, as in a model inside the model, the last layer with maps."""
-    with_maps = [layer for layer in model.layers if len(getattr(layer.output, "shape", ())) == 4]
-    with_maps = [layer for layer in with_maps if not isinstance(layer, keras.layers.InputLayer)]
+def _last_with_maps(model: keras.Model) -> tuple[str, keras.layers.Layer]:
+    """The last convolution and its name; where there is none, the last layer with maps."""
+    with_maps = [
+        (name, layer) for name, layer in named_layers(model).items() if len(getattr(layer.output, "shape", ())) == 4
+    ]
     if not with_maps:
         raise NotInModel("this model has no feature maps, which Grad-CAM needs; try saliency, occlusion or another")
-    return next((layer for layer in reversed(with_maps) if is_convolution(layer)), with_maps[-1])
+    return next((one for one in reversed(with_maps) if is_convolution(one[1])), with_maps[-1])
 
 
 def scored_model(model: keras.Model, conversion: Conversion) -> ScoredModel:
@@ -198,21 +204,20 @@ def scored_model(model: keras.Model, conversion: Conversion) -> ScoredModel:
             scores = scores - keras.ops.log(keras.ops.clip(1 - model.outputs[0], _TINY, 1))
     if conversion.two_classes:
         scores = keras.ops.concatenate([-scores, scores], axis=-1)
-    return ScoredModel(model, keras.Model(model.inputs[0], scores), conversion)
+    bytes_a_row = np.dtype(np.float32).itemsize * sum(output_sizes(model))
+    rows_at_once = max(1, min(_MOST_ROWS, _MOST_BYTES // max(1, bytes_a_row)))
+    return ScoredModel(model, keras.Model(model.inputs[0], scores), conversion, rows_at_once)
 
 
 def _gradients(score: Scorer, batch: Floats) -> Floats:
     """Of the score of each row by its own values, of `batch`'s shape."""
-    parts = []
-    for some in _portions(batch):
-        rows = tf.constant(some)
-        with tf.GradientTape() as tape:
-            tape.watch(rows)
-            scores = score(rows)
-        parts.append(np.asarray(tape.gradient(scores, rows)))
-    return np.concatenate(parts)
+    rows = tf.constant(batch)
+    with tf.GradientTape() as tape:
+        tape.watch(rows)
+        scores = score(rows)
+    return np.asarray(tape.gradient(scores, rows), np.float32)
 
 
-def _portions(items: Any) -> Iterator[Any]:
-    for start in range(0, len(items), _ROWS_AT_ONCE):
-        yield items[start : start + _ROWS_AT_ONCE]
+def _portions(items: Any, at_once: int) -> Iterator[Any]:
+    for start in range(0, len(items), at_once):
+        yield items[start : start + at_once]

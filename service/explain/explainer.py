@@ -1,18 +1,20 @@
 """What can be asked about a model and its answers: named methods, plain arguments, plain results. Knows no Keras.
 
-Whatever goes in and comes out can be sent to another process, so that an explainer may live in one.
+Whatever goes in and comes out can be sent to another process, where explanations are made. What `draw_` begins gives
+the same as an image.
 """
 
 from typing import Protocol
 
-from models.preprocessing import ModelInput
+from models.plot_format import PlotFormat
+from models.preprocessing import ModelInput, PreparedImage
 from service.explain.results import (
     Attribution,
     ConvolutionTrace,
     Floats,
     Kernels,
+    KernelScale,
     Method,
-    ModelSummary,
     PoolingTrace,
 )
 
@@ -20,30 +22,38 @@ from service.explain.results import (
 class Explainer(Protocol):
     """Explains one version of a model. An image is float32 (height, width, channels), scaled.
 
-    Every method raises Overloaded, NotReady or DeadlineExceeded where it does not come to it, and NotInModel where the
-    model has nothing of the kind that is asked for.
+    Every method raises Overloaded, NotReady or DeadlineExceeded where it does not come to it, NotInModel where the
+    model has nothing of the kind that is asked for, and NothingToExplain where the model cannot be explained.
     """
-
-    async def summary(self) -> ModelSummary:
-        """Layers, shapes and parameters."""
 
     async def summary_table(self) -> str:
         """The table that `model.summary()` prints."""
 
-    async def diagram(self) -> str:
-        """The graph that `keras.utils.plot_model(show_shapes=True)` draws, in Graphviz's language."""
+    async def draw_diagram(self, form: PlotFormat) -> bytes:
+        """What `keras.utils.plot_model(show_shapes=True)` draws. Raises GraphvizMissing."""
 
     async def kernels(self, layer: str | None, channel: int | None) -> Kernels:
         """Those of the convolution `layer`, or of the first one; of all input channels, or of `channel` alone."""
 
-    async def feature_maps(self, image: ModelInput, layer: str | None) -> dict[str, Floats]:
+    async def draw_kernels(self, layer: str | None, channel: int | None, scale: KernelScale, form: PlotFormat) -> bytes:
+        """The same as a grid, above the histogram of the layer's weights."""
+
+    async def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> dict[str, Floats]:
         """By layer, what it makes of the image: maps (height, width, channels) or values (units,).
 
-        Of `layer`, or of every layer that makes something new.
+        Of `layer`, or of every layer that makes something new. Raises NotInModel for more than `most_values` together.
         """
+
+    async def draw_feature_maps(self, image: ModelInput, layer: str | None, strongest: bool, form: PlotFormat) -> bytes:
+        """The same as a section for each layer; in the model's order, or the `strongest` first."""
 
     async def attribution(self, image: ModelInput, method: Method, index: int | None) -> Attribution:
         """How much each pixel speaks for class `index`, or for the model's answer."""
+
+    async def draw_attribution(
+        self, prepared: PreparedImage, image: ModelInput, method: Method, index: int | None, form: PlotFormat
+    ) -> bytes:
+        """The same in colours, over the image as a person sees it and as the model does."""
 
     async def trace(
         self, image: ModelInput, layer: str | None, channel: int, row: int, column: int

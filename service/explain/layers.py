@@ -1,19 +1,29 @@
-"""What comes out of each layer for one image, and the layers by name. Knows no HTTP."""
+"""What passes through each layer for one image, and the layers by name. Knows no HTTP."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from models.preprocessing import ModelInput
+from service.engines.keras_summary import named_layers
 from service.errors import NotInModel
 
 Floats = npt.NDArray[np.float32]
+Layers = Mapping[str, keras.layers.Layer]
 
 # At prediction these hand on what they are given, or only give it another shape.
-_UNCHANGED = (keras.layers.InputLayer, keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape)
+_UNCHANGED = (keras.layers.Dropout, keras.layers.Flatten, keras.layers.Reshape)
+
+
+class Passed(NamedTuple):
+    """What a layer read and what it made, as tensors: those that the model itself works with, gradients and all."""
+
+    read: Any
+    made: Any
 
 
 def as_batch(model: keras.Model, image: ModelInput) -> Floats:
@@ -21,27 +31,47 @@ def as_batch(model: keras.Model, image: ModelInput) -> Floats:
     return image.reshape(1, *model.input_shape[1:])
 
 
-def layers_with_output(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers that make something new: maps (height, width, channels) or a vector (units,)."""
-    return [
-        layer
-        for layer in model.layers
-        if not isinstance(layer, _UNCHANGED) and len(getattr(layer.output, "shape", ())) in (2, 4)
-    ]
+@contextmanager
+def watched(layers: Layers, tell: Callable[[Any], None] = lambda _: None) -> Iterator[dict[str, Passed]]:
+    """What passes meanwhile through each of `layers`, the first time where that is several times.
+
+    Also through those of models inside of the model, which Keras's own way, a model of their outputs, does not reach.
+    `tell` is given what each made before it goes on to the next layer.
+    """
+    passed: dict[str, Passed] = {}
+
+    def watching(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def call_and_tell(*given: Any, **named: Any) -> Any:
+            made = call(*given, **named)
+            if name not in passed:
+                passed[name] = Passed((*given, *named.values())[0], made)
+                tell(made)
+            return made
+
+        return call_and_tell
+
+    with ExitStack() as stack:
+        for name, layer in layers.items():
+            stack.callback(setattr, layer, "call", layer.call)
+            layer.call = watching(name, layer.call)
+        yield passed
 
 
 def layer_outputs(model: keras.Model, image: ModelInput, only: str | None = None) -> dict[str, Floats]:
     """By the layer's name, what comes out of it: (height, width, channels) or (units,), as Keras itself has it.
 
-    Of all layers that make something new, or of the one named `only`. Must be called on the inference thread. Raises
-    NotInModel.
+    Of all layers that make something new, or of the one named `only`. Raises NotInModel.
     """
-    fitting = layers_with_output(model)
-    if only is not None:
-        fitting = [named(model, only, fitting.__contains__, "maps or a vector")]
-    outputs = keras.Model(model.inputs[0], {layer.name: layer.output for layer in fitting})
-    made = outputs(as_batch(model, image), training=False)
-    return {layer.name: np.asarray(made[layer.name], np.float32)[0] for layer in fitting}
+    layers = {name: layer for name, layer in named_layers(model).items() if not isinstance(layer, _UNCHANGED)}
+    with watched(layers) as passed:
+        model(as_batch(model, image), training=False)
+    fitting = {
+        name: passed[name].made
+        for name in layers
+        if name in passed and len(getattr(passed[name].made, "shape", ())) in (2, 4)
+    }
+    names = fitting if only is None else [chosen(fitting, only, "maps or a vector")]
+    return {name: np.asarray(fitting[name], np.float32)[0] for name in names}
 
 
 def is_convolution(layer: Any) -> bool:
@@ -54,20 +84,15 @@ def is_pooling(layer: Any) -> bool:
     return isinstance(layer, (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D))
 
 
-def named(
-    model: keras.Model, name: str | None, fits: Callable[[keras.layers.Layer], bool], kind: str
-) -> keras.layers.Layer:
-    """The layer of that name, or without a name the first that `fits`.
+def chosen(fitting: Mapping[str, Any], name: str | None, kind: str) -> str:
+    """The name of a layer of `fitting`: `name`, or without one the first.
 
     Raises NotInModel, which lists the layers that would do; `kind` says in words what they have.
     """
-    fitting = [layer for layer in model.layers if fits(layer)]
     if not fitting:
         raise NotInModel(f"this model has no layer with {kind}")
-    for layer in fitting:
-        if name in (None, layer.name):
-            return layer
-    raise NotInModel(
-        f"layer: {name!r:.80} has no {kind} or is not in this model; "
-        f"it has {', '.join(layer.name for layer in fitting)}"
-    )
+    if name is None:
+        return next(iter(fitting))
+    if name in fitting:
+        return name
+    raise NotInModel(f"layer: {name!r:.80} has no {kind} or is not in this model; it has {', '.join(fitting)}")

@@ -1,49 +1,14 @@
 """What is found out about a model and its answers: plain data, which can be sent to another process. Knows no Keras."""
 
-from typing import Annotated, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
 
 Floats = npt.NDArray[np.float32]
 
-Shape = tuple[int | None, ...]
 Method = Literal["grad-cam", "grad-cam++", "saliency", "smoothgrad", "occlusion", "integrated-gradients"]
-
-
-class LayerSummary(BaseModel):
-    """One layer. What a layer does not have is null."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    type: Annotated[str, Field(description="Keras's class", examples=["Conv2D"])]
-    output_shape: Annotated[
-        Shape, Field(description="without the batch; null where it varies", examples=[[28, 28, 32]])
-    ]
-    parameters: Annotated[int, Field(examples=[320])]
-    filters: int | None = None
-    units: int | None = None
-    kernel_size: tuple[int, ...] | None = None
-    pool_size: tuple[int, ...] | None = None
-    strides: tuple[int, ...] | None = None
-    padding: Annotated[str | None, Field(examples=["same"])] = None
-    activation: Annotated[str | None, Field(examples=["relu"])] = None
-    dropout: Annotated[float | None, Field(description="share of values dropped while training")] = None
-
-
-class ModelSummary(BaseModel):
-    """A model's layers, first to last, and its totals."""
-
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
-
-    name: str
-    version: Annotated[str, Field(description="first 12 hex digits of the file's SHA-256")]
-    input_shape: Annotated[Shape, Field(description="height, width, channels", examples=[[28, 28, 1]])]
-    layers: tuple[LayerSummary, ...]
-    parameters: Annotated[int, Field(examples=[333526])]
-    trainable_parameters: int
+KernelScale = Literal["fixed", "symmetric"]
 
 
 class Attribution(NamedTuple):
@@ -115,3 +80,9 @@ class PoolingTrace(NamedTuple):
     window: Window
     chosen: tuple[int, int] | None
     value: float
+
+
+def strongest_first(values: Floats) -> npt.NDArray[np.intp]:
+    """The numbers of the maps (height, width, channels) or values (units,), the one of the highest mean first."""
+    means = values.mean(axis=(0, 1)) if values.ndim == 3 else values
+    return np.argsort(-means, kind="stable")

@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.preprocessing import ModelInput
+from service.engines.keras_summary import named_layers
 from service.errors import NotInModel
-from service.explain.layers import as_batch, is_convolution, is_pooling, named
+from service.explain.layers import as_batch, chosen, is_convolution, is_pooling, watched
 from service.explain.results import ConvolutionTrace, PoolingTrace, Window
 
 Floats = npt.NDArray[np.float32]
@@ -19,19 +20,24 @@ def trace(
 ) -> ConvolutionTrace | PoolingTrace:
     """How the value at `row` and `column` of map `channel` of a layer comes about; all count from 0.
 
-    The layer is a convolution or a pooling; without a name the first. Must be called on the inference thread. Raises
-    NotInModel for another layer, or for a place that its maps do not have.
+    The layer is a convolution or a pooling; without a name the first. Raises NotInModel for another layer, or for a
+    place that its maps do not have.
     """
-    layer = named(model, name, lambda layer: is_convolution(layer) or is_pooling(layer), "arithmetic to show")
-    read, made = keras.Model(model.inputs[0], [layer.input, layer.output])(as_batch(model, image))
-    before, after = (np.asarray(keras.ops.convert_to_numpy(values))[0] for values in (read, made))
+    layers = {name: layer for name, layer in named_layers(model).items() if is_convolution(layer) or is_pooling(layer)}
+    name = chosen(layers, name, "arithmetic to show")
+    layer = layers[name]
+    with watched({name: layer}) as passed:
+        model(as_batch(model, image), training=False)
+    if name not in passed:
+        raise NotInModel(f"layer: {name} has no part in the answer of this model")
+    before, after = (np.asarray(keras.ops.convert_to_numpy(values))[0] for values in passed[name])
     for what, number, count in zip(("row", "column", "filter"), (row, column, channel), after.shape, strict=True):
         if number >= count:
-            raise NotInModel(f"{what}: {number} is past the {count} that the maps of {layer.name} have, 0 first")
+            raise NotInModel(f"{what}: {number} is past the {count} that the maps of {name} have, 0 first")
     value = float(after[row, column, channel])
     if is_pooling(layer):
         window = _window(before[..., channel : channel + 1], layer, layer.pool_size, (1, 1), row, column)
-        return _pooling(layer, window, value)
+        return _pooling(name, layer, window, value)
     kernel = np.asarray(keras.ops.convert_to_numpy(layer.kernel))[..., channel].transpose(2, 0, 1)
     # With groups, a filter reads only the channels of its own.
     group = channel // (layer.filters // layer.groups)
@@ -41,16 +47,16 @@ def trace(
     bias = float(keras.ops.convert_to_numpy(layer.bias)[channel]) if layer.use_bias else 0.0
     total = float(products.sum(dtype=np.float64)) + bias
     return ConvolutionTrace(
-        layer.name, window, kernel, bias, products, total, getattr(layer.activation, "__name__", "none"), value
+        name, window, kernel, bias, products, total, getattr(layer.activation, "__name__", "none"), value
     )
 
 
-def _pooling(layer: Any, window: Window, value: float) -> PoolingTrace:
+def _pooling(name: str, layer: Any, window: Window, value: float) -> PoolingTrace:
     if not isinstance(layer, keras.layers.MaxPooling2D):
-        return PoolingTrace(layer.name, "mean", window, None, value)
+        return PoolingTrace(name, "mean", window, None, value)
     seen = np.where(window.inside, window.values[0], -np.inf)
     place = np.unravel_index(int(seen.argmax()), seen.shape)
-    return PoolingTrace(layer.name, "maximum", window, (int(place[0]), int(place[1])), value)
+    return PoolingTrace(name, "maximum", window, (int(place[0]), int(place[1])), value)
 
 
 def _window(

@@ -21,7 +21,6 @@ from service.metrics import BATCH_SIZE, INFERENCE_SECONDS, QUEUE_DEPTH, QUEUE_WA
 
 Row = TypeVar("Row")
 Result = TypeVar("Result")
-Value = TypeVar("Value")
 
 log = logging.getLogger(LOGGER)
 
@@ -49,12 +48,11 @@ class _Request:
 
 
 class _Entry(NamedTuple):
-    """On its way to the worker: the `place`-th row of a request, or else something to be called between batches."""
+    """On its way to the worker: the `place`-th row of a request."""
 
     request: _Request
     place: int
     row: Any
-    call: Callable[[], Any] | None
 
 
 # On its way back: an entry with its result, or with the error that it failed by.
@@ -89,7 +87,7 @@ class Batcher(Generic[Row, Result]):
 
     @property
     def busy_s(self) -> float:
-        """For how many seconds the worker has been at its present batch or call; 0 while it has none."""
+        """For how many seconds the worker has been at its present batch; 0 while it has none."""
         since = self._busy_since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -113,18 +111,8 @@ class Batcher(Generic[Row, Result]):
         DeadlineExceeded, InferenceFailed where `function` failed, or NotReady where the batcher was closed meanwhile.
         """
         request = self._accept(len(rows), deadline)
-        self._inbox.put([_Entry(request, place, row, None) for place, row in enumerate(rows)])
+        self._inbox.put([_Entry(request, place, row) for place, row in enumerate(rows)])
         return request.answer
-
-    async def run(self, call: Callable[[], Value], deadline: float) -> Value:
-        """What `call` returns or raises, run on the worker thread; one such call at most between two batches.
-
-        Counts as one row. Raises as `submit` does.
-        """
-        request = self._accept(1, deadline)
-        self._inbox.put([_Entry(request, 0, None, call)])
-        (value,) = await request.answer
-        return value  # type: ignore[no-any-return]
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, answer what was accepted, and end the worker; give up on all of it after `timeout_s`."""
@@ -152,7 +140,7 @@ class Batcher(Generic[Row, Result]):
         self.waiting_rows -= len(outcomes)
         QUEUE_DEPTH.inc(self.waiting_rows - self._told_waiting)
         self._told_waiting = self.waiting_rows
-        for (request, place, _, _), result, error in outcomes:
+        for (request, place, _), result, error in outcomes:
             request.results[place] = result
             request.missing -= 1
             if error is not None:
@@ -165,24 +153,20 @@ class Batcher(Generic[Row, Result]):
 
     def _work(self) -> None:
         rows: deque[_Entry] = deque()
-        calls: deque[_Entry] = deque()
         closing = False
-        while not (closing and not rows and not calls):
-            closing = self._gather(rows, calls, closing) or closing
+        while not (closing and not rows):
+            closing = self._gather(rows, closing) or closing
             self._busy_since = time.monotonic()
             if rows:
                 self._tell(self._settle, self._run_batch(rows))
-            if calls:
-                self._busy_since = time.monotonic()
-                self._tell(self._settle, [_run_call(calls.popleft())])
             self._busy_since = None
         self._tell(self._ended.set)
 
-    def _gather(self, rows: deque[_Entry], calls: deque[_Entry], closing: bool) -> bool:
-        """Move what has come in to `rows` and `calls`; wait where there is nothing. True where the end has come in."""
+    def _gather(self, rows: deque[_Entry], closing: bool) -> bool:
+        """Move what has come in to `rows`; wait where there is nothing. True where the end has come in."""
         while True:
             try:
-                if closing or calls or len(rows) >= self._limits.batch_rows:
+                if closing or len(rows) >= self._limits.batch_rows:
                     entries = self._inbox.get_nowait()
                 elif not rows:
                     entries = self._inbox.get()
@@ -193,7 +177,7 @@ class Batcher(Generic[Row, Result]):
                 return False
             if entries is None:
                 return True
-            (rows if entries[0].call is None else calls).extend(entries)
+            rows.extend(entries)
 
     def _run_batch(self, rows: deque[_Entry]) -> list[_Outcome]:
         """Take the first rows whose callers still wait, call the function once, and say what became of each row."""
@@ -240,15 +224,6 @@ class Batcher(Generic[Row, Result]):
         """Have `function` called on the event loop, unless that has been closed over a worker that was given up."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(function, *given)
-
-
-def _run_call(entry: _Entry) -> _Outcome:
-    if entry.call is None or entry.request.answer.done():
-        return entry, None, _too_late()
-    try:
-        return entry, entry.call(), None
-    except BaseException as error:
-        return entry, None, error
 
 
 def _failed(entry: _Entry, cause: BaseException) -> _Outcome:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,6 @@ from models.preprocessing import ModelInput, Pixels, scaled
 from service.engines.base import Engine
 from service.inference.batcher import Batcher, BatchLimits
 from service.metrics import MODELS
-
-Value = TypeVar("Value")
 
 # Of validation images, 2 in 100 have so low an OOD score.
 _OUT_OF_DISTRIBUTION = 0.02
@@ -89,10 +87,6 @@ class ModelRunner:
         give up. Raises Overloaded or NotReady at once; the future may raise DeadlineExceeded or InferenceFailed.
         """
         return self._batcher.submit(images, deadline)
-
-    async def run(self, call: Callable[[], Value]) -> Value:
-        """What `call` returns or raises, run on the inference thread between two batches. Raises as `submit` does."""
-        return await self._batcher.run(call, self.deadline())
 
     async def close(self, timeout_s: float) -> None:
         """Take nothing new, answer what was accepted within `timeout_s`, and end the inference thread."""

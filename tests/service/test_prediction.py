@@ -17,7 +17,7 @@ from service.inference.model_runner import ModelRunner
 from service.inference.repository import ModelRepository
 from service.inference.thread_pool import ThreadPool
 from service.prediction import Prediction
-from tests.fakes import FakeEngine, image_for
+from tests.fakes import FakeEngine, Hold, image_for
 from tests.samples import encoded
 
 LABELS = ("cat", "dog", "owl")
@@ -120,19 +120,13 @@ def test_a_client_who_has_left_costs_no_forward_pass(
 
     async def scenario(prediction: Prediction, engine: FakeEngine) -> None:
         runner = prediction.find(None)
-        begun, go_on = asyncio.Event(), asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def hold() -> None:
-            loop.call_soon_threadsafe(begun.set)
-            asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result()
-
-        holding = asyncio.create_task(runner.run(hold))
-        await begun.wait()
+        hold = Hold(engine)
+        holding = runner.submit([image_for("dog")[..., np.newaxis]], runner.deadline())
+        await asyncio.to_thread(hold.begun.wait)
         ask = prediction.predict_each if each else prediction.predict
         with pytest.raises(ClientDisconnected):
             await ask(runner, [IMAGES["owl"]], left)
-        go_on.set()
+        hold.go_on.set()
         await holding
         (answer,) = await prediction.predict(runner, [IMAGES["cat"]], stays)
         assert label(answer.scores.probabilities) == "cat"

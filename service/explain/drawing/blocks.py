@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
-from models.charts import INK, MUTED, PlotFormat, save_figure
-from service.explain.results import LayerSummary, ModelSummary, Shape
+from models.charts import INK, MUTED, save_figure
+from models.plot_format import PlotFormat
+from service.engines.model_summary import LayerSummary, ModelSummary, Shape
 
 # Inches. One scale for height and width of all maps, one for their channels.
 _TALLEST = 2.6

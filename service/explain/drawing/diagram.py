@@ -2,7 +2,7 @@
 
 import subprocess
 
-from models.charts import PlotFormat
+from models.plot_format import PlotFormat
 from service.errors import GraphvizMissing
 
 NO_GRAPHVIZ = (

@@ -1,18 +1,29 @@
 """A convolution's kernels as a grid, above the histogram of its weights. Knows neither Keras nor HTTP."""
 
-from typing import Literal
+import math
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from models.charts import INK, MUTED, TRAINING_COLOUR, PlotFormat, save_figure
-from service.explain.drawing.mosaic import WIDTH, Scale, columns_for, draw_mosaic, mosaic_height
-from service.explain.results import Kernels
-
-KernelScale = Literal["fixed", "symmetric"]
+from models.charts import INK, MUTED
+from models.plot_format import PlotFormat
+from service.explain.drawing.axis import as_words, draw_bars, round_numbers
+from service.explain.drawing.canvas import Box, Canvas
+from service.explain.drawing.mosaic import (
+    MARGIN,
+    TITLE_SIZE,
+    WIDTH,
+    Scale,
+    columns_for,
+    draw_mosaic,
+    mosaic_height,
+    width_for,
+)
+from service.explain.results import Kernels, KernelScale
 
 # The scale of grey that the textbook uses, whatever the weights are.
 _TEXTBOOK = Scale("gray", -0.5, 0.5)
+_TALLEST = 2304.0
+_HISTOGRAM = 320.0
 
 
 def draw_kernels(kernels: Kernels, scale: KernelScale, form: PlotFormat) -> bytes:
@@ -20,36 +31,35 @@ def draw_kernels(kernels: Kernels, scale: KernelScale, form: PlotFormat) -> byte
 
     Of one input channel, filter beside filter; of several, a row for each filter and a column for each channel.
     """
-    filters, channels, height, width = kernels.weights.shape
+    filters, channels, *size = kernels.weights.shape
+    height, width = size
     columns = columns_for(filters) if channels == 1 else channels
     tiles = kernels.weights.reshape(-1, height, width)
     highest = float(np.abs(tiles).max()) or 1.0
-    tall = min(16.0, mosaic_height(len(tiles), (height, width), columns))
-    figure = Figure(figsize=(WIDTH, tall + 2), layout="constrained")
-    above, below = figure.subplots(2, 1, height_ratios=(tall, 1.7))
     part = (
         f"input channel {kernels.channel}"
         if kernels.channel is not None
         else f"{channels} input channels, a column each"
     )
+    tall = min(_TALLEST, mosaic_height(len(tiles), (height, width), columns))
+    canvas = Canvas(WIDTH, math.ceil(tall + _HISTOGRAM))
     draw_mosaic(
-        figure,
-        above,
+        canvas,
+        0,
         tiles,
         range(filters) if channels == 1 else (),
         columns,
         _TEXTBOOK if scale == "fixed" else Scale("RdBu_r", -highest, highest),
         f"{kernels.layer}: {filters} kernels of {height}×{width}"
         + (f", {part}" if channels > 1 or kernels.channel else ""),
+        width_for(tall, len(tiles), (height, width), columns),
     )
-    below.stairs(kernels.counts, kernels.edges, fill=True, color=TRAINING_COLOUR)
-    below.axvline(0, color=MUTED, linewidth=0.8)
-    below.set_title(
-        f"its weights: mean {kernels.mean:.4f}, standard deviation {kernels.standard_deviation:.4f}",
-        fontsize=11,
-        color=INK,
-        loc="left",
-    )
-    below.set_ylabel("weights", color=INK)
-    below.spines[["top", "right"]].set_visible(False)
-    return save_figure(figure, form)
+    title = f"its {kernels.counts.sum():,} weights: mean {kernels.mean:.4f}, "
+    title += f"standard deviation {kernels.standard_deviation:.4f}"
+    canvas.words(MARGIN, tall + 30, title, TITLE_SIZE, INK)
+    low, high = float(kernels.edges[0]), float(kernels.edges[-1])
+    box = Box(MARGIN + 74, tall + 50, WIDTH - 2 * MARGIN - 84, _HISTOGRAM - 100)
+    draw_bars(canvas, box, kernels.counts, kernels.edges, [(at, as_words(at)) for at in round_numbers(low, high, 8)])
+    if low < 0 < high:
+        canvas.rectangle(Box(box.left - low / (high - low) * box.width, box.top, 1.5, box.height), MUTED)
+    return canvas.encoded(form)

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.charts import INK, MUTED, PlotFormat, save_figure
+from models.charts import INK, MUTED, save_figure
+from models.plot_format import PlotFormat
 from models.preprocessing import PreparedImage
 
 Floats = npt.NDArray[np.float32]

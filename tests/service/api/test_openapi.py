@@ -18,7 +18,7 @@ from service.api.schemas import (
     ModelCardAnswer,
     Trace,
 )
-from service.explain.summary import ModelSummary
+from service.engines.model_summary import ModelSummary
 from training.report import class_figures
 
 Document = dict[str, Any]

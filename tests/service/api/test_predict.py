@@ -15,7 +15,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.applications import runner_of
-from tests.fakes import FakeEngine, image_for
+from tests.fakes import FakeEngine, Hold, image_for
 from tests.samples import encoded
 
 OWL = encoded(image_for("owl"))
@@ -179,20 +179,13 @@ def test_a_service_that_is_stopping_takes_nothing_new(client: TestClient) -> Non
 
 
 @pytest.fixture
-def held(client: TestClient) -> Iterator[threading.Event]:
-    """The inference thread does nothing until this is set."""
-    go_on, begun = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        begun.set()
-        go_on.wait()
-
-    runner = runner_of(client)
-    call = client.portal.start_task_soon(runner.run, hold)  # type: ignore[union-attr]
-    begun.wait()
-    yield go_on
-    go_on.set()
-    call.result()
+def held(client: TestClient, classifier: FakeEngine) -> Iterator[threading.Event]:
+    """The inference thread is at an image and does nothing else until this is set."""
+    hold = Hold(classifier)
+    queue_up(client, 1)
+    hold.begun.wait()
+    yield hold.go_on
+    hold.go_on.set()
 
 
 def queue_up(client: TestClient, images: int) -> list[asyncio.Future[Any]]:

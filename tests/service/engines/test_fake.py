@@ -41,7 +41,7 @@ import sys
 import zipfile
 from service.settings import ServiceSettings
 from service.worker import choose_engine
-choose_engine(ServiceSettings(engine="fake")).loader.load(__import__("pathlib").Path({str(SHIPPED_MODEL)!r}))
+choose_engine(ServiceSettings(engine="fake")).load(__import__("pathlib").Path({str(SHIPPED_MODEL)!r}))
 print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.modules])
 """
     finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

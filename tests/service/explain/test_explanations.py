@@ -14,10 +14,9 @@ from models.head import conversion_of
 from models.preprocessing import ModelInput, scaled
 from service.errors import NotInModel
 from service.explain import attribution
-from service.explain.drawing.feature_maps import strongest_first
 from service.explain.kernels import kernels_of
 from service.explain.layers import layer_outputs
-from service.explain.results import Attribution, ConvolutionTrace, Method, PoolingTrace
+from service.explain.results import Attribution, ConvolutionTrace, Method, PoolingTrace, strongest_first
 from service.explain.trace import trace
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, SHIPPED_MODEL, pixels_of
 

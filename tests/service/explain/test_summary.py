@@ -3,7 +3,8 @@
 import keras
 from keras import layers
 
-from service.explain.summary import summarize, summary_table
+from service.engines.keras_summary import summarize
+from service.explain.summary import summary_table
 
 
 def functional_network() -> keras.Model:

@@ -316,67 +316,11 @@ def test_as_many_results_must_come_back_as_rows_went_in(results: list[int]) -> N
     run(scenario)
 
 
-def test_calls_run_on_the_worker_and_one_at_most_between_two_batches() -> None:
-    async def scenario() -> None:
-        function, done = Held(), []
-        batcher = Batcher(function, LIMITS)
-        first = batcher.submit([1], soon())
-        await function.begun()
-        calls = [asyncio.create_task(batcher.run(lambda: done.append(threading.get_ident()), soon())) for _ in range(3)]
-        await asyncio.sleep(0)
-        rows = [batcher.submit([row], soon()) for row in (2, 3, 4, 5, 6)]
-        function.let()
-        await function.begun()
-        assert len(done) == 0
-        function.let()
-        await function.begun()
-        assert len(done) == 1
-        function.let_all()
-        await asyncio.gather(first, *rows, *calls)
-        assert function.batches == [[1], [2, 3, 4, 5], [6]]
-        assert len(set(done)) == 1
-        assert done[0] != threading.get_ident()
-        await batcher.close(1)
-
-    run(scenario)
-
-
-def test_a_call_returns_and_raises_what_it_does() -> None:
-    async def scenario() -> None:
-        batcher: Batcher[int, int] = Batcher(Held(), LIMITS)
-        assert await batcher.run(lambda: "value", soon()) == "value"
-        with pytest.raises(ZeroDivisionError):
-            await batcher.run(lambda: 1 / 0, soon())
-        assert batcher.waiting_rows == 0
-        await batcher.close(1)
-
-    run(scenario)
-
-
-def test_a_call_whose_caller_is_gone_is_not_made() -> None:
-    async def scenario() -> None:
-        function, made = Held(), []
-        batcher = Batcher(function, LIMITS)
-        first = batcher.submit([1], soon())
-        await function.begun()
-        gone = asyncio.create_task(batcher.run(lambda: made.append(1), soon()))
-        await asyncio.sleep(0)
-        gone.cancel()
-        await asyncio.wait([gone])
-        function.let_all()
-        await first
-        assert await batcher.run(lambda: list(made), soon()) == []
-        await batcher.close(1)
-
-    run(scenario)
-
-
 def test_closing_answers_what_was_accepted_and_refuses_what_is_new() -> None:
     async def scenario() -> None:
         function = Held()
         batcher = Batcher(function, LIMITS)
         accepted = [batcher.submit([row], soon()) for row in range(8)]
-        call = asyncio.create_task(batcher.run(lambda: "called", soon()))
         await function.begun()
         closing = asyncio.create_task(batcher.close(60))
         await asyncio.sleep(0)
@@ -384,7 +328,6 @@ def test_closing_answers_what_was_accepted_and_refuses_what_is_new() -> None:
             batcher.submit([9], soon())
         function.let_all()
         assert await asyncio.gather(*accepted) == [[row * 10] for row in range(8)]
-        assert await call == "called"
         await closing
         assert not batcher.open
 

@@ -15,7 +15,7 @@ from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
 from service.inference.repository import ModelRepository
-from tests.fakes import FakeEngine, image_for
+from tests.fakes import FakeEngine, Hold, image_for
 from tests.reloads import put
 
 OWL = image_for("owl")[..., np.newaxis]
@@ -253,18 +253,13 @@ def test_an_inference_thread_that_is_long_at_one_call_is_seen(tmp_path: Path) ->
     async def scenario() -> None:
         repository = repository_of(tmp_path, "hats", "shoes")
         assert repository.busy_s == 0
-        begun = asyncio.Event()
-        loop = asyncio.get_running_loop()
-
-        def work() -> float:
-            loop.call_soon_threadsafe(begun.set)
-            while not repository.busy_s:
-                pass
-            return repository.busy_s
-
-        asked = asyncio.create_task(repository.named("shoes").current.run(work))
-        await begun.wait()
-        assert await asked > 0
+        runner = repository.named("shoes").current
+        hold = Hold(runner.engine)
+        asked = runner.submit([OWL], runner.deadline())
+        await asyncio.to_thread(hold.begun.wait)
+        assert repository.busy_s > 0
+        hold.go_on.set()
+        await asked
         await repository.close(1)
 
     asyncio.run(scenario())

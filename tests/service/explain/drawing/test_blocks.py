@@ -5,8 +5,8 @@ import io
 import pytest
 from PIL import Image
 
+from service.engines.model_summary import LayerSummary, ModelSummary
 from service.explain.drawing.blocks import draw_blocks
-from service.explain.results import LayerSummary, ModelSummary
 
 
 def summary_of(input_shape: tuple[int | None, ...], *layers: LayerSummary) -> ModelSummary:

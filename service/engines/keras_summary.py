@@ -1,0 +1,70 @@
+"""What a Keras model is made of: its layers by name, those of models inside of it too, and the summary of them."""
+
+import keras
+
+from service.engines.model_summary import LayerSummary, ModelSummary
+
+
+def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """The layers from the input on, by name; in the place of a model inside of the model stand that one's own.
+
+    A name that an earlier layer has already is put behind the name of the model that the layer is in.
+    """
+    layers: dict[str, keras.layers.Layer] = {}
+    for path, layer in _with_paths(model, ()):
+        depth = 1
+        while (name := "/".join(path[-depth:])) in layers and depth < len(path):
+            depth += 1
+        layers.setdefault(name, layer)  # the same layer, where it is in the model twice
+    return layers
+
+
+def _with_paths(model: keras.Model, above: tuple[str, ...]) -> list[tuple[tuple[str, ...], keras.layers.Layer]]:
+    found = []
+    for layer in model.layers:
+        path = (*above, layer.name)
+        if isinstance(layer, keras.Model):
+            found += _with_paths(layer, path)
+        elif not isinstance(layer, keras.layers.InputLayer):
+            found.append((path, layer))
+    return found
+
+
+def summarize(model: keras.Model, name: str, version: str) -> ModelSummary:
+    """The summary of a built model, called `name`, of the file of that `version`."""
+    return ModelSummary(
+        name=name,
+        version=version,
+        input_shape=model.input_shape[1:],
+        layers=tuple(_summary(name, layer) for name, layer in named_layers(model).items()),
+        parameters=model.count_params(),
+        trainable_parameters=sum(int(keras.ops.size(weight)) for weight in model.trainable_weights),
+    )
+
+
+def _summary(name: str, layer: keras.layers.Layer) -> LayerSummary:
+    activation = getattr(layer, "activation", None)
+    made, *_ = keras.tree.flatten(layer.output)
+    return LayerSummary(
+        name=name,
+        type=type(layer).__name__,
+        output_shape=tuple(made.shape[1:]),
+        parameters=layer.count_params(),
+        filters=getattr(layer, "filters", None),
+        units=getattr(layer, "units", None),
+        kernel_size=_numbers(getattr(layer, "kernel_size", None)),
+        pool_size=_numbers(getattr(layer, "pool_size", None)),
+        strides=_numbers(getattr(layer, "strides", None)),
+        padding=_padding(layer),
+        activation=getattr(activation, "__name__", None),
+        dropout=layer.rate if isinstance(layer, keras.layers.Dropout) else None,
+    )
+
+
+def _numbers(value: object) -> tuple[int, ...] | None:
+    return tuple(value) if isinstance(value, (tuple, list)) else None
+
+
+def _padding(layer: keras.layers.Layer) -> str | None:
+    padding = getattr(layer, "padding", None)
+    return padding if padding is None or isinstance(padding, str) else str(padding)

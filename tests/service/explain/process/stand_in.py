@@ -1,0 +1,50 @@
+"""An explaining process without Keras: its loop is the real one, and its methods are what tests need of them."""
+
+import os
+import pathlib
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from service.errors import NotInModel
+from service.explain.process.child import answer_calls
+from service.explain.process.messages import DROP, LOAD, START, Call
+from service.model_files.source import version_of
+
+
+class StandIn:
+    def __init__(self) -> None:
+        self.versions: dict[int | None, str] = {}
+
+    def answer(self, call: Call, file: int | None) -> Any:
+        model, method, arguments = call
+        match method:
+            case _ if method == START:
+                return None
+            case _ if method == LOAD and file is not None:
+                # As the file has it, and not as the caller says.
+                self.versions[model] = version_of(file) or "unreadable"
+            case _ if method == DROP:
+                del self.versions[model]
+            case "loaded":
+                return sorted(self.versions.values())
+            case "version":
+                return self.versions[model]
+            case "hang":
+                while not Path(arguments[0]).exists():
+                    time.sleep(0.005)
+            case "die":
+                os._exit(3)
+            case "refuse":
+                raise NotInModel("no such layer")
+            case "fail":
+                raise ZeroDivisionError("what the log says")
+            case "foreign":
+                return pathlib.PurePosixPath("/")
+        return method
+
+
+if __name__ == "__main__":
+    answer_calls(socket.socket(fileno=int(sys.argv[1])), StandIn())
