@@ -102,9 +102,9 @@ def wait_for_all(service: Service, workers: int) -> None:
 
 
 def workers_of(service: Service) -> list[psutil.Process]:
-    """The workers: children of the parent that answer (Python's resource tracker is a child, too)."""
+    """The workers: children of the parent that answer, and not those that decode, explain or clean up."""
     children = psutil.Process(service.process.pid).children()
-    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
 
 @contextmanager
