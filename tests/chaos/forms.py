@@ -17,6 +17,7 @@ class Form:
     slow_s: float
     receive_timeout_s: int
     watchdog_timeout_s: int
+    hostile_s: float
     soak_s: float
     sample_every_s: float
     soak_growth_mb: float
@@ -42,6 +43,7 @@ SHORT = Form(
     slow_s=2,
     receive_timeout_s=1,
     watchdog_timeout_s=3,
+    hostile_s=10,
     soak_s=10,
     sample_every_s=0.2,
     soak_growth_mb=60,
@@ -62,6 +64,7 @@ LONG = Form(
     slow_s=30,
     receive_timeout_s=10,
     watchdog_timeout_s=30,
+    hostile_s=300,
     soak_s=1_800,
     sample_every_s=5,
     soak_growth_mb=20,
