@@ -11,9 +11,11 @@ import numpy.typing as npt
 from models.card import Fit, ImageInput
 from models.decoding import ImageError, open_image
 from models.preprocessing import Pixels, prepared_pixels
+from models.regular_files import read_regular
 from service.check.errors import CheckError
 
 _MOST_PIXELS = 100_000_000
+_MOST_BYTES = 400_000_000  # so many pixels need no more in any format
 
 
 class Chosen(NamedTuple):
@@ -79,7 +81,7 @@ def decoded(
         if len(labels) == most:
             break
         try:
-            image = open_image(path.read_bytes(), _MOST_PIXELS)
+            image = open_image(read_regular(path, _MOST_BYTES), _MOST_PIXELS)
             fitted = {fit: prepared_pixels(image, one) for fit, one in inputs.items()}  # decoded once
         except (ImageError, OSError):
             skipped.append(path)
