@@ -13,6 +13,7 @@ from models import card_storage
 from models.head import Head
 from models.pixels import ChannelOrder, PerChannel
 from models.reasons import first_line
+from models.regular_files import pieces
 
 VERSION_DIGITS = 12
 
@@ -242,7 +243,12 @@ def read_card(path: Path) -> ModelCard | None:
         ) from error
 
 
-def file_version(path: Path) -> str:
-    """The first 12 hex digits of the SHA-256 of the file at `path`."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:VERSION_DIGITS]
+def file_version(path: Path, most_bytes: int | None = None) -> str:
+    """The first 12 hex digits of the SHA-256 of the file at `path`.
+
+    Raises OSError, also for what is no regular file or has more than `most_bytes`, before it is read.
+    """
+    digest = hashlib.sha256()
+    for piece in pieces(path, most_bytes):
+        digest.update(piece)
+    return digest.hexdigest()[:VERSION_DIGITS]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import h5py
 
+from models.regular_files import open_regular
+
 ATTRIBUTE = "model_card"
 ENTRY = "model_card.json"
 # HDF5 keeps an attribute in the object's header, which holds 64 KiB; Keras draws the same line.
@@ -22,8 +24,8 @@ class NoModelError(ValueError):
 
 
 def is_zip(path: Path) -> bool:
-    """Whether the file at `path` begins as a zip does. Raises OSError."""
-    with path.open("rb") as file:
+    """Whether the file at `path` begins as a zip does. Raises OSError, also for what is no regular file."""
+    with open_regular(path) as file:
         return file.read(4) == b"PK\x03\x04"
 
 
@@ -43,6 +45,9 @@ def read_text(path: Path) -> str | bytes | None:
     with h5py.File(path, "r") as file:
         if "model_config" not in file.attrs:
             raise NoModelError("an HDF5 file")
+        # One of many texts may be many times as large as its file, in which all of them can be one.
+        if ATTRIBUTE in file.attrs and file.attrs.get_id(ATTRIBUTE).shape != ():
+            raise ValueError("it is no text")
         content = file.attrs.get(ATTRIBUTE)
     if content is not None and not isinstance(content, str | bytes):
         raise ValueError("it is no text")

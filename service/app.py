@@ -206,6 +206,7 @@ def _repository(
         settings.keep_versions,
         settings.request_timeout_s,
         desired,
+        settings.max_model_bytes,
     )
 
 

@@ -7,17 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from models.card import ModelCard, ModelFileError, write_card
+from models.card_storage import is_zip
 from models.specification import Facts, Finding
 from service.check.errors import CheckError
 from service.model_files.loading import load_model
-from service.model_files.snapshot import ModelFileLimits, snapshot
-from service.model_files.validation.formats import Format, recognise
-
-_SUFFIXES = {
-    Format.HDF5: (".h5", ".hdf5"),
-    Format.TEACHABLE_MACHINE: (".h5", ".hdf5"),
-    Format.KERAS: (".keras",),
-}
+from service.model_files.private_folder import private_folder
+from service.model_files.snapshot import ModelFileLimits, copy_bounded, snapshot
+from service.model_files.validation import teachable_zip
+from service.model_files.validation.process import KERAS_NAME
 
 
 def check_target(model: Path, target: Path, force: bool) -> None:
@@ -37,18 +34,21 @@ def write_copy(model: Path, target: Path, card: ModelCard, limits: ModelFileLimi
     Of Teachable Machine's zip it is the model inside. Raises CheckError, ModelFileError, StorageFailed; what was at
     `target` is then as it was.
     """
-    kind = recognise(model)
-    if target.suffix not in _SUFFIXES[kind]:
-        raise CheckError(
-            f"{target} ends in {target.suffix or 'nothing'}, but the copy of this model is a {_SUFFIXES[kind][0]}; "
-            "name it so with --write-card"
-        )
-    with _published(target) as beside:
-        if kind is Format.TEACHABLE_MACHINE:
-            with snapshot(model, limits) as inside:
-                shutil.copyfile(inside.path, beside)
-        else:
-            shutil.copyfile(model, beside)
+    with snapshot(model, limits) as validated, private_folder() as place, _published(target) as beside:
+        original = place / "original"
+        if not copy_bounded(model, original, limits.max_bytes).startswith(validated.version):
+            raise CheckError(f"{model} was changed meanwhile; check it again")
+        suffixes = (".keras",) if validated.path.name == KERAS_NAME else (".h5", ".hdf5")
+        if target.suffix not in suffixes:
+            raise CheckError(
+                f"{target} ends in {target.suffix or 'nothing'}, but the copy of this model is a {suffixes[0]}; name "
+                "it so with --write-card"
+            )
+        if suffixes != (".keras",) and is_zip(original):
+            inside = place / "inside"
+            teachable_zip.unpack(original, inside, limits.max_bytes)
+            original = inside
+        shutil.copyfile(original, beside)
         try:
             write_card(beside, card)
         except ValueError as error:

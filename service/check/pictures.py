@@ -12,9 +12,11 @@ from models.card import Fit, ImageInput, Interpolation
 from models.decoding import open_image
 from models.image_errors import ImageError
 from models.preprocessing import Pixels, prepared_pixels
+from models.regular_files import read_regular
 from service.check.errors import CheckError
 
 _MOST_PIXELS = 100_000_000
+_MOST_BYTES = 400_000_000  # so many pixels need no more in any format
 
 Resizing = tuple[Fit, Interpolation]
 
@@ -84,7 +86,7 @@ def decoded(found: Chosen, most: int, inputs: Sequence[ImageInput], progress: Ca
         if len(labels) == most:
             break
         try:
-            image = open_image(path.read_bytes(), _MOST_PIXELS)
+            image = open_image(read_regular(path, _MOST_BYTES), _MOST_PIXELS)
             fitted = {resizing_of(one): prepared_pixels(image, one) for one in inputs}  # decoded once
         except (ImageError, OSError):
             skipped.append(path)

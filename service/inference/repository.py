@@ -8,6 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from stat import S_ISREG
 
 from anyio import to_thread
 
@@ -44,16 +45,19 @@ class ModelRepository:
         keep: int,
         grace_s: float,
         desired: DesiredState,
+        most_bytes: int | None = None,
     ) -> None:
         """The `first` of them are loaded, and their files; the very first is the default.
 
         Others that come into `folder` later can be loaded. `start`, `load`, `keep` and `grace_s`: see `ModelVersions`.
+        Of a file with more than `most_bytes`, which would not be loaded, no version is worked out.
         """
 
         def make(path: Path, engine: Engine) -> ModelVersions:
             return ModelVersions(engine, start, load, path, keep, grace_s)
 
         self._make, self._load, self._folder, self._desired = make, load, folder, desired
+        self._most_bytes = most_bytes
         self._by_name = {engine.card.name: make(path, engine) for path, engine in first}
         self._one_at_a_time = asyncio.Lock()
         self._retiring: set[asyncio.Task[None]] = set()
@@ -100,7 +104,7 @@ class ModelRepository:
         """Let a previous version that is still kept answer again, until another file comes. Raises NotFound."""
         model = self.named(name)
         model.version(version)  # raises NotFound
-        on_disk = await to_thread.run_sync(_version_of, model.path)
+        on_disk = await to_thread.run_sync(_version_of, model.path, self._most_bytes)
         await self._ask(Wish(name=name, version=version, instead_of=on_disk))
         return model.current
 
@@ -161,7 +165,7 @@ class ModelRepository:
             if model is not None:
                 self._drop(wish.name, model)
             return
-        on_disk = await to_thread.run_sync(_version_of, path)
+        on_disk = await to_thread.run_sync(_version_of, path, self._most_bytes)
         if model is None:
             engine = await to_thread.run_sync(lambda: load_or_report(self._load, path, "the others go on"))
             self._by_name[wish.name] = self._make(path, engine)
@@ -200,9 +204,9 @@ class ModelRepository:
         return files | models_in(self._folder) if self._folder else files
 
 
-def _version_of(path: Path) -> str | None:
+def _version_of(path: Path, most_bytes: int | None) -> str | None:
     try:
-        return file_version(path)
+        return file_version(path, most_bytes)
     except OSError:
         return None  # loading tells what is wrong
 
@@ -212,4 +216,5 @@ def _signature(path: Path) -> _Signature:
         status = path.stat()
     except OSError:
         return None
-    return status.st_ino, status.st_size, status.st_mtime_ns
+    # What is no file is as if it were not there: the next look would find a FIFO or a device as it was.
+    return (status.st_ino, status.st_size, status.st_mtime_ns) if S_ISREG(status.st_mode) else None

@@ -4,6 +4,7 @@ They are read as they are, never as code, and never more than a few bytes of the
 """
 
 import json
+import os
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,9 +22,11 @@ def sources_beside(path: Path) -> list[Source]:
     """
     folder = path.parent
     card = folder / f"{path.stem}.card.json"
-    sources = [Source(_card_facts(card), card.name)] if card.is_file() else []
+    # What is there and cannot be read is told, and not passed over: the names in it may have been meant.
+    sources = [Source(_card_facts(card), card.name)] if os.path.lexists(card) else []
     labels = (folder / f"{path.stem}.labels.txt", folder / "labels.txt", folder / "class_indices.json")
-    return sources + [Source(Facts(class_names=read_labels(file)), file.name) for file in labels if file.is_file()]
+    there = (file for file in labels if os.path.lexists(file))
+    return sources + [Source(Facts(class_names=read_labels(file)), file.name) for file in there]
 
 
 def _card_facts(path: Path) -> Facts:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from models.card import ModelFileError
+from models.regular_files import FileTooLargeError, read_regular
 
 MOST_LABEL_BYTES = 1 << 20
 MOST_LABELS = 100_000
@@ -43,17 +44,15 @@ def read_labels(path: Path) -> tuple[str, ...]:
 def read_bounded(path: Path) -> bytes:
     """The bytes of a small file. Raises ModelFileError for one that is no file, or too large."""
     try:
-        if not path.is_file():
-            raise ModelFileError(f"there is no file {path}")
-        with path.open("rb") as file:
-            content = file.read(MOST_LABEL_BYTES + 1)
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read ({error.strerror})") from error
-    if len(content) > MOST_LABEL_BYTES:
+        return read_regular(path, MOST_LABEL_BYTES)
+    except FileNotFoundError as error:
+        raise ModelFileError(f"there is no file {path}") from error
+    except FileTooLargeError as error:
         raise ModelFileError(
             f"{path} has more than {MOST_LABEL_BYTES:,} bytes, too many for what stands beside a model"
-        )
-    return content
+        ) from error
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read ({error.strerror}); put a small file there, or none") from error
 
 
 def _from_json(given: Any) -> tuple[str, ...]:

@@ -22,7 +22,6 @@ from service.model_files.model_sources import defaults, shown_by_model
 from service.model_files.pixel_layers import PixelLayers, pixel_layers
 from service.model_files.sizes import APPLICATION_LAYERS, check_sizes, output_sizes
 from service.model_files.snapshot import ModelFileLimits, snapshot
-from service.model_files.upgrade.model_file import upgrade_file
 
 
 class LoadedModel(NamedTuple):
@@ -57,10 +56,6 @@ def _load(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedModel:
     with snapshot(path, limits) as snapped:
         copy, version = snapped.path, snapped.version
         card = read_card(copy)
-        try:
-            upgrade_file(copy)
-        except ModelFileError as error:
-            raise ModelFileError(f"{path}: {error}") from error
         check_sizes(path, copy)
         model = _loaded(path, copy)
         sources = [Source(options, "an option")]

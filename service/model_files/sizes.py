@@ -1,10 +1,12 @@
 """How large a model would be, told from its description before anything of it is made. Knows no card."""
 
 import json
+import math
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -39,7 +41,7 @@ def check_sizes(path: Path, copy: Path) -> None:
     try:
         with building_nothing(), keras.saving.custom_object_scope(APPLICATION_LAYERS):
             model = _described(copy)
-        parameters = sum(int(np.prod(variable.shape)) for variable in model.variables)
+        parameters = sum(math.prod(variable.shape) for variable in model.weights)
         largest = max(output_sizes(model), default=0)
     except Exception as error:
         raise ModelFileError(
@@ -47,11 +49,33 @@ def check_sizes(path: Path, copy: Path) -> None:
         ) from error
     if parameters > MOST_PARAMETERS:
         raise ModelFileError(f"{path} describes {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are loaded")
+    stored = _stored_values(copy)
+    if parameters > stored:
+        raise ModelFileError(
+            f"{path} describes {parameters:,} parameters, and holds {stored:,}: weights are missing; save the whole "
+            "model with model.save('name.keras')"
+        )
     needed = largest * np.dtype(np.float32).itemsize
     if needed > MOST_BYTES_OF_A_LAYER:
         raise ModelFileError(
             f"{path}: one layer needs {needed:,} bytes for an image, and at most {MOST_BYTES_OF_A_LAYER:,} are used"
         )
+
+
+def _stored_values(copy: Path) -> int:
+    """How many values are in the weights of the private copy."""
+    found = 0
+
+    def count(_: str, item: h5py.Group | h5py.Dataset) -> None:
+        nonlocal found
+        found += item.size if isinstance(item, h5py.Dataset) else 0
+
+    with ExitStack() as stack:
+        file: Any = copy
+        if is_zip(copy):
+            file = stack.enter_context(stack.enter_context(zipfile.ZipFile(copy)).open("model.weights.h5"))
+        stack.enter_context(h5py.File(file)).visititems(count)
+    return found
 
 
 def _described(copy: Path) -> keras.Model:
@@ -73,4 +97,4 @@ def output_sizes(model: keras.Model) -> Iterator[int]:
             yield from output_sizes(operation)
         output = getattr(operation, "output", None)
         for tensor in keras.tree.flatten(output):
-            yield int(np.prod([size or 1 for size in (getattr(tensor, "shape", None) or ())[1:]], dtype=np.float64))
+            yield math.prod(size or 1 for size in (getattr(tensor, "shape", None) or ())[1:])

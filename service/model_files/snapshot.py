@@ -1,27 +1,33 @@
 """A copy of a model file that nobody else can change, validated in a process of its own. Knows neither Keras nor HTTP.
 
-That process runs `validation`, which therefore imports little.
+Nothing of the file is parsed here, only copied: what is parsed later is what that process wrote. It runs `validation`,
+which therefore imports little.
 """
 
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from models.card import VERSION_DIGITS, ModelFileError
+from models.regular_files import FileTooLargeError, pieces
 from service.errors import StorageFailed, writing_temporary_files
+from service.model_files.private_folder import private_folder
 from service.model_files.validation import process
-from service.model_files.validation.formats import refuse_folder
+from service.model_files.validation.formats import check_quickly
 from service.model_files.validation.process import HDF5_NAME, KERAS_NAME, LABELS_NAME, MEMORY_SPENT, NO_STORAGE
 
 WALL_SECONDS = 60
-_PIECE_BYTES = 1 << 24
+_CRASHES = {-signal.SIGSEGV, -signal.SIGABRT, -getattr(signal, "SIGBUS", signal.SIGSEGV), -signal.SIGFPE}
+_CRASHED = "the library that reads it crashed at what is in it, in a process of its own; copy or download it again"
+# HDF5 would look for more ways to unpack in folders that the environment names; it is told to load none.
+_NO_PLUGINS = {"HDF5_PLUGIN_PRELOAD": "::"}
 
 
 class ModelFileLimits(NamedTuple):
@@ -35,7 +41,8 @@ class Snapshot(NamedTuple):
     """What may be loaded of a model file."""
 
     path: Path
-    """A private copy: `model.h5` or `model.keras`, by what it is. A `.keras` is written anew, without its training."""
+    """A private copy, `model.h5` or `model.keras` by what the file is, written anew: only what Keras 3 needs to load
+    the model, as it takes it, and nothing of its training."""
     version: str
     """The first 12 hex digits of the SHA-256 of the file as it was given, also where that is a zip around a model."""
     labels: tuple[str, ...] | None
@@ -51,12 +58,9 @@ def snapshot(path: Path, limits: ModelFileLimits) -> Iterator[Snapshot]:
     has no need of; StorageFailed where the copy cannot be written.
     """
     max_bytes, sha256 = limits
-    refuse_folder(path)
-    with writing_temporary_files():
-        folder = TemporaryDirectory(prefix="model-")
-    with folder:
-        place = Path(folder.name)
-        digest = _copy(path, place / "original", max_bytes)
+    check_quickly(path)
+    with private_folder() as place:
+        digest = copy_bounded(path, place / "original", max_bytes)
         if sha256 is not None and digest != sha256.lower():
             raise ModelFileError(f"{path} has the SHA-256 {digest}, expected {sha256}; see where it came from")
         _validate(path, place / "original", max_bytes)
@@ -68,21 +72,16 @@ def snapshot(path: Path, limits: ModelFileLimits) -> Iterator[Snapshot]:
         )
 
 
-def _copy(path: Path, copy: Path, max_bytes: int) -> str:
-    digest, size = hashlib.sha256(), 0
+def copy_bounded(path: Path, copy: Path, max_bytes: int) -> str:
+    """Copy the file at `path` to a new one, and return its SHA-256 in hex. Raises ModelFileError, StorageFailed."""
+    digest = hashlib.sha256()
     _append(copy, b"")  # an empty file has no piece
     try:
-        with path.open("rb") as source:
-            while piece := source.read(_PIECE_BYTES):
-                size += len(piece)
-                if size > max_bytes:
-                    raise ModelFileError(f"{path} has more than the {max_bytes:,} bytes of --max-model-bytes")
-                digest.update(piece)
-                _append(copy, piece)
-    except FileNotFoundError:
-        raise ModelFileError(
-            f"there is no model file at {path}; train one with `make train`, or name another file"
-        ) from None
+        for piece in pieces(path, max_bytes):
+            digest.update(piece)
+            _append(copy, piece)
+    except FileTooLargeError as error:
+        raise ModelFileError(f"{path} has more than the {max_bytes:,} bytes of --max-model-bytes") from error
     except OSError as error:
         raise ModelFileError(f"{path} cannot be copied to be validated: {error.strerror or error}") from error
     return digest.hexdigest()
@@ -97,7 +96,14 @@ def _validate(path: Path, copy: Path, max_bytes: int) -> None:
     command = [sys.executable, "-X", "utf8", "-m", process.__name__, str(copy), str(max_bytes)]
     try:
         finished = subprocess.run(  # noqa: S603 - our own module
-            command, capture_output=True, encoding="utf-8", errors="replace", timeout=WALL_SECONDS, check=False
+            command,
+            capture_output=True,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | _NO_PLUGINS,
+            encoding="utf-8",
+            errors="replace",
+            timeout=WALL_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         raise ModelFileError(f"{path} is refused: to validate it took more than {WALL_SECONDS} s") from None
@@ -106,4 +112,5 @@ def _validate(path: Path, copy: Path, max_bytes: int) -> None:
     if finished.returncode == NO_STORAGE:
         cause = int(finished.stdout)
         raise StorageFailed(OSError(cause, os.strerror(cause)))
-    raise ModelFileError(f"{path} is refused: {finished.stdout.strip() or MEMORY_SPENT}")
+    unsaid = _CRASHED if finished.returncode in _CRASHES else MEMORY_SPENT
+    raise ModelFileError(f"{path} is refused: {finished.stdout.strip() or unsaid}")

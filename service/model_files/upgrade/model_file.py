@@ -56,18 +56,15 @@ def upgraded(config: dict[str, Any]) -> dict[str, Any]:
         ) from error
 
 
-def upgrade_file(path: Path) -> None:
+def upgrade_file(path: Path) -> dict[str, Any]:
     """Upgrades the validated model file at `path`, HDF5 or `.keras`, in place; one that needs nothing is not touched.
 
-    Raises ModelFileError, without the file's name.
+    Returns the description of the model that is in it then. Raises ModelFileError, without the file's name.
     """
-    if is_zip(path):
-        _upgrade_archive(path)
-    else:
-        _upgrade_hdf5(path)
+    return _upgrade_archive(path) if is_zip(path) else _upgrade_hdf5(path)
 
 
-def _upgrade_hdf5(path: Path) -> None:
+def _upgrade_hdf5(path: Path) -> dict[str, Any]:
     with h5py.File(path, "r") as file:
         version = _text(file.attrs.get("keras_version", ""))
         config = json.loads(file.attrs["model_config"])
@@ -79,20 +76,23 @@ def _upgrade_hdf5(path: Path) -> None:
             check_order_of_weights(config)
         states = has_random_states(file)
     if rewritten == config and not states:
-        return
+        return rewritten
     with h5py.File(path, "r+") as file:
         # As bytes, which are kept outside the object's header and may be larger than its 64 KiB, as Keras does.
         file.attrs["model_config"] = json.dumps(rewritten).encode()
         if states:
             drop_random_states(file)
+    return rewritten
 
 
-def _upgrade_archive(path: Path) -> None:
+def _upgrade_archive(path: Path) -> dict[str, Any]:
     with zipfile.ZipFile(path) as archive:
-        config = json.loads(archive.read("config.json"))
+        config: dict[str, Any] = json.loads(archive.read("config.json"))
     rewritten = upgraded(config)
     if not _is_keras_3(config) and rewritten != config:
         rewrite_archive(path, config, rewritten)
+        return rewritten
+    return config
 
 
 def _check_backend(file: h5py.File, config: dict[str, Any]) -> None:

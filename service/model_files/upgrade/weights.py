@@ -4,9 +4,9 @@ Keras 2.12 to 2.14 filed a `.keras` archive's layers under a name that Keras 3 d
 twice, and on Windows wrote backslashes. Keras 2.6 to 2.11 kept the state of random layers among the weights.
 """
 
-import io
 import json
 import re
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PureWindowsPath
@@ -30,14 +30,20 @@ def rewrite_archive(path: Path, old: Description, new: Description) -> None:
 
     Raises ModelFileError where its weights do not fit the description.
     """
+    source, target = path.with_name("old.weights.h5"), path.with_name("new.weights.h5")
     with zipfile.ZipFile(path) as archive:
-        parts = {name: archive.read(name) for name in archive.namelist()}
-    if _WEIGHTS not in parts:
-        raise ModelFileError(f"it holds no {_WEIGHTS}; save the model anew with model.save('name.keras')")
-    parts |= {_CONFIG: json.dumps(new).encode(), _WEIGHTS: _moved(parts[_WEIGHTS], old, new)}
+        if _WEIGHTS not in archive.namelist():
+            raise ModelFileError(f"it holds no {_WEIGHTS}; save the model anew with model.save('name.keras')")
+        parts = {name: archive.read(name) for name in archive.namelist() if name != _WEIGHTS}
+        with archive.open(_WEIGHTS) as packed, source.open("wb") as file:
+            shutil.copyfileobj(packed, file, 1 << 20)
+    _move(source, target, old, new)
+    source.unlink()
     with zipfile.ZipFile(path, "w") as archive:
-        for name, content in parts.items():
+        for name, content in (parts | {_CONFIG: json.dumps(new).encode()}).items():
             archive.writestr(name, content)
+        archive.write(target, _WEIGHTS)
+    target.unlink()
 
 
 def has_random_states(file: h5py.File) -> bool:
@@ -62,12 +68,10 @@ def _is_state(name: str | bytes) -> bool:
     return (name.decode() if isinstance(name, bytes) else str(name)).endswith(_RANDOM_STATE)
 
 
-def _moved(weights: bytes, old: Description, new: Description) -> bytes:
-    rewritten = io.BytesIO()
-    with h5py.File(io.BytesIO(weights), "r") as source, h5py.File(rewritten, "w") as target:
+def _move(weights: Path, moved: Path, old: Description, new: Description) -> None:
+    with h5py.File(weights, "r") as source, h5py.File(moved, "w") as target:
         target.create_group(_VARIABLES)
         _copy_layers(_groups(source), "", _layers(old), target, "", _layers(new))
-    return rewritten.getvalue()
 
 
 def _groups(source: h5py.File) -> Groups:

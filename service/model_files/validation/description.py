@@ -13,6 +13,7 @@ from service.model_files.validation.allowed_operations import is_operation
 
 _DEEPEST = 60
 _MOST_PARTS = 100_000
+_MOST_VALUES = 1_000_000
 _FUNCTION_MODULES = {"builtins", "keras.activations"}
 _NUMBERS = {"bool", "bfloat16", "float16", "float32", "float64"} | {
     f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)
@@ -49,7 +50,7 @@ def safe_description(description: Any) -> dict[str, Any]:
     check_description(safe)
     compiled = description.get("compile_config")
     loss = compiled.get("loss") if isinstance(compiled, dict) else None
-    return safe | {"compile_config": {"loss": loss}} if _is_plain_loss(loss) else safe
+    return safe | {"compile_config": {"loss": loss}} if is_plain_loss(loss) else safe
 
 
 def _without_compile_config(part: Any) -> Any:
@@ -60,7 +61,8 @@ def _without_compile_config(part: Any) -> Any:
     return part
 
 
-def _is_plain_loss(loss: Any) -> bool:
+def is_plain_loss(loss: Any) -> bool:
+    """Whether `loss` is one of Keras's own, as both formats describe it, with nothing in it but plain values."""
     if not isinstance(loss, dict):
         return isinstance(loss, str)
     config = loss.get("config")
@@ -74,12 +76,15 @@ class _Check:
     """One walk through a description."""
 
     def __init__(self) -> None:
-        self._parts = 0
+        self._parts = self._values = 0
 
     def of(self, part: Any, key: str, depth: int) -> None:
         """Check `part`, which stands under `key`."""
         if depth > _DEEPEST:
             raise ModelFileError("its description of the model is nested too deeply")
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise ModelFileError(f"its description of the model has more than {_MOST_VALUES:,} values")
         if isinstance(part, dict):
             if "class_name" in part:
                 self._parts += 1

@@ -1,14 +1,16 @@
 """Recognises what kind of model file a file or folder is, by what is in it and not by its name. Knows no layer."""
 
+import os
 import zipfile
 from enum import Enum, auto
 from pathlib import Path, PurePosixPath
 
 import h5py
 
-from models.card import ModelFileError, read_card
+from models.card import ModelFileError
 from models.card_storage import ENTRY
 from models.reasons import first_line
+from models.regular_files import open_regular
 from service.model_files.validation import foreign_files
 from service.model_files.validation.foreign_files import HEAD_BYTES, Ends
 from service.model_files.validation.zip_files import opened_zip
@@ -40,27 +42,31 @@ def recognise(path: Path) -> Format:
 
 
 def check_quickly(path: Path) -> None:
-    """Raise ModelFileError for what its first bytes, or a card in HDF5, show to be no model that can be loaded.
+    """Raise ModelFileError for what is no regular file, or what its first bytes show to be no model.
 
-    This costs milliseconds and no process of its own, so a zip is not opened here.
+    This costs milliseconds and no process of its own, so nothing is parsed here.
     """
-    refuse_folder(path)
-    if not path.is_file():
-        read_card(path)  # says that there is none
     try:
-        if _ends_of(path).head.startswith(_ZIP_MAGICS):
-            return
-        recognise(path)
-    except ModelFileError as error:
-        raise ModelFileError(f"{path} is refused: {error}") from error
+        refuse_folder(path)
+        ends = _ends_of(path)
+    except FileNotFoundError:
+        raise ModelFileError(
+            f"there is no model file at {path}; train one with `make train`, or name another file"
+        ) from None
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
-    read_card(path)
+        raise ModelFileError(
+            f"{path} cannot be read: {error.strerror or error}; name a model file that can be"
+        ) from error
+    if not ends.head.startswith((_HDF5_MAGIC, *_ZIP_MAGICS)):
+        raise ModelFileError(f"{path} is refused: {foreign_files.describe(ends)}")
 
 
 def refuse_folder(path: Path) -> None:
-    """Raise ModelFileError where `path` is a folder that is itself a model of some kind, and say which."""
-    if not path.is_dir():
+    """Raise ModelFileError where `path` is a folder that is itself a model of some kind, and say which.
+
+    Raises OSError for a folder that cannot be looked into.
+    """
+    if not os.path.isdir(path):  # noqa: PTH112 - which says no, and raises nothing, of a name that is too long
         return
     if any((path / name).exists() for name in ("saved_model.pb", "saved_model.pbtxt", "keras_metadata.pb")):
         raise ModelFileError(f"{path} is refused: {foreign_files.SAVED_MODEL}")
@@ -76,8 +82,8 @@ def refuse_folder(path: Path) -> None:
 
 
 def _ends_of(path: Path) -> Ends:
-    size = path.stat().st_size
-    with path.open("rb") as file:
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
         head = file.read(HEAD_BYTES)
         file.seek(max(0, size - 8))
         return Ends(head, file.read(8), size)

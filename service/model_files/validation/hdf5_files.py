@@ -1,72 +1,51 @@
-"""Whether an HDF5 file holds nothing but a model: a description, and arrays of numbers in it. Knows no Keras."""
+"""Whether an HDF5 file holds nothing but groups and arrays of numbers, all in the file itself. Knows no Keras."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import h5py
-import numpy as np
 
 from models.card import ModelFileError
 from models.reasons import first_line
-from service.model_files.validation.description import check_description
 
-MOST_CONFIG_BYTES = 8 << 20
-_PIECE_BYTES = 1 << 24  # of an array, that are looked at together
 _MOST_OBJECTS = 20_000
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
-
-
-def check_model(path: Path, max_bytes: int) -> None:
-    """Raise ModelFileError for anything in the model at `path` that a model has no need of."""
-    with _opened(path) as file:
-        config = file.attrs["model_config"]
-        if not isinstance(config, str | bytes) or len(config) > MOST_CONFIG_BYTES:
-            raise ModelFileError("its model_config is no text, or one of more than 8 MiB")
-        check_description(parsed(config, "model_config"))
-        _check_objects(file, max_bytes)
-
-
-def check_weights(path: Path, max_bytes: int) -> None:
-    """Raise ModelFileError for anything in the weights at `path` that is no array of numbers in it."""
-    with _opened(path) as file:
-        _check_objects(file, max_bytes)
-
-
-def parsed(text: str | bytes, what: str) -> Any:
-    """The JSON `text`, which is called `what`. Raises ModelFileError where it is none, or nested too deeply."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"its {what} cannot be read as JSON ({error!s:.80}); save the model anew") from error
+_NUMBERS = "fiub"  # of NumPy's kinds of types: floats, whole numbers, bool
+_MOST_NUMBER_BYTES = 8
+BFLOAT16 = "V2"  # NumPy has no bfloat16: h5py keeps it as two bytes of no kind
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def opened_hdf5(path: Path) -> Iterator[h5py.File]:
+    """The HDF5 file at `path`. Raises ModelFileError where it is damaged, also if that is found while it is read."""
     try:
         with h5py.File(path, "r") as file:
             yield file
     except RecursionError as error:
         raise ModelFileError("its description of the model is nested too deeply") from error
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ModelFileError(
             f"it cannot be read as HDF5 ({first_line(error):.80}); copy or download it again"
         ) from error
 
 
-def _check_objects(file: h5py.File, max_bytes: int) -> None:
-    """Whether everything in the file lies in the file, is as large as may be, and is a number where it should be."""
+def check_objects(file: h5py.File, max_bytes: int) -> None:
+    """Raise ModelFileError unless all that is in `file` lies in it, once, and declares no more than `max_bytes`.
+
+    Nothing of an array is read.
+    """
     waiting: list[h5py.Group] = [file]
-    seen, declared = set(), 0
+    seen, declared = {_address(file)}, 0
     while waiting:
         group = waiting.pop()
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ModelFileError(f"{name!r:.60} in it is a link to another place; save the model anew")
             found = group[name]
-            address = h5py.h5o.get_info(found.id).addr
+            if not isinstance(found, h5py.Group | h5py.Dataset):
+                raise ModelFileError(f"{name!r:.60} in it is neither a group nor an array; save the model anew")
+            address = _address(found)
             if address in seen:
                 raise ModelFileError(f"{name!r:.60} is in it twice; save the model anew")
             seen.add(address)
@@ -74,25 +53,25 @@ def _check_objects(file: h5py.File, max_bytes: int) -> None:
                 raise ModelFileError(f"it holds more than {_MOST_OBJECTS:,} groups and arrays")
             if isinstance(found, h5py.Group):
                 waiting.append(found)
-            elif isinstance(found, h5py.Dataset):
-                declared += found.size * found.dtype.itemsize
-                if declared > max_bytes:
-                    raise ModelFileError(f"its arrays declare more than {max_bytes:,} bytes")
-                _check_array(found)
+                continue
+            _check_array(found, name)
+            declared += found.size * found.dtype.itemsize
+            if declared > max_bytes:
+                raise ModelFileError(f"its arrays declare more than {max_bytes:,} bytes")
 
 
-def _check_array(array: h5py.Dataset) -> None:
+def _address(found: h5py.Group | h5py.Dataset) -> int:
+    return int(h5py.h5o.get_info(found.id).addr)
+
+
+def _check_array(array: h5py.Dataset, name: str) -> None:
     settings = array.id.get_create_plist()
     filters = {settings.get_filter(place)[0] for place in range(settings.get_nfilters())}
     if array.is_virtual or array.external or filters - _FILTERS:
         raise ModelFileError(
-            f"the array {array.name:.60} lies in another file, or is packed in a way that is not known; save it anew"
+            f"the array {name!r:.60} lies in another file, or is packed in a way that is not known; save it anew"
         )
-    if array.dtype.kind == "f":
-        rows = array if array.ndim else [array[()]]
-        step = max(1, _PIECE_BYTES // max(1, array.dtype.itemsize * array.size // max(1, len(rows))))
-        for start in range(0, len(rows), step):
-            if not np.isfinite(rows[start : start + step]).all():
-                raise ModelFileError(
-                    f"the array {array.name:.60} holds values that are no numbers; train the model again"
-                )
+    dtype = array.dtype
+    numbers = dtype.kind in _NUMBERS and dtype.itemsize <= _MOST_NUMBER_BYTES and not dtype.subdtype
+    if array.shape is None or not (numbers or dtype == BFLOAT16):
+        raise ModelFileError(f"the array {name!r:.60} is not of numbers ({dtype!s:.40}); save the model anew")

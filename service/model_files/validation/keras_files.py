@@ -10,9 +10,10 @@ from pathlib import Path
 from models.card import ModelFileError
 from models.card_storage import MOST_ENTRY_BYTES
 from service.errors import writing_temporary_files
+from service.model_files.validation.building import quick_to_build
 from service.model_files.validation.description import safe_description
 from service.model_files.validation.formats import CARD, CONFIG, METADATA, WEIGHTS
-from service.model_files.validation.hdf5_files import MOST_CONFIG_BYTES, check_weights, parsed
+from service.model_files.validation.hdf5_copy import MOST_CONFIG_BYTES, copy_weights, parsed
 from service.model_files.validation.zip_files import check_entries, opened_zip, read_entry, unpack_entry
 
 _MOST_METADATA_BYTES = 64 << 10
@@ -26,15 +27,16 @@ def rebuild(original: Path, target: Path, max_bytes: int) -> None:
     weights = target.with_name(WEIGHTS)
     config, metadata, card = _unpack(original, weights, max_bytes)
     description = _checked(parsed(config, CONFIG))
-    _check_weights(weights, max_bytes)
+    checked = target.with_name("checked.weights.h5")
+    _copy_weights(weights, checked, max_bytes)
     with writing_temporary_files():
-        original.unlink()
+        weights.unlink()
         with zipfile.ZipFile(target, "x") as made:
             made.writestr(CONFIG, json.dumps(description))
             # Keras unpacks the whole of a zip with more than three entries, and reads all of these but the metadata.
             made.writestr(*((METADATA, metadata) if card is None else (CARD, card)))
-            made.write(weights, WEIGHTS)
-        weights.unlink()
+            made.write(checked, WEIGHTS)
+        checked.unlink()
 
 
 def _unpack(original: Path, weights: Path, max_bytes: int) -> tuple[bytes, bytes, bytes | None]:
@@ -47,6 +49,8 @@ def _unpack(original: Path, weights: Path, max_bytes: int) -> tuple[bytes, bytes
         metadata = read_entry(archive, entries[METADATA], _MOST_METADATA_BYTES) if METADATA in entries else b"{}"
         card = read_entry(archive, entries[CARD], MOST_ENTRY_BYTES) if CARD in entries else None
         unpack_entry(archive, entries[WEIGHTS], weights, max_bytes)
+    with writing_temporary_files():
+        original.unlink()
     return config, metadata, card
 
 
@@ -70,13 +74,13 @@ def _check_names(entries: dict[str, zipfile.ZipInfo]) -> None:
 
 def _checked(config: object) -> object:
     try:
-        return safe_description(config)
+        return quick_to_build(safe_description(config))
     except RecursionError as error:
         raise ModelFileError("its description of the model is nested too deeply") from error
 
 
-def _check_weights(weights: Path, max_bytes: int) -> None:
+def _copy_weights(weights: Path, copy: Path, max_bytes: int) -> None:
     try:
-        check_weights(weights, max_bytes)
+        copy_weights(weights, copy, max_bytes)
     except ModelFileError as error:
         raise ModelFileError(f"of its {WEIGHTS}: {error}") from error

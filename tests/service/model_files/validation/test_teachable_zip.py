@@ -5,6 +5,7 @@ import json
 import zipfile
 from pathlib import Path
 
+import keras
 import pytest
 
 from models.card import ModelFileError, file_version
@@ -55,7 +56,7 @@ def test_the_model_and_its_labels_come_out(tmp_path: Path, bare_model_file: Path
     path.write_bytes(zip_of(**{f"{folder}keras_model.h5": model, f"{folder}labels.txt": labels, "__MACOSX/x": b""}))
     with snapshot(path, ModelFileLimits()) as copy:
         assert copy.path.name == HDF5_NAME
-        assert copy.path.read_bytes() == model
+        assert keras.saving.load_model(copy.path, compile=False).output_shape == (None, 3)
         assert copy.version == file_version(path)
         assert copy.labels == ("Class 1", "Class 2", "Class 3")
 
