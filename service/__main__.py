@@ -5,11 +5,10 @@ import os
 import signal
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from socket import socket
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
@@ -23,6 +22,7 @@ from service.inference.desired_state import STATE_FOLDER
 from service.inference.model_folder import model_files, passed_over
 from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
+from service.model_files.private_folder import private_folder
 from service.model_files.validation.formats import check_quickly
 from service.server.connection import Connection
 from service.server.connection_limit import ConnectionLimit, most_connections
@@ -52,14 +52,16 @@ def main() -> None:
             sockets = bind(settings.host, settings.port)
             log.info("loading %s", settings.model_path)
             _look_at_files(settings)
-            temporary = _temporary_folder(settings)
+            temporary = ExitStack()
+            folder = temporary.enter_context(private_folder("state-"))
+            _use_for_temporary_files(folder, settings.workers)
         except (AddressError, ModelFileError, StorageFailed) as error:
             log.error("%s", error)  # noqa: TRY400 - the text is for a person; a traceback would hide it
             sys.exit(STARTUP_FAILURE)
         settings.export()
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with temporary:
-        _serve(_uvicorn_config(settings, log_config), sockets, Path(temporary.name))
+        _serve(_uvicorn_config(settings, log_config), sockets, folder)
 
 
 def _settings() -> ServiceSettings:
@@ -86,17 +88,15 @@ def _look_at_files(settings: ServiceSettings) -> None:
         log.warning("%s", reason)
 
 
-def _temporary_folder(settings: ServiceSettings) -> TemporaryDirectory[str]:
-    """The one folder that this process and its workers write to, so that nothing outlives them. Raises StorageFailed.
+def _use_for_temporary_files(folder: Path, workers: int) -> None:
+    """Have this process and its workers write to `folder` alone, so that nothing outlives them. Raises StorageFailed.
 
     What workers share lies in it, too; each reads the names as it starts.
     """
-    with writing_temporary_files():
-        folder = TemporaryDirectory(prefix="state-")
-        os.environ["TMPDIR"] = tempfile.tempdir = os.environ[STATE_FOLDER] = folder.name
-        if settings.workers > 1:
+    os.environ["TMPDIR"] = tempfile.tempdir = os.environ[STATE_FOLDER] = str(folder)
+    if workers > 1:
+        with writing_temporary_files():
             os.environ[SHARED_FOLDER] = tempfile.mkdtemp(prefix="metrics-")
-    return folder
 
 
 def _uvicorn_config(settings: ServiceSettings, log_config: dict[str, Any]) -> uvicorn.Config:

@@ -18,17 +18,16 @@ try:
 except ImportError:  # on Windows, where no folder is taken for one that was left behind
     fcntl = None  # type: ignore[assignment]
 
-_PREFIX = "model-"
 _LOCK = "in-use.lock"
 _YOUNG_S = 60  # a folder that was just made may not be locked yet
 
 
 @contextmanager
-def private_folder() -> Iterator[Path]:
-    """An empty folder for the time being. Raises StorageFailed where none can be made."""
-    remove_left_behind()
+def private_folder(prefix: str = "model-") -> Iterator[Path]:
+    """An empty folder for the time being, whose name begins so. Raises StorageFailed where none can be made."""
+    remove_left_behind(prefix)
     with writing_temporary_files():
-        folder = tempfile.TemporaryDirectory(prefix=_PREFIX)
+        folder = tempfile.TemporaryDirectory(prefix=prefix)
     with folder:
         place = Path(folder.name)
         with writing_temporary_files():
@@ -41,11 +40,11 @@ def private_folder() -> Iterator[Path]:
             os.close(lock)
 
 
-def remove_left_behind() -> None:
-    """Remove the folders of processes that were killed before they could do so themselves."""
+def remove_left_behind(prefix: str) -> None:
+    """Remove the folders of such names of processes that were killed before they could do so themselves."""
     if not fcntl:
         return
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         with suppress(OSError):  # somebody else's, or in use, or removed by another
             if _is_left_behind(folder):
                 shutil.rmtree(folder, ignore_errors=True)

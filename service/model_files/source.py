@@ -4,11 +4,11 @@ A file that was replaced is there until the last who has it open closes it. Know
 """
 
 import os
-import stat
 import weakref
 from pathlib import Path
 
 from models.card import file_version
+from models.regular_files import open_regular
 
 
 class ModelSource:
@@ -30,11 +30,10 @@ class ModelSource:
 def hold(path: Path, max_bytes: int) -> ModelSource | None:
     """The regular file at `path`, opened; None where there is none or it cannot be: loading it tells why."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with open_regular(path) as file:
+            return ModelSource(os.dup(file.fileno()), max_bytes)
     except OSError:
         return None
-    source = ModelSource(descriptor, max_bytes)
-    return source if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 def path_of(descriptor: int) -> Path:
