@@ -32,7 +32,9 @@ FASHION_MNIST_CLASS_NAMES = (
 
 Preparation = Literal["resize", "product-photo"]
 Fit = Literal["stretch", "crop", "pad"]
-Interpolation = Literal["bilinear", "area", "antialias", "nearest", "bicubic", "lanczos"]
+Interpolation = Literal[
+    "bilinear", "area", "nearest-opencv", "bicubic-opencv", "antialias", "nearest", "bicubic", "lanczos"
+]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -71,8 +73,8 @@ class ImageInput(_Part):
         Interpolation,
         Field(
             description="how an image of another size is resized: `bilinear` as tf.image.resize and OpenCV do it, "
-            "`area` as OpenCV; `antialias` is bilinear as Pillow does it, and `nearest`, `bicubic` and `lanczos` are "
-            "Pillow's, too"
+            "`area`, `nearest-opencv` and `bicubic-opencv` as OpenCV; `antialias` is bilinear as Pillow does it, and "
+            "`nearest`, `bicubic` and `lanczos` are Pillow's, too"
         ),
     ] = "lanczos"
     preparation: Annotated[

@@ -27,7 +27,12 @@ PreparationChoice = Literal["auto", "none"]
 _ENOUGH = 640
 # An image of less than twice as many is resized from all its pixels, as a notebook does it; a larger one is halved.
 _ENOUGH_TO_RESIZE = 2048
-_OPENCV: dict[Interpolation, int] = {"bilinear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}
+_OPENCV: dict[Interpolation, int] = {
+    "bilinear": cv2.INTER_LINEAR,
+    "area": cv2.INTER_AREA,
+    "nearest-opencv": cv2.INTER_NEAREST,
+    "bicubic-opencv": cv2.INTER_CUBIC,
+}
 _PILLOW: dict[Interpolation, Image.Resampling] = {
     "antialias": Image.Resampling.BILINEAR,
     "nearest": Image.Resampling.NEAREST,
@@ -104,7 +109,7 @@ def prepare(image: Image.Image, wanted: ImageInput, preparation: PreparationChoi
 def fit(image: Pixels, size: tuple[int, int], how: Fit, interpolation: Interpolation) -> tuple[Pixels, Frame]:
     """uint8 (height, width[, channels]) in another `size` (width, height), and which part of the image that shows.
 
-    OpenCV's two crop and pad as Keras's `image_dataset_from_directory` does (`crop_to_aspect_ratio`,
+    OpenCV's crop and pad as Keras's `image_dataset_from_directory` does (`crop_to_aspect_ratio`,
     `pad_to_aspect_ratio`), Pillow's as its `ImageOps.fit` and `ImageOps.pad` do.
     """
     if how == "stretch":

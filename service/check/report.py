@@ -22,7 +22,7 @@ _WHAT_TO_DO = {
     "pixels": "--pixels 0..1, -1..1, 0..255, caffe or torch, as the training scaled them",
     "channel_order": "--channel-order rgb, or bgr where OpenCV read the training pictures",
     "fit": "--fit stretch, crop or pad, as the training resized pictures",
-    "interpolation": "--interpolation bilinear, nearest, antialias, bicubic, lanczos or area, likewise",
+    "interpolation": "--interpolation, as your code resized them; see docs/models.md",
 }
 _WHY_NOT = {
     True: "even with the nearest the pictures are unlike those of the training",

@@ -1,6 +1,5 @@
 """The classifier in a Keras model: its one input, the output that is read, the last activation. Knows no card."""
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 from models.card import ModelFileError
 from models.head import Activation
 from models.reasons import first_line
+from service.model_files.input_shape import InputShape, input_shape
 
 # What passes on, or only gives another shape to, what a classifier's last activation made.
 _PASSED_ON = (
@@ -21,18 +21,6 @@ _PASSED_ON = (
     keras.layers.GlobalAveragePooling2D,
 )
 _NAMES: dict[str, Activation] = {"softmax": "softmax", "sigmoid": "sigmoid", "linear": "linear"}
-_COLOURS = (1, 3)
-_MOST_BATCH_VALUES = 1 << 26  # 256 MiB of float32
-
-
-class InputShape(NamedTuple):
-    """The sizes of the images that a model takes; None where any will do. `guessed`: they are not written there."""
-
-    height: int | None
-    width: int | None
-    channels: int
-    batch_size: int | None = None
-    guessed: bool = False
 
 
 class Classifier(NamedTuple):
@@ -44,14 +32,14 @@ class Classifier(NamedTuple):
     activation: Activation | None
 
 
-def classifier_of(model: keras.Model, output: str | None) -> Classifier:
-    """The classifier that reads the output named `output`, or the only one. Raises ModelFileError where there is none.
+def classifier_of(model: keras.Model, output: str | None, image_size: tuple[int, int] | None = None) -> Classifier:
+    """The classifier that reads the output named `output`, or the only one, of images of `image_size`, if that is told.
 
-    The texts say what the model takes and gives.
+    Raises ModelFileError where it is none; the texts say what the model takes and gives.
     """
     if not getattr(model, "inputs", None):
         raise ModelFileError("it was saved without the shape of its input; call it once on an image, and save it again")
-    shape = input_shape(model)
+    shape = input_shape(model, image_size)
     given = _chosen_output(model, output)
     sizes = [size for size in given.shape[1:] if size != 1] or [1]
     if len(sizes) != 1 or sizes[0] is None:
@@ -63,32 +51,6 @@ def classifier_of(model: keras.Model, output: str | None) -> Classifier:
         flat = keras.layers.Reshape((sizes[0],), name="one_value_for_each_class")(given)
         model = keras.Model(model.inputs, flat, name=model.name)
     return Classifier(model, shape, int(sizes[0]), activation)
-
-
-def input_shape(model: keras.Model) -> InputShape:
-    """The images that `model` takes. Raises ModelFileError for more than one input, or no image."""
-    if len(model.inputs) > 1:
-        raise ModelFileError(f"it has {len(model.inputs)} inputs, {_named(model.inputs)}; expected one, an image")
-    batch, *sizes = model.inputs[0].shape
-    if batch and batch * math.prod(size or 1 for size in sizes) > _MOST_BATCH_VALUES:
-        raise ModelFileError(f"it takes batches of {batch:,} images at once; save it for batches of any size")
-    match sizes:
-        case [height, width, channels] if channels in _COLOURS:
-            return InputShape(height, width, channels, batch)
-        case [height, width]:
-            return InputShape(height, width, 1, batch)
-        case [values] if values:
-            for channels in _COLOURS:
-                edge = math.isqrt(values // channels)
-                if edge > 1 and edge * edge * channels == values:
-                    return InputShape(edge, edge, channels, batch, guessed=True)
-        case [channels, _, _] if channels in _COLOURS:
-            raise ModelFileError(
-                f"it takes {(batch, *sizes)}, with the channels first; expected them last, as TensorFlow has them"
-            )
-    raise ModelFileError(
-        f"it is no image classifier: it takes {(batch, *sizes)}, expected (rows, height, width, 1 or 3 channels)"
-    )
 
 
 def last_activation(tensor: Any) -> Activation | None:
@@ -194,7 +156,3 @@ def _output_names(model: keras.Model) -> list[str]:
 def _with_shapes(model: keras.Model) -> str:
     pairs = zip(_output_names(model), model.outputs, strict=True)
     return ", ".join(f"{name!r} {tuple(one.shape[1:])}" for name, one in pairs)
-
-
-def _named(tensors: list[Any]) -> str:
-    return ", ".join(f"{one.name!r} {tuple(one.shape[1:])}" for one in tensors)

@@ -68,7 +68,8 @@ def _load(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedModel:
         name = output.facts.output if output else None
         loss = loss_of(copy, name)
     try:
-        found = classifier_of(model, name)
+        size = first_that_says(sources, "image_size")
+        found = classifier_of(model, name, size.facts.image_size if size else None)
         pixels = pixel_layers(found.model)
         sources += shown_by_model(found, pixels, sources, loss, exported=snapped.labels is not None)
         specification = specify([*sources, *defaults(path, found, sources)], found.input.channels, card)

@@ -32,7 +32,7 @@ def shown_by_model(
     shown = []
     if shape.height and shape.width:
         size = (shape.height, shape.width)
-        shown.append(Source(Facts(image_size=size), "the model's input", shape.guessed))
+        shown.append(Source(Facts(image_size=size), shape.words, shape.guessed))
     elif pixels.image_size:
         shown.append(Source(Facts(image_size=pixels.image_size), "the model resizes images to that"))
     if pixels.pixels:

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from models.pixels import PixelRange
+from service.model_files.first_operations import operations_from_input
 
 # Of a model that takes pixels as they are, no scaling leaves more than this of their 255 steps.
 _MOST_OF_A_PIXEL = 20.0
@@ -120,40 +121,8 @@ def _arguments(operation: Any) -> list[Any]:
 
 def _before_first_weights(model: keras.Model) -> Iterator[Any]:
     """The operations on the path from the input, models opened, up to the first with weights or to a branch."""
-    for operation in islice(_path(model), _MOST_LAYERS):
+    for operation in islice(operations_from_input(model), _MOST_LAYERS):
         yield operation
         of_pixels = isinstance(operation, (keras.layers.Normalization, keras.layers.BatchNormalization))
         if getattr(operation, "weights", None) and not of_pixels:
             return
-
-
-def _stacked_again(parts: list[Any]) -> dict[int, Any]:
-    """The operation that puts together again what `parts` took apart, as `preprocess_input` does to turn channels."""
-    joined = {id(node.operation): node.operation for part in parts for node in part._outbound_nodes}
-    kinds = {type(part).__name__ for part in parts}, {type(one).__name__ for one in joined.values()}
-    return joined if kinds == ({"GetItem"}, {"Stack"}) else {}
-
-
-def _path(model: keras.Model) -> Iterator[Any]:
-    """The operations one after the other from the input, as long as each goes to one other only."""
-    if isinstance(model, keras.Sequential):
-        for layer in model.layers:
-            yield from _path(layer) if isinstance(layer, keras.Model) else [layer]
-        return
-    members, seen = {id(operation) for operation in model.operations}, set[int]()
-    operation = model.inputs[0]._keras_history.operation
-    while True:
-        nodes = operation._outbound_nodes
-        following = {id(node.operation): node.operation for node in nodes if id(node.operation) in members}
-        if len(following) > 1:
-            following = _stacked_again(list(following.values()))
-        if len(following) != 1:
-            return
-        (operation,) = following.values()
-        if id(operation) in seen:  # a layer that is called again leads back
-            return
-        seen.add(id(operation))
-        if isinstance(operation, keras.Model):
-            yield from _path(operation)
-        else:
-            yield operation

@@ -45,7 +45,8 @@ def check_sizes(path: Path, copy: Path) -> None:
         largest = max(output_sizes(model), default=0)
     except Exception as error:
         raise ModelFileError(
-            f"{path}: Keras cannot build the model that the file describes ({first_line(error)})"
+            f"{path}: Keras cannot build the model that the file describes ({first_line(error)}); load it where it was "
+            "made, call it once on an image, and save it there with model.save('model.keras')"
         ) from error
     if parameters > MOST_PARAMETERS:
         raise ModelFileError(f"{path} describes {parameters:,} parameters, and at most {MOST_PARAMETERS:,} are loaded")

@@ -281,6 +281,19 @@ def test_an_image_is_resized_as_keras_load_img_does_it(
     assert np.array_equal(resized(photo, (64, 48), ours), np.asarray(loaded))
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("bilinear", cv2.INTER_LINEAR),
+        ("area", cv2.INTER_AREA),
+        ("nearest-opencv", cv2.INTER_NEAREST),
+        ("bicubic-opencv", cv2.INTER_CUBIC),
+    ],
+)
+def test_an_image_is_resized_as_opencv_does_it(photo: np.ndarray, ours: Interpolation, theirs: int) -> None:
+    assert np.array_equal(resized(photo, (64, 48), ours), cv2.resize(photo, (64, 48), interpolation=theirs))
+
+
 def test_area_is_the_mean_of_what_a_pixel_covers() -> None:
     image = np.arange(64, dtype=np.uint8).reshape(8, 8)
     assert resized(image, (2, 2), "area").tolist() == [[14, 18], [46, 50]]

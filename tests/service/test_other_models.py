@@ -435,3 +435,51 @@ def test_a_file_that_breaks_what_reads_it_ends_its_own_load_alone(tmp_path: Path
         file["model_weights"].attrs["layer_names"] = 3
     with pytest.raises(ModelFileError, match=r"model\.h5"):
         tensorflow_engine(tmp_path / "model.h5")
+
+
+def sequence_model(*shape: int | None, first: layers.Layer) -> keras.Model:
+    return keras.Sequential([layers.Input(shape), first, layers.Flatten(), layers.Dense(3, "softmax")])
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "reason"),
+    [
+        ((30, 63), layers.LSTM(4), r"sequences, 30 steps of 63 values; .* say --image-size 30x63"),
+        ((30, 63), layers.Conv1D(4, 3), "sequences, 30 steps of 63 values"),
+        ((30, 63), layers.Dense(4), "sequences, 30 steps of 63 values"),
+        ((40, 1), layers.LSTM(4), "sequences, 40 steps of 1 values"),
+        ((32000, 1), layers.Conv1D(2, 8, 1000), "sequences, 32,000 steps of 1 values"),
+        ((None, 13), layers.LSTM(4), "sequences, any number of steps of 13 values"),
+        ((12,), layers.Dense(4), "it takes 12 values"),
+        ((48,), layers.Dense(4), "it takes 48 values"),
+        ((32, 32, 4), layers.Conv2D(4, 3), "images of 4 channels, and grey ones and RGB are served"),
+        ((3, 32, 32), layers.Permute((2, 3, 1)), "with the channels first"),
+        ((4, 21, 21), layers.Permute((2, 3, 1)), "with the channels first"),
+    ],
+)
+def test_what_takes_no_images_is_refused_with_what_it_takes(
+    shape: tuple[int | None, ...], first: layers.Layer, reason: str, tmp_path: Path
+) -> None:
+    sequence_model(*shape, first=first).save(tmp_path / "model.keras")
+    with pytest.raises(ModelFileError, match=reason):
+        tensorflow_engine(tmp_path / "model.keras")
+
+
+@pytest.mark.parametrize(
+    ("shape", "first", "options", "guessed"),
+    [
+        ((28, 28), layers.Flatten(), Facts(), False),
+        ((28, 28), layers.Reshape((28, 28, 1)), Facts(), False),
+        ((28, 28), layers.LSTM(4), Facts(), True),
+        ((28, 28), layers.LSTM(4), Facts(image_size=(28, 28)), False),
+        ((30, 63), layers.LSTM(4), Facts(image_size=(30, 63)), False),
+        ((784,), layers.Dense(4), Facts(), True),
+        ((784,), layers.Dense(4), Facts(image_size=(28, 28)), False),
+    ],
+)
+def test_rows_of_values_are_an_image_where_that_is_said_or_likely(
+    shape: tuple[int, ...], first: layers.Layer, options: Facts, guessed: bool, tmp_path: Path
+) -> None:
+    sequence_model(*shape, first=first).save(tmp_path / "model.keras")
+    findings = tensorflow_engine(tmp_path / "model.keras", options=options).findings
+    assert [one.guessed for one in findings if one.field == "image_size"] == [guessed]
