@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -24,6 +25,8 @@ from service.logs import LOGGER
 PROCESSES = 2
 MOST_WAITING = 32
 _START_S = 30.0
+# Requests that waited for the service come first.
+_START_AFTER_S = 1.0
 # Each thread of a library takes room that is the image's; and freed memory goes back to the system.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 
@@ -80,9 +83,8 @@ class DecodingProcesses:
         self._closed = False
 
     def start(self) -> None:
-        """Start all of them in the background, before they are needed."""
-        while not self._idle.empty():
-            self._replace_in_background(self._idle.get_nowait())
+        """Start all of them in a moment, in the background, before they are needed."""
+        self._in_background(self._start_soon())
 
     async def close(self) -> None:
         """End all of them, whatever they are at."""
@@ -130,8 +132,8 @@ class DecodingProcesses:
         finally:
             if good:
                 self._idle.put_nowait(one)
-            else:
-                self._replace_in_background(one)
+            elif not self._closed:
+                self._in_background(self._replace(one))
         return answer
 
     async def _why_ended(self, one: _Process | None, error: Exception) -> Exception:
@@ -167,11 +169,19 @@ class DecodingProcesses:
             raise NotReady(STOPPING)
         return one
 
-    def _replace_in_background(self, one: _Process | None) -> None:
-        if not self._closed:
-            task = asyncio.create_task(self._replace(one))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
+    async def _start_soon(self) -> None:
+        await asyncio.sleep(_START_AFTER_S)
+        for _ in range(self._idle.qsize()):
+            one = self._idle.get_nowait()
+            if one:
+                self._idle.put_nowait(one)
+            else:
+                self._in_background(self._replace(None))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _replace(self, one: _Process | None) -> None:
         """Put another one into the place of `one`, once that has ended."""

@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 
@@ -15,6 +17,7 @@ from models.decoding import open_image
 from models.image_errors import BrokenImage, TooComplex, TooManyPixels
 from models.preprocessing import prepare
 from service.errors import DeadlineExceeded, NotReady, Overloaded, Unavailable
+from service.inference import decoding_process, decoding_processes
 from service.inference.decoding_messages import ANSWER_HEAD, AnswerHead, ImpossibleAnswer, Question
 from service.inference.decoding_processes import MOST_WAITING, PROCESSES, DecodingProcesses
 from tests.attacks.pictures import bmp_of_short_lines
@@ -25,6 +28,11 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
 PHOTO = encoded(PIXELS, "JPEG")
 MAX_PIXELS = 25_000_000
 Scenario = Callable[[DecodingProcesses], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True)
+def _started_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding_processes, "_START_AFTER_S", 0)
 
 
 def question(content: bytes = PHOTO, *, shown: bool = False, wanted: ImageInput = WANTED) -> Question:
@@ -59,7 +67,7 @@ def children() -> list[psutil.Process]:
 
 
 async def all_started(processes: DecodingProcesses) -> list[psutil.Process]:
-    await until(lambda: processes._idle.qsize() == PROCESSES)
+    await until(lambda: len(processes._running) == processes._idle.qsize() == PROCESSES)
     found = children()
     assert len(found) == PROCESSES
     return found
@@ -248,6 +256,13 @@ def test_processes_are_bounded_and_let_predictions_go_first() -> None:
             assert child.rlimit(psutil.RLIMIT_DATA) == (200 << 20, 200 << 20)
 
     run(scenario, 200 << 20)
+
+
+def test_a_process_imports_nothing_but_what_decoding_needs() -> None:
+    listed = f"import sys, {decoding_process.__name__}; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", listed], check=True, capture_output=True, text=True).stdout.split()
+    assert {"cv2", "PIL", "models.preprocessing"} <= set(modules)
+    assert not {"keras", "tensorflow", "fastapi", "starlette", "uvicorn", "asyncio", "service.errors"} & set(modules)
 
 
 def head(kind: int = 0, pixels: tuple[int, ...] = (4, 5, 3), upright: tuple[int, ...] = (0, 0, 0)) -> bytes:
