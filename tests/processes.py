@@ -21,6 +21,7 @@ from tests.samples import ROOT
 STARTED = "Application startup complete"
 # Starts at once, and is all that a test of processes needs.
 FAKE_ENGINE = ("--engine", "fake")
+TRACKING, EXPLAINING = "resource_tracker", "service.explain.process.child"
 RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 
 
@@ -102,9 +103,22 @@ def wait_for_all(service: Service, workers: int) -> None:
 
 
 def workers_of(service: Service) -> list[psutil.Process]:
-    """The workers: children of the parent that answer (Python's resource tracker is a child, too)."""
+    """The workers: children of the parent that answer. Python's resource tracker is a child, too, and what explains."""
     children = psutil.Process(service.process.pid).children()
-    return [child for child in children if "resource_tracker" not in " ".join(child.cmdline())]
+    return [child for child in children if not any(other in _command_of(child) for other in (TRACKING, EXPLAINING))]
+
+
+def explaining(service: Service) -> list[psutil.Process]:
+    """The processes in which the service explains."""
+    everything = psutil.Process(service.process.pid).children(recursive=True)
+    return [process for process in everything if EXPLAINING in _command_of(process)]
+
+
+def _command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""
 
 
 @contextmanager
