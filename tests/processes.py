@@ -21,6 +21,7 @@ from tests.samples import ROOT
 STARTED = "Application startup complete"
 # Starts at once, and is all that a test of processes needs.
 FAKE_ENGINE = ("--engine", "fake")
+EXPLAINING = "service.explain.process.child"
 RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
 
 
@@ -104,7 +105,20 @@ def wait_for_all(service: Service, workers: int) -> None:
 def workers_of(service: Service) -> list[psutil.Process]:
     """The workers: children of the parent that answer, and not those that decode, explain or clean up."""
     children = psutil.Process(service.process.pid).children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return [child for child in children if "spawn_main" in _command_of(child)]
+
+
+def explaining(service: Service) -> list[psutil.Process]:
+    """The processes in which the service explains."""
+    everything = psutil.Process(service.process.pid).children(recursive=True)
+    return [process for process in everything if EXPLAINING in _command_of(process)]
+
+
+def _command_of(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""
 
 
 @contextmanager

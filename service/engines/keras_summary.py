@@ -8,14 +8,14 @@ from service.engines.model_summary import LayerSummary, ModelSummary
 def named_layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """The layers from the input on, by name; in the place of a model inside of the model stand that one's own.
 
-    A name that an earlier layer has already is put behind the name of the model that the layer is in.
+    One of those whose name another layer has already is named after the models that it is in, too: `body/conv`.
     """
+    found = _with_paths(model, ())
+    own = {path[0] for path, _ in found if len(path) == 1}
     layers: dict[str, keras.layers.Layer] = {}
-    for path, layer in _with_paths(model, ()):
-        depth = 1
-        while (name := "/".join(path[-depth:])) in layers and depth < len(path):
-            depth += 1
-        layers.setdefault(name, layer)  # the same layer, where it is in the model twice
+    for path, layer in found:
+        *above, name = path
+        layers["/".join(path) if above and (name in own or name in layers) else name] = layer
     return layers
 
 
@@ -44,11 +44,11 @@ def summarize(model: keras.Model, name: str, version: str) -> ModelSummary:
 
 def _summary(name: str, layer: keras.layers.Layer) -> LayerSummary:
     activation = getattr(layer, "activation", None)
-    made, *_ = keras.tree.flatten(layer.output)
+    made = [tensor for tensor in keras.tree.flatten(getattr(layer, "output", None)) if hasattr(tensor, "shape")]
     return LayerSummary(
         name=name,
         type=type(layer).__name__,
-        output_shape=tuple(made.shape[1:]),
+        output_shape=tuple(made[0].shape[1:]) if made else (),
         parameters=layer.count_params(),
         filters=getattr(layer, "filters", None),
         units=getattr(layer, "units", None),

@@ -34,7 +34,7 @@ _PATCH_SHARE = 0.22
 # Rows go through the model in portions: never more than so many, nor with larger outputs of all layers together. A
 # gradient needs these outputs, as much again for their gradients, and what TensorFlow keeps in between.
 _MOST_ROWS = 32
-_MOST_BYTES = 96 << 20
+_MOST_BYTES = 192 << 20
 _TINY = 1e-12
 
 

@@ -65,6 +65,13 @@ def is_own(address: str, url: str) -> bool:
     return address.startswith((url, "data:", "blob:"))
 
 
+@pytest.fixture(scope="module", autouse=True)
+def explaining(service: Service) -> None:
+    """The process that explains is there: its start, seconds after a page is first opened, is no test's subject."""
+    url = f"{service.url}/plot/attribution?method=saliency"
+    httpx.post(url, content=ANKLE_BOOT.read_bytes(), headers={"Content-Type": "image/png"}, timeout=120)
+
+
 @pytest.fixture
 def page(opened: Callable[..., Page], service: Service) -> Page:
     page = opened(service.url)

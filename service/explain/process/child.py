@@ -1,7 +1,6 @@
 """What the explaining process runs: it answers calls, one after the other, until the process that sends them is gone.
 
-It runs untrusted models beside the service that predicts with them: predictions come first, and its memory is bounded.
-Knows the calls and no HTTP; Keras is imported with the first model.
+It runs untrusted models, and its memory is bounded. Knows the calls and no HTTP; Keras comes with the first model.
 """
 
 import gc
@@ -37,8 +36,6 @@ from service.model_files.source import path_of, version_of
 if TYPE_CHECKING:
     from service.explain.keras_explainer import KerasExplainer
 
-# The lowest there is: what explains for seconds gets the processor time that predictions leave.
-NICENESS = 19
 # By so much the process may grow beyond what it takes with its models loaded; then a call fails for want of memory.
 MOST_GROWTH_BYTES = 1 << 30
 
@@ -117,7 +114,6 @@ class Answers(Protocol):
 
 def answer_calls(connection: socket.socket, explanations: Answers) -> None:
     """Until the other side is gone, perhaps in the middle of a call: then all that was started here ends at once."""
-    os.nice(NICENESS)
     # The service's own signals go to all of its processes, where a terminal or a system's manager sends them. This one
     # works until the service needs it no longer, so that what was accepted is answered.
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

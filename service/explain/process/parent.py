@@ -13,6 +13,8 @@ from service.explain.process.messages import Call, receive_answer, send
 
 # Not imported here: it would bring Keras along.
 CHILD = "service.explain.process.child"
+# What explains for seconds gets the processor time that predictions leave.
+NICENESS = 10
 
 
 class ExplainingProcess:
@@ -30,6 +32,7 @@ class ExplainingProcess:
                 stdout=subprocess.DEVNULL,
                 process_group=0,  # so that it can be ended together with what it starts
             )
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, NICENESS)  # before it has imported anything
 
     @property
     def pid(self) -> int:
