@@ -12,7 +12,7 @@ import { language, number, setLanguage, text, translate } from "./texts.js";
 const SENT_EDGE = 640;
 
 let model = null; // { summary, card, curves }
-let given = null; // { picture, name, sent, seen, answer, outputs }
+let given = null; // { picture, name, sent, seen, answer, outputs, fault }
 let asked = 0; // counts the pictures, so that a late answer to an earlier one is not shown
 let traced = 0;
 
@@ -20,9 +20,11 @@ function say(key, values) {
   byId("status").textContent = key ? text(key, values) : "";
 }
 
+const wordsOf = (error) => (error.key ? text(error.key) : error.message);
+
 function complain(error) {
   say(null);
-  byId("error").textContent = error.key ? text(error.key) : error.message;
+  byId("error").textContent = wordsOf(error);
   if (error.status === 401) byId("key-form").hidden = false;
   if (!(error instanceof api.Problem)) console.error(error);
 }
@@ -51,13 +53,19 @@ function take(picture, name) {
     say("waiting");
     const address = URL.createObjectURL(picture);
     try {
-      const [answer, maps] = await Promise.all([api.predict(picture), api.featureMaps(picture)]);
+      // The first maps may take seconds, for which the answer does not wait.
+      const maps = api.featureMaps(picture).then(({ layers }) => [layers, null], (error) => [[], error]);
+      const answer = await api.predict(picture);
       const [sent, seen] = await Promise.all([bitmap(address).catch(() => bitmap(answer.input)), bitmap(answer.input)]);
       if (own !== asked) return;
-      const outputs = Object.fromEntries(maps.layers.map((output) => [output.layer, output]));
-      given = { picture, name, sent, seen, answer, outputs };
+      given = { picture, name, sent, seen, answer, outputs: null, fault: null };
       showAnswer();
       say("answered", { label: answer.labels ? answer.labels.join(", ") || "–" : answer.label, version: answer.model.version });
+      const [layers, fault] = await maps;
+      if (own !== asked) return;
+      given.outputs = Object.fromEntries(layers.map((output) => [output.layer, output]));
+      given.fault = fault;
+      showStages();
     } finally {
       URL.revokeObjectURL(address);
     }
@@ -65,7 +73,7 @@ function take(picture, name) {
 }
 
 function showAnswer() {
-  const { answer, seen, outputs, name } = given;
+  const { answer, seen, name } = given;
   byId("answer").hidden = false;
   const most = `${answer.label}, ${number(answer.probability * 100, 1)}%`;
   // Of a multi-label model several may be right, or none.
@@ -79,6 +87,13 @@ function showAnswer() {
   drawPictures();
   drawBars();
   byId("detail").hidden = true;
+  showStages();
+}
+
+/** What the layers made of the picture, once it has come. */
+function showStages() {
+  const { seen, outputs, fault } = given;
+  byId("maps-note").textContent = fault ? wordsOf(fault) : outputs ? "" : text("mapsWaiting");
   drawStages(model.summary, outputs, seen, model.card.class_names, chooseMap);
 }
 
@@ -163,9 +178,12 @@ function start() {
   return trying(async () => {
     say("loading");
     const [summary, card] = await Promise.all([api.getSummary(), api.getCard()]);
-    model = { summary, card, curves: card.training && (await api.getCurves()) };
+    model = { summary, card, curves: null };
     showModel();
     say("ready");
+    if (!card.training) return;
+    model.curves = await api.getCurves(); // drawn when they are first asked for, which may take seconds
+    drawCard(card, model.curves);
   });
 }
 

@@ -20,6 +20,8 @@ from tests.samples import ANKLE_BOOT, SAMPLE_FILES, left_out_without
 CHROMIUM = shutil.which("chromium")
 pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
 
+# What explains has to start for it, on a machine that has other work.
+FIRST_EXPLANATION_MS = 60_000
 BAG = next(file for file in SAMPLE_FILES if "bag" in file.name)
 WEB = Path(__file__).parents[2] / "service" / "web"
 
@@ -170,6 +172,25 @@ def test_one_call_for_the_answer_and_one_for_the_insides(page: Page) -> None:
     # All maps of all layers are there.
     expect(page.locator("#stages .stage")).to_have_count(9)
     expect(page.locator("#stages .maps button")).to_have_count(32 + 32 + 64 + 64)
+
+
+def test_the_answer_does_not_wait_for_the_insides(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/plot/feature-maps?*", lambda route: held.append(route))  # noqa: PLW0108 - it is looked into
+    give(page, BAG)
+    answered(page, "Bag")
+    expect(page.locator("#maps-note")).to_contain_text("is being computed")
+    held[0].continue_()
+    expect(page.locator("#stages .maps button")).to_have_count(32 + 32 + 64 + 64)
+    expect(page.locator("#maps-note")).to_be_empty()
+
+
+def test_what_keeps_the_insides_away_is_told_and_the_answer_stays(page: Page) -> None:
+    problem = {"title": "Service Unavailable", "status": 503, "detail": "8 explanations wait to be made"}
+    page.route("**/plot/feature-maps?*", lambda route: route.fulfill(status=503, json=problem))
+    give(page, BAG)
+    expect(page.locator("#maps-note")).to_have_text("8 explanations wait to be made")
+    answered(page, "Bag")
 
 
 def test_the_maps_are_drawn_from_the_numbers(page: Page, service: Service) -> None:
@@ -393,7 +414,7 @@ def test_a_model_of_other_classes_has_no_samples_and_works(
         give(page, BAG)
         expect(page.locator("#status")).to_contain_text("It is: ")
         expect(page.locator("#bars button")).to_have_count(3)
-        expect(page.locator("#stages .maps button")).to_have_count(8)
+        expect(page.locator("#stages .maps button")).to_have_count(8, timeout=FIRST_EXPLANATION_MS)
 
 
 def test_names_of_classes_are_text_whatever_they_say(
@@ -451,7 +472,7 @@ def test_a_service_with_keys_asks_for_one(opened: Callable[..., Page]) -> None:
         expect(page.locator("#status")).to_have_text("Ready. Give it a picture.")
         give(page, BAG)
         answered(page, "Bag")
-        expect(page.locator("#card img")).not_to_have_js_property("naturalWidth", 0)
+        expect(page.locator("#card img")).not_to_have_js_property("naturalWidth", 0, timeout=FIRST_EXPLANATION_MS)
 
 
 def test_the_page_may_load_nothing_but_its_own(service: Service) -> None:
