@@ -23,8 +23,8 @@ from service.inference.decoding_messages import QUESTION_HEAD, READY, packed_ans
 
 # The slowest image of 25 megapixels takes some 1.2 s: an interlaced PNG, an AVIF, a WebP, each with transparency.
 CPU_SECONDS = 5
-# The dearest is a WebP without loss: 18 bytes a pixel. The process itself has 80 MB, and as much again to move in.
-BYTES_PER_PIXEL, OTHER_BYTES = 20, 160 << 20
+# The dearest is a WebP without loss: 18 bytes a pixel. The process itself keeps 160 MB after large images.
+BYTES_PER_PIXEL, OTHER_BYTES = 20, 192 << 20
 # Predictions go first.
 _NICENESS = 10
 

@@ -27,8 +27,12 @@ MOST_WAITING = 32
 _START_S = 30.0
 # Requests that waited for the service come first.
 _START_AFTER_S = 1.0
-# Each thread of a library takes room that is the image's; and freed memory goes back to the system.
-_ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+# Each thread of a library takes room that is the image's. Pieces of memory above 4 MB go back to the system at once.
+_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(4 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(32 << 20),
+}
 
 log = logging.getLogger(LOGGER)
 
