@@ -5,6 +5,7 @@ Knows nothing of what is put there. A lock tells who is still at work: the syste
 
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -58,6 +59,6 @@ def _is_left_behind(folder: Path) -> bool:
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return stat.S_ISDIR(status.st_mode) and stat.S_ISREG(os.fstat(lock).st_mode)
     finally:
         os.close(lock)
-    return True

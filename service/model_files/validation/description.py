@@ -13,7 +13,6 @@ from service.model_files.validation.allowed_operations import is_operation
 
 _DEEPEST = 60
 _MOST_PARTS = 100_000
-_MOST_VALUES = 1_000_000
 _FUNCTION_MODULES = {"builtins", "keras.activations"}
 _NUMBERS = {"bool", "bfloat16", "float16", "float32", "float64"} | {
     f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)
@@ -76,15 +75,12 @@ class _Check:
     """One walk through a description."""
 
     def __init__(self) -> None:
-        self._parts = self._values = 0
+        self._parts = 0
 
     def of(self, part: Any, key: str, depth: int) -> None:
         """Check `part`, which stands under `key`."""
         if depth > _DEEPEST:
             raise ModelFileError("its description of the model is nested too deeply")
-        self._values += 1
-        if self._values > _MOST_VALUES:
-            raise ModelFileError(f"its description of the model has more than {_MOST_VALUES:,} values")
         if isinstance(part, dict):
             if "class_name" in part:
                 self._parts += 1

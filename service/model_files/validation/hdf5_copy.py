@@ -24,6 +24,8 @@ from service.model_files.validation.hdf5_files import BFLOAT16, check_objects, o
 MOST_CONFIG_BYTES = 8 << 20
 _MOST_WORD_BYTES = 1_000
 _MOST_LOSS_BYTES = 64 << 10
+_MOST_VALUES = 1_000_000  # of JSON, which take a hundred bytes each once they are read
+_BEFORE_VALUES = (b",", b"[", b"{")
 _WORDS = ("keras_version", "backend")
 _LISTS = ("layer_names", "weight_names")
 _PIECE_BYTES = 1 << 24  # of an array, that are looked at together
@@ -58,7 +60,13 @@ def copy_weights(source: Path, target: Path, max_bytes: int) -> None:
 
 
 def parsed(text: str | bytes, what: str) -> Any:
-    """The JSON `text`, which is called `what`. Raises ModelFileError where it is none, or nested too deeply."""
+    """The JSON `text`, which is called `what`.
+
+    Raises ModelFileError where it is none, nested too deeply, or of more values than are worth the memory.
+    """
+    content = text if isinstance(text, bytes) else text.encode()
+    if sum(map(content.count, _BEFORE_VALUES)) > _MOST_VALUES:
+        raise ModelFileError(f"its {what} has more than {_MOST_VALUES:,} values; build a smaller model")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -10,6 +10,7 @@ from models.card import ModelFileError
 from models.reasons import first_line
 
 _MOST_OBJECTS = 20_000
+_DEEPEST = 200
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 _NUMBERS = "fiub"  # of NumPy's kinds of types: floats, whole numbers, bool
 _MOST_NUMBER_BYTES = 8
@@ -35,10 +36,12 @@ def check_objects(file: h5py.File, max_bytes: int) -> None:
 
     Nothing of an array is read.
     """
-    waiting: list[h5py.Group] = [file]
+    waiting: list[tuple[h5py.Group, int]] = [(file, 0)]
     seen, declared = {_address(file)}, 0
     while waiting:
-        group = waiting.pop()
+        group, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise ModelFileError(f"its groups lie more than {_DEEPEST} deep in each other; save the model anew")
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ModelFileError(f"{name!r:.60} in it is a link to another place; save the model anew")
@@ -52,7 +55,7 @@ def check_objects(file: h5py.File, max_bytes: int) -> None:
             if len(seen) > _MOST_OBJECTS:
                 raise ModelFileError(f"it holds more than {_MOST_OBJECTS:,} groups and arrays")
             if isinstance(found, h5py.Group):
-                waiting.append(found)
+                waiting.append((found, depth + 1))
                 continue
             _check_array(found, name)
             declared += found.size * found.dtype.itemsize

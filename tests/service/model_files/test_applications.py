@@ -9,6 +9,7 @@ import pytest
 from service.model_files.applications import application_in
 from service.model_files.sizes import building_nothing
 from service.model_files.upgrade.model_file import upgraded
+from service.model_files.validation.building import check_building, quick_to_build
 from service.model_files.validation.description import check_description
 
 NETWORKS = sorted(name for name, made in vars(keras.applications).items() if inspect.isfunction(made))
@@ -25,6 +26,7 @@ def test_its_description_is_let_through_and_needs_no_upgrade(name: str) -> None:
         description = json.loads(json.dumps(described, default=str))
         check_description(description)
         assert upgraded(description) == description
+        check_building(quick_to_build(description))
 
 
 def test_those_that_do_not_scale_pixels_themselves_are_known_by_name() -> None:
