@@ -1,11 +1,7 @@
 """What the model saw and how it came to its answer: kernels, feature maps, attribution, arithmetic."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-import numpy as np
-import numpy.typing as npt
-from anyio import to_thread
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
@@ -25,7 +21,8 @@ from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, T
 from service.context import context_of
 from service.errors import NotInModel
 from service.explain.explainer import Explainer
-from service.explain.results import ConvolutionTrace, KernelScale, Method, strongest_first
+from service.explain.numbers import rounded
+from service.explain.results import ConvolutionTrace, KernelScale, Method
 from service.http.bodies import read_image
 from service.http.negotiation import choose_media_type
 from service.inference.model_runner import ModelRunner
@@ -37,7 +34,6 @@ Form = Literal["png", "svg", "json"]
 _FORMS: dict[str, Form] = {"image/png": "png", "image/svg+xml": "svg", "application/json": "json"}
 _MEDIA_TYPES = {form: media_type for media_type, form in _FORMS.items()}
 _IMAGES = ("image/png", "image/svg+xml")
-_DECIMALS = 6
 # Some 20 MB of text.
 MOST_VALUES = 2_000_000
 
@@ -79,11 +75,11 @@ async def plot_kernels(
         runner,
         layer=kernels.layer,
         channel=kernels.channel,
-        kernels=_numbers(kernels.weights),
-        biases=None if kernels.biases is None else _numbers(kernels.biases),
+        kernels=rounded(kernels.weights),
+        biases=None if kernels.biases is None else rounded(kernels.biases),
         mean=kernels.mean,
         standard_deviation=kernels.standard_deviation,
-        histogram={"edges": _numbers(kernels.edges), "counts": kernels.counts.tolist()},
+        histogram={"edges": rounded(kernels.edges), "counts": kernels.counts.tolist()},
     )
 
 
@@ -118,10 +114,9 @@ async def plot_feature_maps(
     if form != "json":
         drawing = explainer.draw_feature_maps(image, layer, order == "strongest", form)
         return _image(runner, form, await unless_disconnected(request, drawing))
-    outputs = await unless_disconnected(request, explainer.feature_maps(image, layer, MOST_VALUES))
-    return await to_thread.run_sync(
-        lambda: _json(runner, layers=[_layer_output(name, values) for name, values in outputs.items()])
-    )
+    layers = await unless_disconnected(request, explainer.feature_maps(image, layer, MOST_VALUES))
+    content = b'{"model":%b,"layers":%b}' % (to_json(model_name(runner)), layers)
+    return Response(content, media_type="application/json", headers=_headers(runner))
 
 
 @router.post(
@@ -178,7 +173,7 @@ async def plot_attribution(
         probability=min(1.0, found.probability),
         score=found.score,
         baseline_score=found.baseline_score,
-        values=_numbers(found.values, 8),
+        values=rounded(found.values, 8),
         frame=prepared.frame._asdict(),
     )
 
@@ -209,7 +204,7 @@ async def trace_value(
         "rows": traced.window.rows,
         "columns": traced.window.columns,
         "inside": traced.window.inside.tolist(),
-        "values": _numbers(traced.window.values),
+        "values": rounded(traced.window.values),
     }
     place = {"layer": traced.layer, "filter": channel, "row": row, "column": column, "window": window}
     if isinstance(traced, ConvolutionTrace):
@@ -217,8 +212,8 @@ async def trace_value(
             runner,
             **place,
             kind="convolution",
-            kernel=_numbers(traced.kernel),
-            products=_numbers(traced.products),
+            kernel=rounded(traced.kernel),
+            products=rounded(traced.products),
             bias=traced.bias,
             total=traced.total,
             activation=traced.activation,
@@ -251,25 +246,18 @@ def _class_index(wanted: str | None, names: tuple[str, ...]) -> int | None:
     raise NotInModel(f"class: {wanted!r:.80} is none of the classes, which are {listed}, or 0 to {len(names) - 1}")
 
 
-def _layer_output(name: str, values: npt.NDArray[np.float32]) -> Mapping[str, Any]:
-    common = {"layer": name, "shape": values.shape, "strongest": strongest_first(values).tolist()}
-    if values.ndim == 3:
-        return {**common, "maps": _numbers(values.transpose(2, 0, 1)), "values": None}
-    return {**common, "maps": None, "values": _numbers(values)}
-
-
-def _numbers(values: npt.NDArray[Any], decimals: int = _DECIMALS) -> Any:
-    return np.round(values.astype(np.float64), decimals).tolist()
-
-
 def _preferred(accept: str) -> Form:
     return _FORMS[choose_media_type(accept, tuple(_FORMS))]
 
 
 def _image(runner: ModelRunner, form: Form, content: bytes) -> Response:
-    return Response(content, media_type=_MEDIA_TYPES[form], headers={"Vary": "Accept", "Model-Version": runner.version})
+    return Response(content, media_type=_MEDIA_TYPES[form], headers=_headers(runner))
 
 
 def _json(runner: ModelRunner, **content: Any) -> Response:
-    headers = {"Vary": "Accept", "Model-Version": runner.version}
-    return Response(to_json({"model": model_name(runner), **content}), media_type="application/json", headers=headers)
+    found = to_json({"model": model_name(runner), **content})
+    return Response(found, media_type="application/json", headers=_headers(runner))
+
+
+def _headers(runner: ModelRunner) -> dict[str, str]:
+    return {"Vary": "Accept", "Model-Version": runner.version}

@@ -11,7 +11,6 @@ from models.preprocessing import ModelInput, PreparedImage
 from service.explain.results import (
     Attribution,
     ConvolutionTrace,
-    Floats,
     Kernels,
     KernelScale,
     Method,
@@ -38,10 +37,11 @@ class Explainer(Protocol):
     async def draw_kernels(self, layer: str | None, channel: int | None, scale: KernelScale, form: PlotFormat) -> bytes:
         """The same as a grid, above the histogram of the layer's weights."""
 
-    async def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> dict[str, Floats]:
-        """By layer, what it makes of the image: maps (height, width, channels) or values (units,).
+    async def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> bytes:
+        """What `layer`, or every layer that makes something new, makes of the image, as JSON: see `layers_as_json`.
 
-        Of `layer`, or of every layer that makes something new. Raises NotInModel for more than `most_values` together.
+        Raises NotInModel for more than `most_values` together. They are so many that writing them down takes as long as
+        hundreds of predictions.
         """
 
     async def draw_feature_maps(self, image: ModelInput, layer: str | None, strongest: bool, form: PlotFormat) -> bytes:

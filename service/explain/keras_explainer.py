@@ -20,10 +20,10 @@ from service.explain.drawing.kernel_plot import draw_kernels
 from service.explain.drawing.overlay import draw_attribution
 from service.explain.kernels import kernels_of
 from service.explain.layers import layer_outputs
+from service.explain.numbers import layers_as_json
 from service.explain.results import (
     Attribution,
     ConvolutionTrace,
-    Floats,
     Kernels,
     KernelScale,
     Method,
@@ -60,8 +60,8 @@ class KerasExplainer:
         """The same as a grid, above the histogram of the layer's weights."""
         return draw_kernels(self.kernels(layer, channel), scale, form)
 
-    def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> dict[str, Floats]:
-        """By layer, what it makes of the image."""
+    def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> bytes:
+        """By layer, what it makes of the image, as JSON."""
         outputs = layer_outputs(self._model, image, layer)
         count = sum(values.size for values in outputs.values())
         if count > most_values:
@@ -69,7 +69,7 @@ class KerasExplainer:
                 f"layer: the maps have {count:,} values together, and at most {most_values:,} are sent as JSON; "
                 "name a smaller layer, or ask for an image"
             )
-        return outputs
+        return layers_as_json(outputs)
 
     def draw_feature_maps(self, image: ModelInput, layer: str | None, strongest: bool, form: PlotFormat) -> bytes:
         """The same as a section for each layer."""

@@ -9,7 +9,6 @@ from service.explain.process.queue import ExplanationQueue
 from service.explain.results import (
     Attribution,
     ConvolutionTrace,
-    Floats,
     Kernels,
     KernelScale,
     Method,
@@ -41,10 +40,9 @@ class RemoteExplainer:
         """The same as a grid."""
         return bytes(await self._call("draw_kernels", layer, channel, scale, form))
 
-    async def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> dict[str, Floats]:
-        """By layer, what it makes of the image."""
-        found: dict[str, Floats] = await self._call("feature_maps", image, layer, most_values)
-        return found
+    async def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> bytes:
+        """By layer, what it makes of the image, as JSON."""
+        return bytes(await self._call("feature_maps", image, layer, most_values))
 
     async def draw_feature_maps(self, image: ModelInput, layer: str | None, strongest: bool, form: PlotFormat) -> bytes:
         """The same as a section for each layer."""

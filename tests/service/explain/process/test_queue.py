@@ -14,8 +14,9 @@ import pytest
 
 from models.card import file_version
 from service.errors import DeadlineExceeded, InferenceFailed, NotInModel, NotReady, Overloaded
-from service.explain.process import parent, queue
-from service.explain.process.queue import MOST_MODELS, MOST_WAITING, ExplanationQueue
+from service.explain.process import loaded_models, parent, queue
+from service.explain.process.loaded_models import MOST_MODELS
+from service.explain.process.queue import MOST_WAITING, ExplanationQueue
 from service.model_files.source import ModelSource, hold
 from tests.fakes import FakeEngine
 from tests.service.explain.process import stand_in
@@ -160,11 +161,32 @@ def test_a_call_that_overruns_its_deadline_ends_with_its_process(go_on: Path) ->
         first = process_of(explanations)
         with pytest.raises(DeadlineExceeded, match=r"within 0.5 s"):
             await explanations.call(None, "hang", str(go_on))
+        await until(lambda: explanations.process is None and not children())
         assert not first.is_running()
-        assert explanations.process is None
         assert await explanations.call(None, "curves") == "curves"
 
     run(scenario, timeout_s=0.5)
+
+
+def test_who_waited_long_is_told_so_in_time_and_the_process_goes_on(go_on: Path) -> None:
+    async def scenario(explanations: ExplanationQueue) -> None:
+        await explanations.call(None, "curves")
+        first = explanations.process
+        hanging = asyncio.create_task(explanations.call(None, "hang", str(go_on)))
+        waiting = asyncio.create_task(explanations.call(None, "hang", str(go_on) + " never"))
+        await asyncio.sleep(0)
+        # As if it had waited for nearly all of its time.
+        explanations._waiting[-1].deadline = asyncio.get_running_loop().time() + 0.1
+        let(go_on)
+        await hanging
+        with pytest.raises(DeadlineExceeded):
+            await waiting
+        assert explanations.process is first
+        let(go_on.with_name(go_on.name + " never"))
+        assert await explanations.call(None, "curves") == "curves"
+        assert explanations.process is first
+
+    run(scenario)
 
 
 def test_starting_the_process_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +201,7 @@ def test_starting_the_process_does_not_count(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_process_that_does_not_start_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "START_S", 0.001)
+    monkeypatch.setattr(loaded_models, "START_S", 0.001)
 
     async def scenario(explanations: ExplanationQueue) -> None:
         with pytest.raises(NotReady, match=r"did not start within 0.001 s"):
