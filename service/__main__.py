@@ -20,6 +20,7 @@ from service.logs import LOGGER, logging_configuration
 from service.metrics import SHARED_FOLDER
 from service.model_files.validation.formats import check_quickly
 from service.server.connection import Connection
+from service.server.connection_limit import ConnectionLimit, most_connections
 from service.server.reload_signal import keep_sighup
 from service.server.supervisor import Supervisor
 from service.settings import LAST_CALL_S, ServiceSettings, option_values_joined
@@ -69,7 +70,13 @@ def main() -> None:
         workers=settings.workers,
         log_config=log_config,
         log_level=settings.log_level,
-        http=partial(Connection, receive_timeout_s=settings.receive_timeout_s),  # type: ignore[arg-type] # it is called
+        http=partial(  # type: ignore[arg-type] # it is called
+            Connection,
+            receive_timeout_s=settings.receive_timeout_s,
+            limit=ConnectionLimit(most_connections(settings.max_connections)),
+            access_log=settings.access_log,
+        ),
+        ws="none",
         access_log=False,
         timeout_graceful_shutdown=settings.drain_timeout_s - LAST_CALL_S,  # type: ignore[arg-type] # any number will do
         server_header=False,

@@ -1,14 +1,16 @@
-"""One client's connection: answers leave in one piece, and nobody keeps it for nothing. Knows no call.
+"""One client's connection: answers leave in one piece, and nobody keeps it for nothing. Knows no call but health.
 
 uvicorn waits without end for a head that does not come, for a body, and for an answer to be read.
 """
 
 import socket
 from asyncio import BaseTransport, Transport
+from http import HTTPStatus
 from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
+from service.server.connection_limit import ConnectionLimit
+from service.server.refusal import RequestRefused
+from service.server.request_limits import BoundedRequests
 from service.server.write_coalescing import CoalescedWrites
 from service.settings import seconds_for
 
@@ -16,23 +18,27 @@ from service.settings import seconds_for
 _LOOKS = 8
 # What the system holds of answers that are not read yet; left alone it holds 4 MB for each connection.
 _SEND_BUFFER_BYTES = 1 << 18
+# What is answered when all else is not, so that nobody takes a busy service for a dead one.
+_ALWAYS_ANSWERED = (b"/health/", b"/v2/health/", b"/metrics")
 
 
-class Connection(HttpToolsProtocol):
+class Connection(BoundedRequests):
     """uvicorn's protocol, with `receive_timeout_s` for each request to come and each answer to be read.
+
+    It is one of those that `limit` counts.
 
     Whoever sends or reads many bytes has longer: see `seconds_for`. Of a body that takes too long whoever reads it is
     given an empty piece, which ASGI allows, so that it can refuse the rest (`service.http.bodies` does); all other slow
     clients lose their connection.
     """
 
-    def __init__(self, *given: Any, receive_timeout_s: float, **named: Any) -> None:
+    def __init__(self, *given: Any, receive_timeout_s: float, limit: ConnectionLimit, **named: Any) -> None:
         """What else is given is uvicorn's."""
         super().__init__(*given, **named)
+        self._limit = limit
+        self._has_room = True
         self._timeout_s = receive_timeout_s
         self._request_since: float | None = None  # None while nothing of a request is missing
-        self._request_bytes = 0
-        self._in_head = True
         self._unread_since: float | None = None
         self._most_unread = 0
 
@@ -43,34 +49,53 @@ class Connection(HttpToolsProtocol):
         own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._request_since = self.loop.time()
         self._look_again()
+        self._has_room = self._limit.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End it."""
         self._timer.cancel()
+        self._limit.closed(self)
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begin a request's head."""
         super().on_message_begin()
         self._request_since = self.loop.time()
-        self._request_bytes = 0
-        self._in_head = True
 
     def on_headers_complete(self) -> None:
         """End it."""
-        self._in_head = False
+        if not self._has_room:
+            self._ensure_asks_for_health()
         super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Take a piece of its body."""
-        if not self.cycle.response_complete:
-            self._request_bytes += len(body)
-        super().on_body(body)
+        self._limit.busy(self)
+        if not self._has_room and self.cycle:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """End the request."""
         self._request_since = None
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """End an answer."""
+        super().on_response_complete()
+        if self.cycle.response_complete:
+            self._limit.idle(self)
+
+    def close_idle(self) -> None:
+        """Make room for another connection."""
+        self.transport.close()
+
+    def _ensure_asks_for_health(self) -> None:
+        if not self.url.startswith(_ALWAYS_ANSWERED):
+            self.stop_parsing(
+                RequestRefused(
+                    HTTPStatus.SERVICE_UNAVAILABLE,
+                    "too_many_connections",
+                    f"{self._limit.most} connections are open and busy, as many as may; send the request again later",
+                    retry_after_s=1,
+                )
+            )
 
     def _look_again(self) -> None:
         self._timer = self.loop.call_later(self._timeout_s / _LOOKS, self._look)
@@ -83,15 +108,15 @@ class Connection(HttpToolsProtocol):
             # What an earlier request on this connection is to be answered comes first.
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.abort()
-            elif not self._in_head:
+            elif self._in_body:
                 self.cycle.message_event.set()
         self._look_again()
 
     def _request_is_late(self, now: float) -> bool:
         return (
             self._request_since is not None
-            and not self.pipeline  # we do not read, then
-            and now > self._request_since + seconds_for(self._timeout_s, self._request_bytes)
+            and not self.requests_wait  # we do not read, then
+            and now > self._request_since + seconds_for(self._timeout_s, self._body_bytes)
         )
 
     def _answer_is_unread(self, now: float) -> bool:

@@ -26,6 +26,11 @@ class CoalescedWrites:
         self._send()
         self._transport.close()
 
+    def write_eof(self) -> None:
+        """Send what is held, and say that nothing follows."""
+        self._send()
+        self._transport.write_eof()
+
     def __getattr__(self, name: str) -> Any:  # noqa: D105
         return getattr(self._transport, name)
 
