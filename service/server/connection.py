@@ -38,7 +38,6 @@ class Connection(BoundedRequests):
         self._limit = limit
         self._has_room = True
         self._timeout_s = receive_timeout_s
-        self._request_since: float | None = None  # None while nothing of a request is missing
         self._unread_since: float | None = None
         self._most_unread = 0
 
@@ -47,7 +46,6 @@ class Connection(BoundedRequests):
         super().connection_made(cast("Transport", CoalescedWrites(cast("Transport", transport), self.loop)))
         own_socket = transport.get_extra_info("socket")
         own_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        self._request_since = self.loop.time()
         self._look_again()
         self._has_room = self._limit.opened(self)
 
@@ -57,24 +55,14 @@ class Connection(BoundedRequests):
         self._limit.closed(self)
         super().connection_lost(exc)
 
-    def on_message_begin(self) -> None:
-        """Begin a request's head."""
-        super().on_message_begin()
-        self._request_since = self.loop.time()
-
     def on_headers_complete(self) -> None:
-        """End it."""
+        """End a request's head."""
         if not self._has_room:
             self._ensure_asks_for_health()
         super().on_headers_complete()
         self._limit.busy(self)
         if not self._has_room and self.cycle:
             self.cycle.keep_alive = False
-
-    def on_message_complete(self) -> None:
-        """End the request."""
-        self._request_since = None
-        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """End an answer."""

@@ -41,9 +41,12 @@ class BoundedRequests(HttpToolsProtocol):
     def __init__(self, *given: Any, access_log: bool = False, **named: Any) -> None:
         """What else is given is uvicorn's."""
         super().__init__(*given, **named)
+        self.url = b""
         self._access_log = access_log
+        self._host = b""  # of the request before, most often of all on a connection
         self._unparsed = b""
         self._framing_bytes = 0  # since the request, or its body, began; what a body's chunks need is taken off
+        self._request_since: float | None = None  # None while nothing of a request is missing
         self._in_body = False
         self._body_bytes = 0  # those that came before the request was answered
         self._stopped_by: RequestRefused | None = None
@@ -58,16 +61,17 @@ class BoundedRequests(HttpToolsProtocol):
         """Begin a connection."""
         super().connection_made(cast("Any", transport))
         self.flow = _NoReadingAhead(self)
+        self._request_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
         if self._refused is None:
-            self._unparsed += data
-            self._parse()
+            self._parse(self._unparsed + data if self._unparsed else data)
 
     def on_message_begin(self) -> None:
         """Begin a request's head. Empty lines before it are none, and make no connection last longer."""
         self._unset_keepalive_if_required()
+        self._request_since = self.loop.time()
         self._body_bytes = 0
         super().on_message_begin()
 
@@ -94,8 +98,9 @@ class BoundedRequests(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """End the request."""
-        if self.parser.should_upgrade():
-            return
+        if not self._in_body:
+            return  # it is parsed once more
+        self._request_since = None
         self._in_body = False
         self._framing_bytes = 0
         super().on_message_complete()
@@ -114,28 +119,33 @@ class BoundedRequests(HttpToolsProtocol):
 
     def _go_on(self, *, was_last: bool) -> None:
         if self._refused is None:
-            self._parse()
+            self._parse(self._unparsed)
             self.flow.resume_reading()
         elif was_last:
             self._answer_refused(self._refused)
 
-    def _parse(self) -> None:
-        data, self._unparsed, start = self._unparsed, b"", 0
-        while start < len(data) and not self.pipeline:
-            room = MOST_HEAD_BYTES - self._framing_bytes
-            piece = data[start : start + (room if room < _PIECE_BYTES else _PIECE_BYTES)]
+    def _parse(self, data: bytes) -> None:
+        self._unparsed = b""
+        start = 0
+        while start < len(data):
+            if self.pipeline:
+                self._unparsed = data[start:]
+                self.flow.pause_reading()
+                return
+            piece = data[start : start + min(_PIECE_BYTES, MOST_HEAD_BYTES - self._framing_bytes)]
             if not piece:
                 self._refuse(self._too_large())
                 return
-            start += len(piece)
-            self._framing_bytes += len(piece)
+            size = len(piece)
+            start += size
+            self._framing_bytes += size
             try:
                 self.parser.feed_data(piece)
             except HttpParserUpgrade as upgrade:
                 if self.parser.get_method() == b"CONNECT":
                     self._refuse(_malformed("this is no proxy, to which CONNECT is sent"))
                     return
-                start += upgrade.args[0] - len(piece)
+                start += upgrade.args[0] - size
                 data, start = self._head_without_upgrade() + data[start:], 0
                 self._framing_bytes = 0
             except HttpParserCallbackError:
@@ -144,12 +154,8 @@ class BoundedRequests(HttpToolsProtocol):
             except HttpParserError as error:
                 self._refuse(_malformed(str(error)))
                 return
-            if self._framing_bytes < -MOST_HEAD_BYTES:
-                # A long body saves up for no more than this: behind it there are not many trailers either.
-                self._framing_bytes = -MOST_HEAD_BYTES
-        self._unparsed = data[start:]
-        if self._unparsed:
-            self.flow.pause_reading()
+            # A long body saves up for no more than this: behind it there are not many trailers either.
+            self._framing_bytes = max(self._framing_bytes, -MOST_HEAD_BYTES)
 
     def _head_without_upgrade(self) -> bytes:
         # A server may leave that wish alone (RFC 9110, section 7.8). The parser does not: it takes the body for another
@@ -185,8 +191,10 @@ class BoundedRequests(HttpToolsProtocol):
                 return "no transfer encoding but chunked is read, in HTTP/1.1"
         if len(hosts) > 1 or (not hosts and self.parser.get_http_version() != "1.0"):
             return f"it has {len(hosts)} Host headers, and needs one"
-        if hosts and not _HOST.fullmatch(hosts[0]):
-            return "its Host is neither a name nor an address, with or without a port"
+        if hosts and hosts[0] != self._host:
+            if not _HOST.fullmatch(hosts[0]):
+                return "its Host is neither a name nor an address, with or without a port"
+            self._host = hosts[0]
         return None
 
     def _refuse(self, refused: RequestRefused) -> None:
