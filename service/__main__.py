@@ -112,6 +112,7 @@ def _uvicorn_config(settings: ServiceSettings, log_config: dict[str, Any]) -> uv
             Connection,
             receive_timeout_s=settings.receive_timeout_s,
             limit=ConnectionLimit(most_connections(settings.max_connections)),
+            access_log=settings.access_log,
         ),
         ws="none",
         access_log=False,

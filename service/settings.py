@@ -144,12 +144,16 @@ class ServiceSettings(ModelSettings):
         float,
         Field(gt=0, description="how long a request may take to come and an answer to be read; more for many bytes"),
     ] = 10.0
-    max_connections: Annotated[
-        int, Field(ge=1, description="most clients connected to a worker; past it idle ones lose their connection")
-    ] = 2000
     drain_timeout_s: Annotated[
         float, Field(ge=1, description="how long a graceful shutdown may take to answer what was accepted")
     ] = 30.0
+    max_connections: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="most connections of each worker; past it idle ones are closed, and if none idles it is 503",
+        ),
+    ] = 1024
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000
     max_images_per_request: Annotated[int, Field(ge=1, description="most images in one request")] = 64

@@ -1,89 +1,120 @@
-"""How many clients may be connected at once, and which of them makes room for another. Knows no request.
+"""How many connections a process keeps open, and which one goes where a new one has no room. Knows no call.
 
-Past the limit of open files a process accepts nobody, and health probes least of all.
+A process that may open no more files cannot be connected to at all, by those who ask for its health neither. So there
+are fewer connections than files, the one that idles longest makes room for a new one, and where none idles there is
+some room left for short requests.
 """
 
 import logging
-import time
+from contextlib import suppress
 from typing import Protocol
 
 from service.logs import LOGGER
 
-# What the process needs beside its clients: models, other processes, logs.
-RESERVED_FILES = 128
-_TELL_EVERY_S = 60.0
-
 log = logging.getLogger(LOGGER)
 
+# Connections beyond the limit: each is told so, or asks for the service's health, and is closed.
+_SPARE_CONNECTIONS = 64
+# What a process has open beside its connections: libraries, model files, temporary files, pipes.
+_OTHER_FILES = 192
+# Of the limit: below it the connections are taken to be fewer again.
+_FEWER_AGAIN = 0.9
 
-class Client(Protocol):
-    """A connection that can be closed."""
 
-    def let_go(self) -> None:
-        """Close it at once."""
+class Closable(Protocol):
+    """A connection, as far as it matters here."""
+
+    def close_idle(self) -> None:
+        """Close it, on which nothing is being answered."""
 
 
 class ConnectionLimit:
-    """The clients of this process, and those of them that wait: for their first request, or for their next."""
+    """The connections of one process. It says in the log when they become too many, and when that is over."""
 
     def __init__(self, most: int) -> None:
-        """At most `most`, of which some may be refused all but health."""
-        self._most = most
-        self._connected: set[Client] = set()
-        self._idle: dict[Client, None] = {}  # the one that waits for longest first
-        self._let_go = 0
-        self._told = float("-inf")
+        """There may be `most`, and a few more for a moment."""
+        self.most = most
+        self._open: set[Closable] = set()
+        self._idle: dict[Closable, None] = {}  # in the order in which they came to idle
+        self._spare: dict[Closable, None] = {}
+        self._had_no_room: int | None = None
 
-    @property
-    def exceeded(self) -> bool:
-        """Whether there are more than may be, as none of them was idle."""
-        return len(self._connected) > self._most
+    def opened(self, connection: Closable) -> bool:
+        """Whether `connection` may ask for anything. If not it may ask for health, or be told that it is one too many.
 
-    def enter(self, client: Client) -> None:
-        """Count a new client; where it is one too many, the one that is idle for longest is let go."""
-        self._connected.add(client)
-        if self.exceeded:
-            self._tell()
-            if self._idle:
-                oldest = next(iter(self._idle))
-                self.leave(oldest)
-                oldest.let_go()
-        self._idle[client] = None
+        May close another one.
+        """
+        if len(self._open) >= self.most:
+            self._count_one_without_room()
+            if not self._idle:
+                self._spare[connection] = None
+                if len(self._spare) > _SPARE_CONNECTIONS:
+                    self._close_first(self._spare)
+                return False
+            self._open.discard(self._close_first(self._idle))
+        self._open.add(connection)
+        self._idle[connection] = None
+        return True
 
-    def begin(self, client: Client) -> None:
-        """The client has sent a request."""
-        self._idle.pop(client, None)
+    def busy(self, connection: Closable) -> None:
+        """A request has come on it, to be answered now."""
+        self._idle.pop(connection, None)
 
-    def end(self, client: Client) -> None:
-        """It was answered."""
-        self._idle[client] = None
+    def idle(self, connection: Closable) -> None:
+        """What came is answered."""
+        if connection in self._open:
+            self._idle[connection] = None
 
-    def leave(self, client: Client) -> None:
-        """It is gone."""
-        self._connected.discard(client)
-        self._idle.pop(client, None)
-
-    def _tell(self) -> None:
-        self._let_go += 1
-        if (now := time.monotonic()) - self._told >= _TELL_EVERY_S:
+    def closed(self, connection: Closable) -> None:
+        """It is no more."""
+        self._open.discard(connection)
+        self._idle.pop(connection, None)
+        self._spare.pop(connection, None)
+        if self._had_no_room is not None and len(self._open) < _FEWER_AGAIN * self.most:
             log.warning(
-                "%d clients are connected, as many as may be (--max-connections, open files); for each further one an "
-                "idle one is let go, or it is refused: %d since the last such line",
-                self._most,
-                self._let_go,
+                "fewer than %d connections are open again; meanwhile %d had no room", self.most, self._had_no_room
             )
-            self._told, self._let_go = now, 0
+            self._had_no_room = None
+
+    def _count_one_without_room(self) -> None:
+        if self._had_no_room is None:
+            self._had_no_room = 0
+            log.warning(
+                "%d connections are open, as many as may; those that idle longest are closed, and where none idles "
+                "new ones get 503",
+                self.most,
+            )
+        self._had_no_room += 1
+
+    @staticmethod
+    def _close_first(connections: dict[Closable, None]) -> Closable:
+        first = next(iter(connections))
+        del connections[first]
+        first.close_idle()
+        return first
 
 
 def most_connections(wanted: int) -> int:
-    """`wanted`, or as many as the system has open files for, after that limit was raised as far as it goes."""
-    try:
+    """So many of `wanted` connections as the system lets a process have, which is asked to let it have more files."""
+    # There is no such limit on Windows.
+    with suppress(ImportError):
         import resource  # noqa: PLC0415
-    except ImportError:  # Windows has no such limit
-        return wanted
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted + RESERVED_FILES
-    if soft < needed:
-        soft = min(needed, hard) if hard != resource.RLIM_INFINITY else needed
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(1, min(wanted, soft - RESERVED_FILES))
+
+        needed = wanted + _SPARE_CONNECTIONS + _OTHER_FILES
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != resource.RLIM_INFINITY and soft < needed:
+            more = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+            # A system may have yet another limit, which it does not tell.
+            with suppress(ValueError, OSError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (more, hard))
+                soft = more
+        if soft != resource.RLIM_INFINITY and soft < needed:
+            possible = max(soft - _SPARE_CONNECTIONS - _OTHER_FILES, soft // 4)
+            log.warning(
+                "each process may open %d files (ulimit -n), which is room for %d connections instead of %d",
+                soft,
+                possible,
+                wanted,
+            )
+            return possible
+    return wanted

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.attacks import bodies, heads, pictures
+from tests.attacks import bodies, connections, pictures
 from tests.connections import as_request, ask, close
 from tests.processes import RUNNING, STARTED
 from tests.samples import ANKLE_BOOT, ROOT
@@ -32,7 +32,16 @@ WARM_UP_S = 2.0
 LONGEST_S = 45.0
 SETTLE_S = 0.5
 MB = 1_000_000
-BODY_BYTES = 10_000_000
+BODY_BYTES, HEAD_BYTES = 10_000_000, 33_000_000
+HEADS = (
+    connections.long_header,
+    connections.many_headers,
+    connections.long_url,
+    connections.long_trailer,
+    connections.many_trailers,
+    connections.chunk_extensions,
+    connections.many_wishes,
+)
 OIP_PATH = "/v2/models/best-cnn-model/infer"
 
 
@@ -48,7 +57,7 @@ class Cost(NamedTuple):
 def requests() -> dict[str, Callable[[], bytes]]:
     """By name, what makes the bytes of each request."""
     made = {one.__name__: (lambda one=one: as_request(one(), content_type="image/png")) for one in pictures.ALL}
-    made |= {one.__name__: one for one in heads.ALL}
+    made |= {one.__name__: (lambda one=one: one(HEAD_BYTES)) for one in HEADS}
     for path, around in (("/v1/models/best-cnn-model:predict", bodies.ROWS), (OIP_PATH, bodies.TENSOR)):
         for one in (bodies.empty_lists, bodies.deep_lists, bodies.small_objects, bodies.many_numbers):
             made[f"{one.__name__}, packed, to {path[:3]}"] = lambda one=one, path=path, around=around: as_request(

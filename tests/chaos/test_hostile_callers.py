@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import psutil
 
-from tests.attacks import bodies, heads, pictures
+from tests.attacks import bodies, connections, pictures
 from tests.chaos.answers import Right
 from tests.chaos.figures import Row, progress
 from tests.chaos.forms import FORM
@@ -23,6 +23,7 @@ HOSTILE = 4
 # Of heads and of bodies once they are unpacked.
 SIZE = 2_000_000
 PACKED_SIZE = 10_000_000
+HEADS = (connections.long_header, connections.many_headers, connections.long_url, connections.many_trailers)
 PATHS = {
     "/v1/models/best-cnn-model:predict": bodies.ROWS,
     "/v2/models/best-cnn-model/infer": bodies.TENSOR,
@@ -32,7 +33,7 @@ PATHS = {
 def attacks() -> dict[str, bytes]:
     """Requests by name, each made once."""
     made = {one.__name__: as_request(one()) for one in pictures.ALL}
-    made |= {one.__name__: one(SIZE) for one in heads.ALL}
+    made |= {one.__name__: one(SIZE) for one in HEADS} | connections.UNCLEAR
     for (path, around), one in itertools.product(PATHS.items(), (bodies.empty_lists, bodies.deep_lists)):
         packed = bodies.packed(one(around, PACKED_SIZE))
         made[f"{one.__name__} {path[:3]}"] = as_request(

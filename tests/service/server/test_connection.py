@@ -77,6 +77,12 @@ def test_a_body_that_drips_is_refused_though_something_comes_all_the_time(impati
     assert asyncio.run(run()).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.parametrize("rest", [b"", b"0\r\n", b"0\r\nX: x"])
+def test_nor_are_the_chunks_and_trailers_of_one(impatient: Service, rest: bytes) -> None:
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert closed(impatient, head + b"1\r\nx\r\n" + rest).startswith(b"HTTP/1.1 408 ")
+
+
 def test_a_body_that_nobody_reads_is_not_waited_for_after_the_answer(impatient: Service) -> None:
     answer = closed(impatient, b"GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", b"1")
     assert answer.startswith(b"HTTP/1.1 200 ")

@@ -1,151 +1,152 @@
-"""More clients than may be connected: idle ones make room, and health is answered whatever happens."""
+"""More connections than there is room for: idle ones make room, health is answered throughout, and the log says so."""
 
 import asyncio
-import re
-import resource
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
+import httpx
 import psutil
 import pytest
 
-from service.server.connection_limit import RESERVED_FILES, ConnectionLimit, most_connections
-from tests.connections import Connection, as_request, close, connect, read_answer
-from tests.processes import FAKE_ENGINE, Service, running_service
+from service.server.connection_limit import ConnectionLimit
+from tests.connections import Answer, as_request, close, connect, read_answer
+from tests.processes import FAKE_ENGINE, Service, read_until, running_service
 from tests.samples import ANKLE_BOOT
 
-MOST = 8
 IMAGE = ANKLE_BOOT.read_bytes()
+# Whoever reads the body says so, and from then on the connection is busy.
+HALF_A_BODY = as_request(IMAGE, extra="Expect: 100-continue\r\n")[:-100]
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+FULL = "connections are open, as many as may"
+OVER = "connections are open again"
+MOST = 10
 
 
-class Client:
+class FakeConnection:
     def __init__(self) -> None:
-        self.gone = False
+        self.closed = False
 
-    def let_go(self) -> None:
-        self.gone = True
-
-
-@pytest.fixture
-def clients() -> list[Client]:
-    return [Client() for _ in range(4)]
+    def close_idle(self) -> None:
+        self.closed = True
 
 
-@pytest.fixture
-def limit(clients: list[Client]) -> ConnectionLimit:
-    limit = ConnectionLimit(3)
-    for client in clients[:3]:
-        limit.enter(client)
-    return limit
+def full(most: int) -> tuple[ConnectionLimit, list[FakeConnection]]:
+    limit, connections = ConnectionLimit(most), [FakeConnection() for _ in range(most)]
+    assert all(limit.opened(connection) for connection in connections)
+    return limit, connections
 
 
-def test_the_one_that_is_idle_for_longest_makes_room(limit: ConnectionLimit, clients: list[Client]) -> None:
-    limit.begin(clients[0])
-    limit.begin(clients[1])
-    limit.end(clients[0])
-    limit.enter(clients[3])
-    assert [client.gone for client in clients] == [False, False, True, False]
-    limit.leave(clients[2])
-    assert not limit.exceeded
+def test_the_one_that_idles_longest_makes_room() -> None:
+    limit, (first, second, third) = full(3)
+    limit.busy(first)
+    limit.busy(second)
+    limit.idle(second)
+    assert limit.opened(FakeConnection())
+    assert limit.opened(FakeConnection())
+    assert [connection.closed for connection in (first, second, third)] == [False, True, True]
 
 
-def test_where_all_are_at_work_nobody_is_let_go_and_the_new_one_is_one_too_many(
-    limit: ConnectionLimit, clients: list[Client]
-) -> None:
-    for client in clients[:3]:
-        limit.begin(client)
-    limit.enter(clients[3])
-    assert not any(client.gone for client in clients)
-    assert limit.exceeded
-    limit.leave(clients[0])
-    assert not limit.exceeded
+def test_where_none_idles_there_is_room_for_short_requests_only() -> None:
+    limit, connections = full(3)
+    for connection in connections:
+        limit.busy(connection)
+    late = [FakeConnection() for _ in range(100)]
+    assert not any(limit.opened(connection) for connection in late)
+    assert [connection.closed for connection in late] == [True] * 36 + [False] * 64
+    limit.closed(connections[0])
+    assert limit.opened(FakeConnection())
 
 
-def test_it_is_told_once_and_not_for_each(
-    limit: ConnectionLimit, clients: list[Client], caplog: pytest.LogCaptureFixture
-) -> None:
-    for _ in range(5):
-        limit.enter(Client())
-    assert len(caplog.records) == 1
-    assert "3 clients are connected, as many as may be" in caplog.text
-
-
-def test_the_limit_of_open_files_is_raised_and_bounds_the_rest() -> None:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-        assert most_connections(400) == 400
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 400 + RESERVED_FILES
-        assert most_connections(10) == 10
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+def test_the_log_says_once_that_it_begins_and_once_that_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    limit, _ = full(10)
+    more = [FakeConnection() for _ in range(10)]
+    for connection in more:
+        limit.opened(connection)
+    assert len(caplog.messages) == 1
+    assert f"10 {FULL}" in caplog.messages[0]
+    for connection in more:
+        limit.closed(connection)
+    assert len(caplog.messages) == 2
+    assert caplog.messages[1] == "fewer than 10 connections are open again; meanwhile 10 had no room"
 
 
 @pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
+def small() -> Iterator[Service]:
     with running_service("--max-connections", MOST, *FAKE_ENGINE) as service:
         yield service
 
 
-async def opened(service: Service, begin: bytes = b"") -> Connection:
-    connection = await connect(service)
-    connection[1].write(begin)
-    return connection
+@asynccontextmanager
+async def held(service: Service, count: int, begin: bytes = b"") -> AsyncIterator[list[asyncio.StreamReader]]:
+    """So many connections on which `begin` was sent and nothing else comes."""
+    async with AsyncExitStack() as stack:
+        readers = []
+        for _ in range(count):
+            reader, writer = await connect(service)
+            stack.push_async_callback(close, (reader, writer))
+            writer.write(begin)
+            await writer.drain()
+            readers.append(reader)
+        yield readers
 
 
-async def status_of(service: Service, request: bytes) -> int:
-    connection = await opened(service, request)
-    answer = await read_answer(connection[0])
-    await close(connection)
-    return answer.status
+async def answer(service: Service, request: bytes) -> Answer:
+    connection = reader, writer = await connect(service)
+    writer.write(request)
+    try:
+        return await asyncio.wait_for(read_answer(reader), 20)
+    finally:
+        await close(connection)
 
 
-async def close_all(connections: list[Connection]) -> None:
-    await asyncio.gather(*map(close, connections))
+def test_idle_connections_keep_nobody_out(small: Service) -> None:
+    async def run() -> None:
+        async with held(small, 3 * MOST) as readers:
+            assert (await answer(small, as_request(IMAGE))).status == 200
+            for reader in readers[:MOST]:  # the oldest have made room
+                assert await reader.read() == b""
+
+    asyncio.run(run())
 
 
-def test_idle_clients_do_not_keep_others_out(service: Service) -> None:
-    async def scenario() -> None:
-        idle = [await opened(service, b"GET /half a head") for _ in range(5 * MOST)]
-        for _ in range(3):
-            assert await status_of(service, as_request(IMAGE)) == 200
-        await close_all(idle)
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v2/health/ready", "/metrics"])
+def test_where_all_are_busy_health_is_answered_and_others_learn_why(small: Service, path: str) -> None:
+    async def run() -> None:
+        async with held(small, MOST, HALF_A_BODY) as readers:
+            for reader in readers:
+                assert await reader.readexactly(len(CONTINUE)) == CONTINUE
+            refused = await answer(small, as_request(IMAGE))
+            assert refused.status == 503
+            assert refused.headers["retry-after"] == "1"
+            assert refused.headers["connection"] == "close"
+            assert f"{MOST} connections are open and busy" in refused.body["detail"]
+            health = await answer(small, as_request(path=path, method="GET"))
+            assert health.status == 200
+            assert health.headers["connection"] == "close"
+        read_until(small, OVER)
 
-    asyncio.run(scenario())
-    assert re.search(rf"{MOST} clients are connected, as many as may be", service.rest_of_log)
-
-
-def test_where_all_wait_for_answers_health_is_answered_and_others_are_asked_to_come_again(service: Service) -> None:
-    async def scenario() -> None:
-        busy = [await opened(service, as_request(IMAGE)[:-1]) for _ in range(MOST)]
-        async with asyncio.timeout(30):
-            # Until the heads of all of them have been read.
-            while await status_of(service, as_request(IMAGE)) != 503:
-                pass
-        refused = await opened(service, as_request(IMAGE))
-        answer = await read_answer(refused[0])
-        assert answer.headers["retry-after"] == "1"
-        assert "as many clients are connected" in answer.body["detail"]
-        for path in ("/health/live", "/health/ready", "/v2/health/live", "/metrics"):
-            assert await status_of(service, as_request(path=path, method="GET")) == 200
-        for reader, writer in busy:
-            writer.write(IMAGE[-1:])
-            assert (await read_answer(reader)).status == 200
-        await close_all([*busy, refused])
-        assert await status_of(service, as_request(IMAGE)) == 200
-
-    asyncio.run(scenario())
+    asyncio.run(run())
 
 
-def test_few_open_files_bound_the_clients_before_the_system_does() -> None:
-    files = RESERVED_FILES + 20
-    before = ("sh", "-c", f'ulimit -n {files} && exec "$@"', "sh")
-    with running_service("--max-connections", 5_000, *FAKE_ENGINE, before=before) as service:
+def test_a_process_that_may_open_few_files_has_fewer_connections() -> None:
+    few = ("sh", "-c", 'ulimit -n 320; exec "$@"', "sh")
+    with running_service(*FAKE_ENGINE, before=few) as service:
+        assert "each process may open 320 files (ulimit -n), which is room for 80 connections" in service.log
 
-        async def scenario() -> None:
-            idle = [await opened(service) for _ in range(3 * files)]
-            assert await status_of(service, as_request(path="/health/live", method="GET")) == 200
-            await close_all(idle)
+        async def run() -> None:
+            async with held(service, 500):
+                for _ in range(10):
+                    assert (await answer(service, as_request(path="/health/live", method="GET"))).status == 200
+                    assert (await answer(service, as_request(IMAGE))).status == 200
 
-        asyncio.run(scenario())
-        assert psutil.Process(service.process.pid).num_fds() < files
-        assert "20 clients are connected" in service.rest_of_log
+        asyncio.run(run())
+        read_until(service, f"80 {FULL}")
+        read_until(service, OVER)
+
+
+def test_it_asks_the_system_for_as_many_files_as_its_connections_need() -> None:
+    low = ("sh", "-c", 'ulimit -Sn 256; exec "$@"', "sh")
+    with running_service("--max-connections", 500, *FAKE_ENGINE, before=low) as service:
+        assert psutil.Process(service.process.pid).rlimit(psutil.RLIMIT_NOFILE)[0] >= 700
+        assert "ulimit" not in service.log
+        assert httpx.get(f"{service.url}/health/live").status_code == 200

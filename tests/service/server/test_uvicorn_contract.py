@@ -9,12 +9,14 @@ from multiprocessing import connection
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
 from service.server.connection import Connection
 from service.server.listening import Server
+from service.server.request_limits import BoundedRequests
 from service.server.supervisor import Process as OurProcess
 from service.server.supervisor import Supervisor
 
@@ -32,9 +34,12 @@ def overridden(ours: type, theirs: type) -> set[str]:
 
 
 def test_what_is_overridden_is_there_and_takes_the_same() -> None:
-    assert overridden(Connection, HttpToolsProtocol) == {
-        "connection_made", "connection_lost", "data_received",
+    assert overridden(BoundedRequests, HttpToolsProtocol) == {
+        "connection_made", "data_received",
         "on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete",
+    }  # fmt: skip
+    assert overridden(Connection, HttpToolsProtocol) == {
+        "connection_made", "connection_lost", "on_headers_complete", "on_response_complete",
     }  # fmt: skip
     assert overridden(Supervisor, Multiprocess) == {
         "init_processes", "keep_subprocess_alive", "terminate_all", "join_all", "handle_hup",
@@ -42,7 +47,12 @@ def test_what_is_overridden_is_there_and_takes_the_same() -> None:
     assert overridden(Server, uvicorn.Server) == {"startup"}
     assert list(inspect.signature(uvicorn.Server._serve).parameters) == ["self", "sockets"]
     assert overridden(OurProcess, Process) == {"server"}
-    for ours, theirs in ((Connection, HttpToolsProtocol), (Supervisor, Multiprocess), (Server, uvicorn.Server)):
+    for ours, theirs in (
+        (BoundedRequests, HttpToolsProtocol),
+        (Connection, HttpToolsProtocol),
+        (Supervisor, Multiprocess),
+        (Server, uvicorn.Server),
+    ):
         for name in overridden(ours, theirs):
             own, other = (inspect.signature(getattr(kind, name)).parameters for kind in (ours, theirs))
             assert list(own) == list(other), name
@@ -55,11 +65,23 @@ def test_a_connection_has_what_ours_looks_at() -> None:
         assert len(protocol.pipeline) == 0
         assert protocol.loop is asyncio.get_running_loop()
         assert hasattr(protocol, "transport")
-        assert {"response_complete", "response_started", "message_event", "disconnected", "keep_alive"} <= set(
-            RequestResponseCycle.__init__.__code__.co_names
-        )
+        assert {
+            "response_complete", "response_started", "disconnected", "keep_alive", "message_event",
+        } <= set(RequestResponseCycle.__init__.__code__.co_names)  # fmt: skip
+        assert protocol.flow is None  # made by connection_made, as ours is
+        assert callable(protocol._unset_keepalive_if_required)
 
     asyncio.run(scenario())
+
+
+def test_requests_that_wait_are_where_ours_looks() -> None:
+    """The last that came is first in `pipeline`, and reading goes on by `resume_reading` alone."""
+    source = inspect.getsource(HttpToolsProtocol)
+    assert "self.pipeline.appendleft((self.cycle, app))" in source
+    assert "self.pipeline.pop()" in source
+    assert {"pause_reading", "resume_reading"} <= set(dir(FlowControl))
+    assert FlowControl.__init__.__code__.co_varnames == ("self", "transport")
+    assert "read_paused" in FlowControl.__init__.__code__.co_names
 
 
 def test_a_supervisor_has_what_ours_looks_at() -> None:
