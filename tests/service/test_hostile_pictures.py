@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -26,11 +27,12 @@ def service() -> Iterator[Service]:
 
 
 def decoding_processes(service: Service) -> list[psutil.Process]:
-    return [
-        child
-        for child in psutil.Process(service.process.pid).children(recursive=True)
-        if "decoding_process" in " ".join(child.cmdline())
-    ]
+    found = []
+    for child in psutil.Process(service.process.pid).children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it was being replaced
+            if "decoding_process" in " ".join(child.cmdline()):
+                found.append(child)
+    return found
 
 
 def cpu_seconds(service: Service) -> float:
@@ -48,12 +50,12 @@ async def answer_to(service: Service, content: bytes) -> Answer:
         await close(connection)
 
 
-async def ready(service: Service) -> list[psutil.Process]:
-    """The decoding processes of one worker, once they have started: they step back behind it then."""
+async def ready(service: Service, workers: int = 1) -> list[psutil.Process]:
+    """The decoding processes of all workers, once they have started: they step back behind their worker then."""
     while True:
         await asyncio.sleep(0)
         found = decoding_processes(service)
-        if len(found) >= PROCESSES and all(child.nice() > 0 for child in found):
+        if len(found) == workers * PROCESSES and all(child.nice() > 0 for child in found):
             return found
 
 
@@ -107,7 +109,7 @@ def test_others_are_answered_meanwhile_and_the_work_ends_where_its_client_leaves
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stop_does_not_wait_for_what_is_decoded(workers: int) -> None:
     async def scenario(service: Service) -> list[psutil.Process]:
-        children = await ready(service)
+        children = await ready(service, workers)
         connections = [await sent(service, pictures.bmp_of_short_lines()) for _ in range(8)]
         await at_work(children)
         children = decoding_processes(service)
