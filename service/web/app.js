@@ -12,7 +12,7 @@ import { language, number, setLanguage, text, translate } from "./texts.js";
 const SENT_EDGE = 640;
 
 let model = null; // { summary, card, curves }
-let given = null; // { picture, name, sent, seen, answer, outputs }
+let given = null; // { picture, name, sent, seen, answer, outputs }, the last of which come later
 let asked = 0; // counts the pictures, so that a late answer to an earlier one is not shown
 let traced = 0;
 
@@ -51,13 +51,19 @@ function take(picture, name) {
     say("waiting");
     const address = URL.createObjectURL(picture);
     try {
-      const [answer, maps] = await Promise.all([api.predict(picture), api.featureMaps(picture)]);
+      const maps = api.featureMaps(picture);
+      maps.catch(() => {}); // told below, if the answer comes at all
+      const answer = await api.predict(picture);
       const [sent, seen] = await Promise.all([bitmap(address).catch(() => bitmap(answer.input)), bitmap(answer.input)]);
       if (own !== asked) return;
-      const outputs = Object.fromEntries(maps.layers.map((output) => [output.layer, output]));
-      given = { picture, name, sent, seen, answer, outputs };
+      given = { picture, name, sent, seen, answer, outputs: null };
       showAnswer();
       say("answered", { label: answer.labels ? answer.labels.join(", ") || "–" : answer.label, version: answer.model.version });
+      // They may take seconds: what explains the model is started with the page.
+      const { layers } = await maps;
+      if (own !== asked) return;
+      given.outputs = Object.fromEntries(layers.map((output) => [output.layer, output]));
+      showStages();
     } finally {
       URL.revokeObjectURL(address);
     }
@@ -65,7 +71,7 @@ function take(picture, name) {
 }
 
 function showAnswer() {
-  const { answer, seen, outputs, name } = given;
+  const { answer, seen, name } = given;
   byId("answer").hidden = false;
   const most = `${answer.label}, ${number(answer.probability * 100, 1)}%`;
   // Of a multi-label model several may be right, or none.
@@ -79,7 +85,11 @@ function showAnswer() {
   drawPictures();
   drawBars();
   byId("detail").hidden = true;
-  drawStages(model.summary, outputs, seen, model.card.class_names, chooseMap);
+  showStages();
+}
+
+function showStages() {
+  drawStages(model.summary, given?.outputs, given?.seen, model.card.class_names, chooseMap);
 }
 
 /** Both pictures anew, without an attribution over them. */
@@ -163,9 +173,11 @@ function start() {
   return trying(async () => {
     say("loading");
     const [summary, card] = await Promise.all([api.getSummary(), api.getCard()]);
-    model = { summary, card, curves: card.training && (await api.getCurves()) };
+    model = { summary, card, curves: null };
     showModel();
     say("ready");
+    if (card.training) model.curves = await api.getCurves();
+    drawCard(card, model.curves);
   });
 }
 
@@ -178,7 +190,7 @@ function showModel() {
   offerSamples(card.class_names, take);
   drawCard(card, curves);
   if (given) showAnswer();
-  else drawStages(summary, null, null, card.class_names, chooseMap);
+  else showStages();
 }
 
 byId("language").value = language();

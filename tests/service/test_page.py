@@ -64,8 +64,14 @@ def is_own(address: str, url: str) -> bool:
     return address.startswith((url, "data:", "blob:"))
 
 
+def start_explaining(url: str) -> None:
+    """What explains the model takes seconds to start, and the browser expects nothing for so long."""
+    httpx.get(f"{url}/plot/kernels", timeout=100).raise_for_status()
+
+
 @pytest.fixture
 def page(opened: Callable[..., Page], service: Service) -> Page:
+    start_explaining(service.url)
     page = opened(service.url)
     expect(page.locator("#status")).to_have_text("Ready. Give it a picture.")
     return page
@@ -378,6 +384,7 @@ def test_a_model_of_other_classes_has_no_samples_and_works(
     opened: Callable[..., Page], model_file: Path, tmp_path: Path
 ) -> None:
     with running_service("--model-path", model_file) as other:
+        start_explaining(other.url)
         page = opened(other.url)
         expect(page.locator("#status")).to_have_text("Ready. Give it a picture.")
         expect(page.locator("#card-text")).to_have_text("This file says nothing of how it was trained.")
