@@ -7,7 +7,6 @@ loop.
 
 import asyncio
 import logging
-from collections import deque
 from contextlib import suppress
 from typing import Any
 
@@ -50,7 +49,7 @@ class ExplanationQueue:
         The process is ended where one call keeps it for longer than that.
         """
         self._timeout_s = timeout_s
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: list[_Waiting] = []
         self._current: _Waiting | None = None
         self._arrived = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -78,9 +77,10 @@ class ExplanationQueue:
             raise
 
     def warm(self, engine: Engine) -> None:
-        """Start the process with that model, unless it is there or others are waited for."""
+        """Start the process and load that model, unless it is there or others wait; calls that come go first."""
         if self._open and not self._unanswered() and engine not in self._models:
-            self._enter(_Waiting(engine, None, self._timeout_s)).answer.add_done_callback(_say_failure)
+            for needed in (None, engine):
+                self._enter(_Waiting(needed, None, self._timeout_s)).answer.add_done_callback(_say_failure)
 
     def drop(self, engine: Engine) -> None:
         """Forget the model of `engine`; without any, the process ends."""
@@ -126,14 +126,15 @@ class ExplanationQueue:
                     self._current.answer.set_result(result)
 
     async def _next(self) -> _Waiting:
-        """Whoever comes first of those who still wait."""
+        """Whoever came first of those who still wait for an answer; if none does, what is to be made ready for them."""
         while True:
             self._arrived.clear()
             await self._models.forget()
-            while self._waiting:
-                one = self._waiting.popleft()
-                if not one.answer.done():
-                    return one
+            self._waiting = [one for one in self._waiting if not one.answer.done()]
+            if self._waiting:
+                one = next((one for one in self._waiting if one.call), self._waiting[0])
+                self._waiting.remove(one)
+                return one
             try:
                 async with asyncio.timeout(IDLE_S if self.process else None):
                     await self._arrived.wait()

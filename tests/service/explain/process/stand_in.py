@@ -33,6 +33,7 @@ class StandIn:
             case "version":
                 return self.versions[model]
             case "hang":
+                Path(f"{arguments[0]} begun").touch()
                 while not Path(arguments[0]).exists():
                     time.sleep(0.005)
             case "die":

@@ -136,7 +136,7 @@ def test_a_process_that_is_killed_in_the_middle_of_a_call_is_replaced(go_on: Pat
         await explanations.call(None, "curves")
         hanging = asyncio.create_task(explanations.call(None, "hang", str(go_on)))
         waiting = asyncio.create_task(explanations.call(None, "curves"))
-        await asyncio.sleep(0)
+        await until(go_on.with_name("go on begun").exists)
         process_of(explanations).kill()
         with pytest.raises(NotReady):
             await hanging
@@ -259,7 +259,22 @@ def test_it_can_be_started_before_anybody_asks(tmp_path: Path) -> None:
         served = model(tmp_path / "model", "one")
         explanations.warm(served)
         explanations.warm(served)
+        await until(lambda: served in explanations._models)
+        first = explanations.process
+        explanations.warm(served)
         assert await explanations.call(None, "loaded") == [served.version]
+        assert explanations.process is first
+
+    run(scenario)
+
+
+def test_a_call_goes_before_a_model_that_nobody_has_asked_for_yet(tmp_path: Path) -> None:
+    async def scenario(explanations: ExplanationQueue) -> None:
+        served = model(tmp_path / "model", "one")
+        explanations.warm(served)
+        await asyncio.sleep(0)
+        assert await explanations.call(None, "loaded") == []
+        await until(lambda: served in explanations._models)
 
     run(scenario)
 
@@ -337,7 +352,7 @@ def test_the_services_own_signals_do_not_end_it(go_on: Path) -> None:
     async def scenario(explanations: ExplanationQueue) -> None:
         await explanations.call(None, "curves")
         hanging = asyncio.create_task(explanations.call(None, "hang", str(go_on)))
-        await asyncio.sleep(0)
+        await until(go_on.with_name("go on begun").exists)
         assert os.getpgid(process_of(explanations).pid) != os.getpgrp()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             process_of(explanations).send_signal(number)
