@@ -1,4 +1,4 @@
-"""What the public advisories on Keras's deserialization describe is refused before Keras sees it, until November 2026."""
+"""What the public advisories on Keras's deserialization describe, until November 2026, never reaches Keras."""
 
 import json
 import zipfile
@@ -27,7 +27,7 @@ def test_it_is_refused(advisory: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", advisories.TOO_LARGE)
 def test_what_would_be_built_too_large_is_not_built(kind: str, tmp_path: Path) -> None:
     advisories.TOO_LARGE[kind](tmp_path / "model")
-    with pytest.raises(ModelFileError, match="parameters, and|cannot build"):
+    with pytest.raises(ModelFileError, match=r"parameters, and|cannot build"):
         load_model(tmp_path / "model", Facts(), ModelFileLimits())
 
 
