@@ -37,8 +37,10 @@ coverage: .venv/dev ## the same, and measure what they cover, also in the proces
 test-all: coverage ## and break the service in short; what CI runs
 	.venv/bin/python -m pytest --durations 25 tests/chaos $(ARGS)
 
-fuzz: .venv/dev ## damage images in 100,000 ways; FUZZ_EXAMPLES says how many
-	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 tests/models/test_picture_fuzz.py $(ARGS)
+FUZZ := tests/models/test_decoding_fuzz.py tests/service/model_files/test_model_file_fuzz.py
+
+fuzz: .venv/dev ## damage images in 100,000 ways and model files in 5,000; FUZZ_EXAMPLES says how many
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) .venv/bin/python -m pytest --timeout 0 $(FUZZ) $(ARGS)
 
 chaos: .venv/dev ## break the service in every way for an hour, and count what is lost
 	CHAOS=long .venv/bin/python -m pytest --timeout 0 -s -v tests/chaos $(ARGS)

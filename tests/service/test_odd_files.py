@@ -60,7 +60,7 @@ def test_it_is_told_beside_the_model(name: str, kind: str, tmp_path: Path) -> No
 
 
 def test_it_is_told_where_an_option_names_it() -> None:
-    with pytest.raises(ModelFileError, match=r"/dev/zero cannot be read .it is a device, not a file"):
+    with pytest.raises(ModelFileError, match=r"/dev/zero cannot be read \(it is a device, not a file"):
         read_labels(Path("/dev/zero"))
 
 

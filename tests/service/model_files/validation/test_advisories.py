@@ -1,4 +1,4 @@
-"""What public advisories on Keras's deserialization describe, until November 2026, is refused before Keras sees it."""
+"""What the public advisories on Keras's deserialization describe, until November 2026, never reaches Keras."""
 
 import json
 import zipfile
