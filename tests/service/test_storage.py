@@ -49,6 +49,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, temporary: Path, wo
     options = ("--model-path", path, "--workers", workers, "--engine", engine)
     with running_service(*options, before=MORTAL, TMPDIR=str(temporary)) as service:
         wait_for_all(service, workers)
+        asked(service.url, engine)  # once what explains the model has its copy it needs no other
         temporary.chmod(0o555)
         path.write_bytes(path.read_bytes() + b" ")
         refused = httpx.post(service.url + LOAD, timeout=60)
