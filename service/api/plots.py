@@ -61,7 +61,7 @@ async def plot(explained: Explained, style: Style = "graph", form: Format = None
     "/plot/history",
     summary="Draw the learning curves",
     response_class=Response,
-    responses={**_ANSWER, **problems(details={400: _NO_SUCH_FORMAT, 404: _NO_TRAINING})},
+    responses={**_ANSWER, **problems(503, 504, details={400: _NO_SUCH_FORMAT, 404: _NO_TRAINING})},
 )
 async def plot_history(runner: Runner, explained: Explained, form: Format = None, accept: Accept = "*/*") -> Response:
     """Loss and accuracy of training and validation over the epochs, with the epoch whose weights are served."""
@@ -77,7 +77,7 @@ async def plot_history(runner: Runner, explained: Explained, form: Format = None
     "/plot/confusion-matrix",
     summary="Draw the confusion matrix",
     response_class=Response,
-    responses={**_ANSWER, **problems(details={400: _NO_SUCH_FORMAT, 404: _NO_EVALUATION})},
+    responses={**_ANSWER, **problems(503, 504, details={400: _NO_SUCH_FORMAT, 404: _NO_EVALUATION})},
 )
 async def plot_confusion_matrix(
     runner: Runner, explained: Explained, form: Format = None, accept: Accept = "*/*"

@@ -47,6 +47,7 @@ def test_a_folder_that_may_not_be_written_to(tmp_path: Path, temporary: Path, wo
     options = ("--model-path", path, "--workers", workers, "--engine", engine)
     with running_service(*options, before=MORTAL, TMPDIR=str(temporary)) as service:
         wait_for_all(service, workers)
+        asked(service.url, engine)  # once what explains the model has its copy it needs no other
         (folder,) = temporary.iterdir()
         folder.chmod(0o555)
         path.write_bytes(path.read_bytes() + b" ")

@@ -69,7 +69,7 @@ class Explanations:
             gc.collect()
         else:
             return getattr(self._explainers[model], method)(*arguments)
-        _bound_memory()
+        bound_memory()
         return None
 
 
@@ -84,15 +84,15 @@ def _loaded(file: int, model: LoadableModel) -> "KerasExplainer":
     from service.explain.keras_explainer import load_explainer, use_one_thread_of_the_cpu  # noqa: PLC0415 - seconds
 
     use_one_thread_of_the_cpu()
-    _bound_memory(None)  # how large a model may be is seen to where it is loaded
+    bound_memory(None)  # how large a model may be is seen to where it is loaded
     try:
         return load_explainer(path_of(file), model.card, model.version, ModelFileLimits(model.max_bytes))
     except ModelFileError as error:
         raise NothingToExplain(f"version {model.version} cannot be loaded again to be explained ({error})") from error
 
 
-def _bound_memory(growth: int | None = MOST_GROWTH_BYTES) -> None:
-    """Let the process take so many bytes more than it has now; any number for None. Where the system knows of that."""
+def bound_memory(growth: int | None = MOST_GROWTH_BYTES) -> None:
+    """Let the process take so many bytes more than it has now, where the system knows of that; None for any number."""
     with suppress(ImportError, OSError, ValueError):
         import resource  # noqa: PLC0415 - not there on Windows
 

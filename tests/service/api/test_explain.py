@@ -2,15 +2,20 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
 from xml.etree import ElementTree
 
+import keras
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from keras import layers
 from PIL import Image
 
 from models.card import file_version
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
+from service.explain.results import Method
 from service.settings import ServiceSettings
 from tests.applications import application, tensorflow_engine
 from tests.samples import ANKLE_BOOT, DRAWINGS, SHIPPED_MODEL, encoded
@@ -142,6 +147,26 @@ def test_pictures_are_read_as_by_predict(client: TestClient, path: str) -> None:
 @pytest.mark.parametrize("query", ["method=tea-leaves", "format=gif"])
 def test_unknown_choices_are_malformed(client: TestClient, query: str) -> None:
     assert_problem(client.post(f"/plot/attribution?{query}", files=BOOT), 400, query.partition("=")[2])
+
+
+def test_a_network_inside_of_another_is_looked_into(tmp_path: Path) -> None:
+    """As transfer learning makes it: its feature maps were answered with 500."""
+    start = keras.Input((8, 8, 3))
+    body = keras.Model(start, layers.Conv2D(4, 3, name="inside")(start), name="body")
+    stack = [keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), body, layers.GlobalAveragePooling2D()]
+    keras.Sequential([*stack, layers.Dense(2, activation="softmax")]).save(tmp_path / "nested.keras")
+    classifier = tensorflow_engine(tmp_path / "nested.keras")
+    image = {"file": encoded(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))}
+    with TestClient(application(ServiceSettings(), classifier)) as nested:
+        listed = [layer["name"] for layer in nested.get("/model-summary").json()["layers"]]
+        maps = nested.post("/plot/feature-maps", files=image, headers=JSON).json()["layers"]
+        assert [layer["layer"] for layer in maps] == listed
+        assert listed[1] == "inside"
+        assert nested.post("/plot/feature-maps", files=image).status_code == 200
+        assert nested.get("/plot/kernels?layer=inside").status_code == 200
+        assert nested.post("/trace?layer=inside", files=image).json()["value"] == maps[1]["maps"][0][0][0]
+        for method in get_args(Method):
+            assert nested.post(f"/plot/attribution?method={method}", files=image, headers=JSON).status_code == 200
 
 
 def test_a_bare_network_in_colour_is_shown_too(bare_model_file) -> None:

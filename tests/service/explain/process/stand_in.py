@@ -8,8 +8,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from service.errors import NotInModel
-from service.explain.process.child import answer_calls
+from service.explain.process.child import answer_calls, bound_memory
 from service.explain.process.messages import DROP, LOAD, START, Call
 from service.model_files.source import version_of
 
@@ -42,6 +44,9 @@ class StandIn:
                 raise NotInModel("no such layer")
             case "fail":
                 raise ZeroDivisionError("what the log says")
+            case "grow":
+                bound_memory(64 << 20)
+                return np.ones(arguments[0] << 20, np.uint8).sum().item() >> 20
             case "foreign":
                 return pathlib.PurePosixPath("/")
         return method

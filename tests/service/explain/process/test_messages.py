@@ -1,7 +1,5 @@
 """What comes from a process that runs untrusted models is built of results, plain values and numbers, or not at all."""
 
-import io
-import pickle
 import socket
 import struct
 import threading
@@ -15,7 +13,6 @@ import pytest
 from models.reasons import first_line
 from service.errors import GraphvizMissing, InferenceFailed, NotInModel, StorageFailed
 from service.explain.process.messages import (
-    MOST_BYTES,
     Answer,
     Call,
     EndOfConversation,
@@ -25,6 +22,7 @@ from service.explain.process.messages import (
     send,
 )
 from service.explain.results import Window
+from tests.attacks.explaining_process import FOREIGN, MALFORMED, endless, forged_array
 
 
 def through(send_it: Callable[[socket.socket], None], receive: Callable[[socket.socket], Any]) -> Any:
@@ -41,7 +39,7 @@ def through(send_it: Callable[[socket.socket], None], receive: Callable[[socket.
 
 
 def raw(content: bytes) -> Callable[[socket.socket], None]:
-    return lambda connection: connection.sendall(struct.pack("!Q", len(content)) + content)
+    return lambda connection: connection.sendall(content)
 
 
 def test_results_come_back_as_they_were_made() -> None:
@@ -56,47 +54,41 @@ def test_results_come_back_as_they_were_made() -> None:
     assert received["empty"].shape == (0, 4)
 
 
-class Harmful:
-    def __reduce__(self) -> Any:
-        return print, ("harm",)
-
-
-@pytest.mark.parametrize(
-    "value", [Harmful(), Path("/"), print, np.array([Harmful()]), np.float32(1), {"deep": [(Harmful(),)]}, ValueError()]
-)
-def test_nothing_else_is_built(value: Any, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("attack", FOREIGN)
+def test_nothing_else_is_built(attack: Callable[[], bytes], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(EndOfConversation, match=r"what is no answer .*is no result of an explanation"):
-        through(lambda connection: send(connection, (value, None)), receive_answer)
+        through(raw(attack()), receive_answer)
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps("no pair"), pickle.dumps((1, 2, 3))])
-def test_what_is_no_answer_ends_the_conversation(content: bytes) -> None:
+def test_a_single_number_of_numpys_is_no_plain_one() -> None:
     with pytest.raises(EndOfConversation, match="what is no answer"):
-        through(raw(content), receive_answer)
+        through(lambda connection: send(connection, (np.float32(1), None)), receive_answer)
 
 
-@pytest.mark.parametrize("pid", [("O", (1,), b"12345678"), ("<f4", (9,), b"1234"), ("V8", (1,), b"12345678"), "text"])
-def test_an_array_is_of_numbers_and_as_large_as_it_says(pid: Any) -> None:
-    class Forged(pickle.Pickler):
-        def persistent_id(self, obj: object) -> Any:
-            return pid if isinstance(obj, range) else None
-
-    content = io.BytesIO()
-    Forged(content).dump((range(1), None))
+@pytest.mark.parametrize("attack", MALFORMED)
+def test_what_is_no_answer_ends_the_conversation(attack: Callable[[], bytes]) -> None:
     with pytest.raises(EndOfConversation, match="what is no answer"):
-        through(raw(content.getvalue()), receive_answer)
+        through(raw(attack()), receive_answer)
+
+
+@pytest.mark.parametrize(
+    "forged", [("O", (1,), b"12345678"), ("<f4", (9,), b"1234"), ("V8", (1,), b"12345678"), ("f4", (-1, -1), b"1234")]
+)
+def test_an_array_is_of_numbers_and_as_large_as_it_says(forged: tuple[str, tuple[int, ...], bytes]) -> None:
+    with pytest.raises(EndOfConversation, match="what is no answer"):
+        through(raw(forged_array(*forged)), receive_answer)
 
 
 def test_a_message_is_bounded() -> None:
     with pytest.raises(EndOfConversation, match="at most"):
-        through(lambda connection: connection.sendall(struct.pack("!Q", MOST_BYTES + 1)), receive_answer)
+        through(raw(endless()), receive_answer)
 
 
 @pytest.mark.parametrize("sent", [b"", b"\0\0\0", struct.pack("!Q", 10) + b"12345"])
 def test_an_end_in_the_middle_is_told(sent: bytes) -> None:
     with pytest.raises(EndOfConversation):
-        through(lambda connection: connection.sendall(sent), receive_answer)
+        through(raw(sent), receive_answer)
 
 
 @pytest.mark.parametrize(

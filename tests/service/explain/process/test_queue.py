@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from models.card import file_version
-from service.errors import DeadlineExceeded, InferenceFailed, NotInModel, NotReady, Overloaded
+from service.errors import DeadlineExceeded, InferenceFailed, NothingToExplain, NotInModel, NotReady, Overloaded
 from service.explain.process import loaded_models, parent, queue
 from service.explain.process.loaded_models import MOST_MODELS
 from service.explain.process.queue import MOST_WAITING, ExplanationQueue
@@ -115,6 +115,18 @@ def test_errors_are_raised_as_they_were_there_and_harm_nobody(caplog: pytest.Log
 
     run(scenario)
     assert "what the log says" in caplog.text
+
+
+def test_memory_is_bounded_and_the_process_goes_on() -> None:
+    async def scenario(explanations: ExplanationQueue) -> None:
+        assert await explanations.call(None, "grow", 16) == 16
+        first = explanations.process
+        with pytest.raises(NothingToExplain, match="more than 1024 MiB of memory"):
+            await explanations.call(None, "grow", 512)
+        assert await explanations.call(None, "grow", 16) == 16
+        assert explanations.process is first
+
+    run(scenario)
 
 
 @pytest.mark.parametrize("how", ["die", "foreign"])
