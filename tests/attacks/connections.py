@@ -1,4 +1,7 @@
-"""Requests whose head, framing or number is the attack. `size` is about how many bytes they have."""
+"""Requests whose head, framing or number is the attack. `size` is about how many bytes they have.
+
+The costs are those of 33 MB on one connection to a service that bounds nothing, unless they say otherwise.
+"""
 
 _GET = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 _POST = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
@@ -7,79 +10,58 @@ _END = b"\r\n\r\n"
 
 
 def long_header(size: int) -> bytes:
-    """One header without an end."""
+    """One header without an end: 1.4 s and 63 MB, by the square of its size."""
     return _GET + b"X: " + b"x" * size
 
 
 def many_headers(size: int) -> bytes:
-    """Headers of one letter, without an end."""
+    """Headers of one letter, without an end: 2 s and 990 MB."""
     return _GET + b"a:\r\n" * (size // 4)
 
 
 def long_url(size: int) -> bytes:
-    """A target without an end."""
+    """A target without an end: 1.4 s and 63 MB, by the square of its size."""
     return b"GET /" + b"x" * size
 
 
 def many_empty_lines(size: int) -> bytes:
-    """What may stand before a request, and never one."""
+    """What may stand before a request, and never one: hardly any time, and a connection for as long as they come."""
     return b"\r\n" * (size // 2)
 
 
 def chunk_extensions(size: int) -> bytes:
-    """A chunk of one byte with an extension, without an end."""
+    """A chunk of one byte with an extension without an end: hardly any time, and a body that never ends."""
     return _CHUNKED + b"1;" + b"x" * size
 
 
 def chunks_with_extensions(size: int) -> bytes:
-    """Chunks of one byte, each with a thousand bytes of extensions."""
+    """Chunks of one byte, each with a thousand bytes of extensions: the same."""
     return _CHUNKED + (b"1;" + b"x" * 1000 + b"\r\nx\r\n") * (size // 1007)
 
 
 def long_trailer(size: int) -> bytes:
-    """A body of one byte and a trailer without an end."""
+    """A body of one byte and a trailer without an end: 0.8 s and 54 MB, by the square of its size."""
     return _CHUNKED + b"1\r\nx\r\n0\r\nX: " + b"x" * size
 
 
 def many_trailers(size: int) -> bytes:
-    """A body of one byte and trailers of one letter, without an end."""
+    """A body of one byte and trailers of one letter, without an end: 1.2 s and 560 MB."""
     return _CHUNKED + b"1\r\nx\r\n0\r\n" + b"a:\r\n" * (size // 4)
 
 
 def trailer_behind_a_long_body(size: int) -> bytes:
-    """As much in a trailer as in the one chunk before it."""
+    """As much in a trailer as in the one chunk before it: as `long_trailer`, where bodies are credited."""
     return _CHUNKED + b"%x\r\n" % (size // 2) + b"x" * (size // 2) + b"\r\n0\r\nX: " + b"x" * (size // 2)
 
 
 def chunks_of_one_byte(content: bytes) -> bytes:
-    """A whole request, legal and six times as large as need be: each byte of `content` framed by itself."""
+    """A whole request, legal and six times as large as need be, each byte framed by itself: 0.4 s for a megabyte."""
     return _CHUNKED + b"".join(b"1\r\n%c\r\n" % byte for byte in content) + b"0" + _END
 
 
 def pipelined(count: int) -> bytes:
-    """So many of the shortest requests, of which none waits for an answer."""
+    """So many short requests, of which none waits for an answer: 450 MB for 200,000 of them, which are 8 MB."""
     return (_GET + b"\r\n") * count
-
-
-def many_wishes(size: int) -> bytes:
-    """An Accept header of nothing but commas and weights."""
-    return b"GET /plot HTTP/1.1\r\nHost: x\r\nAccept: " + b"*/*;q=.1," * (size // 9) + _END
-
-
-def many_cookies(size: int) -> bytes:
-    """Cookies that nobody set."""
-    return b"GET /model-summary HTTP/1.1\r\nHost: x\r\nCookie: " + b"a=b;" * (size // 4) + _END
-
-
-def many_query_fields(size: int) -> bytes:
-    """Parameters that no call has."""
-    return b"GET /model-summary?" + b"a&" * (size // 2) + b" HTTP/1.1\r\nHost: x" + _END
-
-
-def many_media_type_parameters(size: int) -> bytes:
-    """A Content-Type of semicolons in quotes, which some parsers count anew at each."""
-    head = b'POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Type: multipart/form-data; a="'
-    return head + b";" * size + b'"' + _END + b"x"
 
 
 UNCLEAR = {
