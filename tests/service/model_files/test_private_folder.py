@@ -44,7 +44,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(temporary: Path) -> N
     killed = subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, capture_output=True, text=True, check=False)
     left = Path(killed.stdout.strip())
     assert (left / "weights").exists()
-    remove_left_behind()
+    remove_left_behind("model-")
     assert left.exists()  # it might just have been made
     an_hour_ago(left)
     with private_folder() as folder:
