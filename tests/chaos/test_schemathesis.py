@@ -176,6 +176,7 @@ def _count(event: ScenarioFinished, outcome: Outcome) -> None:
                 outcome.failures.append(f"{where}: a sound image was answered with {status}")
 
 
+@pytest.mark.timeout(600)  # hundreds of calls, of which some wait for what explains to start
 def test_every_answer_is_one_that_the_document_describes(service: Service, figures: Callable[[str, str], Row]) -> None:
     row = figures(f"{FORM.made_up_cases:,} made-up requests (schemathesis)", "no 5xx, no answer outside the document")
     outcome = Outcome()
