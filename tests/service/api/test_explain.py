@@ -167,7 +167,8 @@ def test_a_network_inside_of_another_is_looked_into(tmp_path: Path) -> None:
         traced = nested.post("/trace?layer=inside", files=image).json()
         assert traced["value"] == pytest.approx(maps[1]["maps"][0][0][0], abs=1e-6)
         for method in get_args(Method):
-            assert nested.post(f"/plot/attribution?method={method}", files=image, headers=JSON).status_code == 200
+            answer = nested.post("/plot/attribution", params={"method": method}, files=image, headers=JSON)
+            assert answer.status_code == 200
 
 
 def test_a_bare_network_in_colour_is_shown_too(bare_model_file) -> None:
