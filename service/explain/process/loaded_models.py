@@ -46,8 +46,6 @@ class LoadedModels:
 
         NothingToExplain where the model's file is not what it was. EndOfConversation where the process ends.
         """
-        if self.process and not self.process.alive:  # it may have died while it had nothing to do
-            await self.end()
         if self.process is None:
             await self._start()
         if engine is None or engine.source is None:
@@ -91,14 +89,17 @@ class LoadedModels:
         return asking.result()
 
     def drop(self, engine: Engine) -> bool:
-        """Note that the model of `engine` is not needed any longer, for `forget`; False where it never was."""
+        """Note that the model of `engine` is not needed any longer, for `tidy`; False where it never was."""
         number = self._numbers.pop(engine, None)
         if number is not None:
             self._dropped.append(number)
         return number is not None
 
-    async def forget(self) -> None:
-        """Drop in the process what was dropped; without any model left, end the process."""
+    async def tidy(self) -> None:
+        """Drop in the process what was dropped; without any model left, end it, and where it died by itself."""
+        if self.process and not self.process.alive:
+            log.warning("the process that explains ended while it had nothing to do")
+            await self.end()
         dropped = [number for number in self._dropped if number in self._loaded]
         self._dropped.clear()
         if dropped and len(dropped) == len(self._loaded):

@@ -1,6 +1,7 @@
 """The explaining process as the serving process has it: started, asked, ended. Knows no Keras and no HTTP."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -24,10 +25,13 @@ class ExplainingProcess:
         """Start it. Raises OSError where the system has no room for another process."""
         self._one_at_a_time = Lock()
         self._connection, theirs = socket.socketpair()
-        with theirs:
+        # Nothing is ever written there: it closes when the process ends, without a word on the connection.
+        end, kept_open = os.pipe()
+        self._end = os.fdopen(end, "rb")
+        with theirs, os.fdopen(kept_open, "wb"):
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-X", "utf8", "-m", CHILD, str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), kept_open),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 process_group=0,  # so that it can be ended together with what it starts
@@ -39,10 +43,16 @@ class ExplainingProcess:
         """The number that the system knows it by, and the group of whatever it starts."""
         return self._process.pid
 
+    def fileno(self) -> int:
+        """What becomes readable when the process ends."""
+        return self._end.fileno()
+
     @property
     def alive(self) -> bool:
         """Whether it has not ended yet."""
-        return self._process.poll() is None
+        ended = select.poll()
+        ended.register(self)
+        return not ended.poll(0)
 
     def ask(self, call: Call, file: int | None = None) -> Any:
         """What the call returns or raises there; with LOAD goes the open model `file`.
@@ -60,3 +70,4 @@ class ExplainingProcess:
         self._process.wait()
         with self._one_at_a_time:
             self._connection.close()
+            self._end.close()

@@ -129,18 +129,30 @@ class ExplanationQueue:
         """Whoever came first of those who still wait for an answer; if none does, what is to be made ready for them."""
         while True:
             self._arrived.clear()
-            await self._models.forget()
+            await self._models.tidy()
             self._waiting = [one for one in self._waiting if not one.answer.done()]
             if self._waiting:
                 one = next((one for one in self._waiting if one.call), self._waiting[0])
                 self._waiting.remove(one)
                 return one
             try:
-                async with asyncio.timeout(IDLE_S if self.process else None):
-                    await self._arrived.wait()
+                await self._arrival()
             except TimeoutError:
                 log.info("nothing was explained for %g s: the process that explains ends", IDLE_S)
                 await self._models.end()
+
+    async def _arrival(self) -> None:
+        """Until something is to be done. Raises TimeoutError where there is a process, and nothing for a long time."""
+        process, loop = self.process, asyncio.get_running_loop()
+        if process is None:
+            await self._arrived.wait()
+            return
+        loop.add_reader(process, self._arrived.set)
+        try:
+            async with asyncio.timeout(IDLE_S):
+                await self._arrived.wait()
+        finally:
+            loop.remove_reader(process)
 
     async def _answer(self, one: _Waiting) -> Any:
         loop = asyncio.get_running_loop()

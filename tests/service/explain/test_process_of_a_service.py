@@ -56,7 +56,7 @@ def test_it_explains_what_answers_from_the_page_on_until_the_service_stops(model
         put(other_model.read_bytes(), model)
         assert last_layer(url) == (old, values)
         process.kill()
-        while process.status() != psutil.STATUS_ZOMBIE:  # which it stays until somebody asks
+        while process.is_running():
             time.sleep(0.005)
         # Though the file of the version that answers has no name any longer.
         assert last_layer(url) == (old, values)
