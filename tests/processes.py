@@ -127,11 +127,12 @@ def running_service(
     before: Sequence[str] = (),
     kind: type[Running] = Service,
     module: str = "service",
+    cwd: Path = ROOT,
     **environment: str,
 ) -> Iterator[Running]:
     process = subprocess.Popen(
         [*before, *command(module, "--port", 0, *options)],
-        cwd=ROOT,
+        cwd=cwd,
         env=_environment(environment),
         stderr=subprocess.PIPE,
         text=True,

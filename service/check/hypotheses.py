@@ -11,23 +11,17 @@ from models.preprocessing import Pixels
 from models.specification import Facts
 from service.check.pictures import Resizing, resizing_of
 
-_FITS: tuple[Fit, ...] = ("stretch", "crop", "pad")
 _ORDERS: tuple[ChannelOrder, ...] = ("rgb", "bgr")
 
 
 def fits_to_try(assumed: ImageInput, options: Facts) -> list[ImageInput]:
     """What is assumed first, then other fits; none of them where an option says which, or the model cuts out itself."""
-    if options.fit is not None or assumed.preparation != "resize":
-        return [assumed]
-    return [assumed, *(assumed.model_copy(update={"fit": fit}) for fit in _FITS if fit != assumed.fit)]
+    return _with_others("fit", get_args(Fit), assumed, options)
 
 
 def interpolations_to_try(assumed: ImageInput, options: Facts) -> list[ImageInput]:
     """The same of interpolations."""
-    if options.interpolation is not None or assumed.preparation != "resize":
-        return [assumed]
-    others = (one for one in get_args(Interpolation) if one != assumed.interpolation)
-    return [assumed, *(assumed.model_copy(update={"interpolation": one}) for one in others)]
+    return _with_others("interpolation", get_args(Interpolation), assumed, options)
 
 
 def that_differ(inputs: Sequence[ImageInput], pixels: Mapping[Resizing, Pixels]) -> list[ImageInput]:
@@ -51,6 +45,13 @@ def inputs_to_try(assumed: ImageInput, options: Facts, fits: Sequence[Fit]) -> l
 def pixels_of(taken: ImageInput) -> PixelRange | str:
     """The word for how pixels are scaled, or numbers where there is none."""
     return pixel_range_of(taken.scale, taken.offset)
+
+
+def _with_others(field: str, words: Sequence[str], assumed: ImageInput, options: Facts) -> list[ImageInput]:
+    """`assumed`, and it with each other of `words` in `field`, where that is open."""
+    if getattr(options, field) is not None or assumed.preparation != "resize":
+        return [assumed]
+    return [assumed, *(assumed.model_copy(update={field: word}) for word in words if word != getattr(assumed, field))]
 
 
 def _pixels(assumed: ImageInput, options: Facts) -> Iterator[PixelScaling]:

@@ -6,9 +6,8 @@ Schneider et al. 2020 (arXiv:2006.16971) measure it for each layer. Here it is t
 distributions, as a mean over the channels, in the first such layer, where it told best; see docs/check.md.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from models.card import ImageInput
 from models.pixels import ChannelOrder
 from models.preprocessing import ModelInput, Pixels, scaled
 from service.check.hypotheses import pixels_of
+from service.explain.layers import Passed, watched
 from service.model_files.classifier import layers_of
 
 # By how much the second pixels must be further away than the first, and how near the first must be. Where the nearest
@@ -107,32 +107,16 @@ def _statistics(
     axis = layer.axis
     count, sums, squares = 0, np.zeros(()), np.zeros(())
 
-    def look(values: Any) -> None:
+    def look(now: Passed) -> None:
         nonlocal count, sums, squares
-        rows = np.moveaxis(keras.ops.convert_to_numpy(values), axis, -1)
+        rows = np.moveaxis(keras.ops.convert_to_numpy(now.read), axis, -1)
         rows = rows.reshape(-1, rows.shape[-1]).astype(np.float64)
         count, sums, squares = count + len(rows), sums + rows.sum(axis=0), squares + (rows**2).sum(axis=0)
 
     shape = model.input_shape[1:]
-    with _watched(layer, look):
+    with watched({layer.name: layer}, look):
         for start in range(0, len(batch), _ROWS):
             rows = batch[start : start + _ROWS]
             model(rows.reshape(len(rows), *shape), training=False)
     mean = sums / count
     return mean, np.maximum(squares / count - mean**2, 0)
-
-
-@contextmanager
-def _watched(layer: keras.layers.Layer, look: Callable[[Any], None]) -> Iterator[None]:
-    """Have `look` called with all that comes to `layer`, which may lie in models inside of the model."""
-    call = layer.call
-
-    def watching(values: Any, *rest: Any, **named: Any) -> Any:
-        look(values)
-        return call(values, *rest, **named)
-
-    layer.__dict__["call"] = watching  # Keras would track what is set as an attribute
-    try:
-        yield
-    finally:
-        del layer.__dict__["call"]

@@ -163,7 +163,7 @@ def class_activation(
     """
     name, layer = _last_with_maps(model)
     # What Keras hands out of a model is a copy of what passes between its layers, and has no gradient.
-    with tf.GradientTape() as tape, watched({name: layer}, tape.watch) as passed:
+    with tf.GradientTape() as tape, watched({name: layer}, lambda now: tape.watch(now.made)) as passed:
         value = score(tf.constant(batch))
     made = passed[name].made
     gradient = tape.gradient(value, made, unconnected_gradients=tf.UnconnectedGradients.ZERO)

@@ -32,21 +32,20 @@ def as_batch(model: keras.Model, image: ModelInput) -> Floats:
 
 
 @contextmanager
-def watched(layers: Layers, tell: Callable[[Any], None] = lambda _: None) -> Iterator[dict[str, Passed]]:
+def watched(layers: Layers, tell: Callable[[Passed], None] = lambda _: None) -> Iterator[dict[str, Passed]]:
     """What passes meanwhile through each of `layers`, the first time where that is several times.
 
     Also through those of models inside of the model, which Keras's own way, a model of their outputs, does not reach.
-    `tell` is given what each made before it goes on to the next layer.
+    `tell` is given all that passes, each time before it goes on to the next layer.
     """
     passed: dict[str, Passed] = {}
 
     def watching(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def call_and_tell(*given: Any, **named: Any) -> Any:
-            made = call(*given, **named)
-            if name not in passed:
-                passed[name] = Passed((*given, *named.values())[0], made)
-                tell(made)
-            return made
+            now = Passed((*given, *named.values())[0], call(*given, **named))
+            passed.setdefault(name, now)
+            tell(now)
+            return now.made
 
         return call_and_tell
 

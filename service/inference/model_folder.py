@@ -23,11 +23,8 @@ def model_files(path: Path, default: str | None) -> list[Path]:
         check_name(path, default)
     files = [file for _, file in sorted(models_in(path).items())]
     if not files:
-        for reason in passed_over(path):
-            raise ModelFileError(reason)
-        raise ModelFileError(
-            f"the folder {path} has no file that ends in {', '.join(SUFFIXES)}; put a model there, or name a file"
-        )
+        none = f"the folder {path} has no file that ends in {', '.join(SUFFIXES)}; put a model there, or name a file"
+        raise ModelFileError(next(iter(passed_over(path)), none))
     if default is None:
         return files
     if default not in {file.stem for file in files}:
@@ -45,17 +42,14 @@ def models_in(folder: Path) -> dict[str, Path]:
 
 def check_name(folder: Path, name: str) -> None:
     """Raise ModelFileError where two model files in `folder` have that name."""
-    _only(_by_name(folder).get(name, [folder]))
+    files = _by_name(folder).get(name, [])
+    if len(files) > 1:
+        raise ModelFileError(_of_one_name(files))
 
 
 def passed_over(folder: Path) -> list[str]:
     """What in `folder` looks like a model and is not served: for each, why and what to do."""
-    reasons = []
-    for files in _by_name(folder).values():
-        try:
-            _only(files)
-        except ModelFileError as error:
-            reasons.append(str(error))
+    reasons = [_of_one_name(files) for files in _by_name(folder).values() if len(files) > 1]
     for entry in sorted(folder.glob("*")):
         try:
             if entry.is_dir():
@@ -79,9 +73,5 @@ def _by_name(folder: Path) -> dict[str, list[Path]]:
     return found
 
 
-def _only(files: list[Path]) -> Path:
-    if len(files) > 1:
-        raise ModelFileError(
-            f"{' and '.join(map(str, files))} would be models of one name; keep one of them, or rename the others"
-        )
-    return files[0]
+def _of_one_name(files: list[Path]) -> str:
+    return f"{' and '.join(map(str, files))} would be models of one name; keep one of them, or rename the others"

@@ -7,23 +7,17 @@ several checkouts, such as an older one, each is measured.
 import argparse
 import asyncio
 import contextlib
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import psutil
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.attacks import bodies, connections, pictures
-from tests.connections import as_request, ask, close
-from tests.processes import RUNNING, STARTED
+from tests.attacks.requests import requests
+from tests.connections import ask, close, connect
+from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, ROOT
 
 IMAGE = ANKLE_BOOT.read_bytes()
@@ -32,17 +26,9 @@ WARM_UP_S = 2.0
 LONGEST_S = 45.0
 SETTLE_S = 0.5
 MB = 1_000_000
+# An older service may stand still for longer than its watchdog allows.
+PATIENT = ("--watchdog-timeout-s", 120)
 BODY_BYTES, HEAD_BYTES = 10_000_000, 33_000_000
-HEADS = (
-    connections.long_header,
-    connections.many_headers,
-    connections.long_url,
-    connections.long_trailer,
-    connections.many_trailers,
-    connections.chunk_extensions,
-    connections.many_wishes,
-)
-OIP_PATH = "/v2/models/best-cnn-model/infer"
 
 
 class Cost(NamedTuple):
@@ -52,44 +38,6 @@ class Cost(NamedTuple):
     cpu_s: float
     memory_mb: float
     p99_ms: float
-
-
-def requests() -> dict[str, Callable[[], bytes]]:
-    """By name, what makes the bytes of each request."""
-    made = {one.__name__: (lambda one=one: as_request(one(), content_type="image/png")) for one in pictures.ALL}
-    made |= {one.__name__: (lambda one=one: one(HEAD_BYTES)) for one in HEADS}
-    for path, around in (("/v1/models/best-cnn-model:predict", bodies.ROWS), (OIP_PATH, bodies.TENSOR)):
-        for one in (bodies.empty_lists, bodies.deep_lists, bodies.small_objects, bodies.many_numbers):
-            made[f"{one.__name__}, packed, to {path[:3]}"] = lambda one=one, path=path, around=around: as_request(
-                bodies.packed(one(around, BODY_BYTES)), path, "application/json", extra="Content-Encoding: gzip\r\n"
-            )
-    for form in (bodies.near_boundaries, bodies.padded_boundary, bodies.many_parts):
-        made[form.__name__] = lambda form=form: as_request(form(BODY_BYTES), content_type=bodies.FORM_TYPE)
-    return made
-
-
-@contextmanager
-def service_of(checkout: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """Its address and process."""
-    command = [sys.executable, "-m", "service", "--port", "0", "--watchdog-timeout-s", "120"]
-    process = subprocess.Popen(command, cwd=checkout, stderr=subprocess.PIPE, text=True)
-    try:
-        log = ""
-        while STARTED not in log or not RUNNING.search(log):
-            line = process.stderr.readline()
-            assert line, f"the service of {checkout} did not start: {log}"
-            log += line
-        draining = subprocess.Popen(["cat"], stdin=process.stderr, stdout=subprocess.DEVNULL)
-        yield RUNNING.search(log)[1], psutil.Process(process.pid)
-        draining.kill()
-        draining.wait()
-    finally:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(process.pid).children(recursive=True):
-                child.kill()
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stderr.close()
 
 
 def spent(process: psutil.Process) -> tuple[float, float]:
@@ -103,7 +51,8 @@ def spent(process: psutil.Process) -> tuple[float, float]:
     return cpu, memory
 
 
-async def measured(url: str, process: psutil.Process, request: bytes) -> Cost:
+async def measured(service: Service, request: bytes) -> Cost:
+    process = psutil.Process(service.process.pid)
     seconds: list[float] = []
     most = 0.0
     loop = asyncio.get_running_loop()
@@ -117,7 +66,7 @@ async def measured(url: str, process: psutil.Process, request: bytes) -> Cost:
     async def use() -> None:
         while True:
             began = loop.time()
-            connection = await connect_to(url)
+            connection = await connect(service)
             try:
                 while True:
                     began = loop.time()
@@ -135,7 +84,7 @@ async def measured(url: str, process: psutil.Process, request: bytes) -> Cost:
     most = memory
     seconds.clear()
     watching, began = asyncio.create_task(watch()), loop.time()
-    outcome = await sent(url, request)
+    outcome = await sent(service, request)
     await asyncio.sleep(SETTLE_S)
     lasted = loop.time() - began
     after, _ = spent(process)
@@ -149,9 +98,9 @@ async def measured(url: str, process: psutil.Process, request: bytes) -> Cost:
     return Cost(outcome, after - cpu, most - memory, 1000 * p99)
 
 
-async def sent(url: str, request: bytes) -> str:
+async def sent(service: Service, request: bytes) -> str:
     """The status that comes, or what comes in its place."""
-    reader, writer = await connect_to(url)
+    reader, writer = await connect(service)
 
     async def write() -> None:
         with contextlib.suppress(OSError):
@@ -173,11 +122,6 @@ async def sent(url: str, request: bytes) -> str:
         writer.close()
 
 
-async def connect_to(url: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    address = urlsplit(url)
-    return await asyncio.open_connection(address.hostname, address.port)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkouts", nargs="*", type=Path, default=[ROOT])
@@ -185,13 +129,13 @@ def main() -> None:
     given = parser.parse_args()
     console = Console()
     table = Table("request", "bytes", *(f"{one.name}: answer, CPU s, MB, p99 ms" for one in given.checkouts))
-    chosen = {name: make for name, make in requests().items() if given.only in name}
+    chosen = {name: make for name, make in requests(HEAD_BYTES, BODY_BYTES).items() if given.only in name}
     for name, make in track(chosen.items(), console=Console(stderr=True)):
         request = make()
         cells = []
         for checkout in given.checkouts:
-            with service_of(checkout) as (url, process):
-                cost = asyncio.run(measured(url, process, request))
+            with running_service(*PATIENT, cwd=checkout, PYTHONPATH=str(checkout)) as service:
+                cost = asyncio.run(measured(service, request))
             cells.append(f"{cost.outcome}, {cost.cpu_s:.2f}, {cost.memory_mb:.0f}, {cost.p99_ms:.0f}")
         table.add_row(name, f"{len(request):,}", *cells)
         console.print(name, f"{len(request):,}", *cells, sep=" | ")

@@ -19,6 +19,11 @@ def many_headers(size: int) -> bytes:
     return _GET + b"a:\r\n" * (size // 4)
 
 
+def many_wishes(size: int) -> bytes:
+    """An Accept header of very many kinds, with its end: what reads them all takes seconds."""
+    return _POST + b"Accept: " + b"a/b;q=0.1," * (size // 10) + b"a/b" + _END
+
+
 def long_url(size: int) -> bytes:
     """A target without an end: 1.4 s and 63 MB, by the square of its size."""
     return b"GET /" + b"x" * size

@@ -9,38 +9,21 @@ from collections.abc import Callable
 
 import psutil
 
-from tests.attacks import bodies, connections, pictures
+from tests.attacks import connections
+from tests.attacks.requests import requests as made_requests
 from tests.chaos.answers import Right
 from tests.chaos.figures import Row, progress
 from tests.chaos.forms import FORM
 from tests.chaos.ledger import Ledger, load
 from tests.chaos.memory import Sample, growth, look_at
 from tests.chaos.services import Watched, watched_service
-from tests.connections import as_request, close, connect
+from tests.connections import close, connect
 
 CONNECTIONS = 8
 HOSTILE = 4
 # Of heads and of bodies once they are unpacked.
 SIZE = 2_000_000
 PACKED_SIZE = 10_000_000
-HEADS = (connections.long_header, connections.many_headers, connections.long_url, connections.many_trailers)
-PATHS = {
-    "/v1/models/best-cnn-model:predict": bodies.ROWS,
-    "/v2/models/best-cnn-model/infer": bodies.TENSOR,
-}
-
-
-def attacks() -> dict[str, bytes]:
-    """Requests by name, each made once."""
-    made = {one.__name__: as_request(one()) for one in pictures.ALL}
-    made |= {one.__name__: one(SIZE) for one in HEADS} | connections.UNCLEAR
-    for (path, around), one in itertools.product(PATHS.items(), (bodies.empty_lists, bodies.deep_lists)):
-        packed = bodies.packed(one(around, PACKED_SIZE))
-        made[f"{one.__name__} {path[:3]}"] = as_request(
-            packed, path, "application/json", extra="Content-Encoding: gzip\r\n"
-        )
-    made["near_boundaries"] = as_request(bodies.near_boundaries(SIZE), content_type=bodies.FORM_TYPE)
-    return made
 
 
 async def attack(service: Watched, requests: list[bytes], became: Counter[str], stop: asyncio.Event) -> None:
@@ -73,7 +56,7 @@ def family(process: psutil.Process) -> Sample:
 
 
 def test_hostile_callers_cost_nobody_else_anything(right: Right, figures: Callable[[str, str], Row]) -> None:
-    requests = attacks()
+    requests = {name: make() for name, make in made_requests(SIZE, PACKED_SIZE).items()} | connections.UNCLEAR
     row = figures(
         f"{HOSTILE} hostile callers for {FORM.hostile_s:g} s, {len(requests)} kinds of requests",
         "no worker is lost, every other request is answered rightly, their p99 at most doubles, memory stays flat",

@@ -5,14 +5,12 @@ import zipfile
 from enum import Enum, auto
 from pathlib import Path, PurePosixPath
 
-import h5py
-
 from models.card import ModelFileError
 from models.card_storage import ENTRY
-from models.reasons import first_line
 from models.regular_files import open_regular
 from service.model_files.validation import foreign_files
 from service.model_files.validation.foreign_files import HEAD_BYTES, Ends
+from service.model_files.validation.hdf5_files import opened_hdf5
 from service.model_files.validation.zip_files import opened_zip
 
 CONFIG, METADATA, WEIGHTS, CARD = "config.json", "metadata.json", "model.weights.h5", ENTRY
@@ -90,16 +88,11 @@ def _ends_of(path: Path) -> Ends:
 
 
 def _check_is_whole_model(path: Path) -> None:
-    try:
-        with h5py.File(path, "r") as file:
-            if "model_config" in file.attrs:
-                return
-            # Keras 2 names its layers in an attribute, Keras 3 its variables as groups.
-            weights = "layer_names" in file.attrs or {"layers", "vars", "_layer_checkpoint_dependencies"} & set(file)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise ModelFileError(
-            f"it cannot be read as HDF5 ({first_line(error):.80}); copy or download it again"
-        ) from error
+    with opened_hdf5(path) as file:
+        if "model_config" in file.attrs:
+            return
+        # Keras 2 names its layers in an attribute, Keras 3 its variables as groups.
+        weights = "layer_names" in file.attrs or {"layers", "vars", "_layer_checkpoint_dependencies"} & set(file)
     raise ModelFileError(foreign_files.WEIGHTS_ONLY if weights else foreign_files.NO_MODEL)
 
 

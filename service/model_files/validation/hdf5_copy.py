@@ -19,7 +19,7 @@ from service.errors import StorageFailed, writing_temporary_files
 from service.model_files.validation.building import quick_to_build
 from service.model_files.validation.description import safe_description
 from service.model_files.validation.hdf5_attributes import read_names, read_text, write_names, write_text
-from service.model_files.validation.hdf5_files import BFLOAT16, check_objects, opened_hdf5
+from service.model_files.validation.hdf5_files import BFLOAT16, address_of, check_objects, opened_hdf5
 
 MOST_CONFIG_BYTES = 8 << 20
 _MOST_WORD_BYTES = 1_000
@@ -160,7 +160,7 @@ def _check_named_once(weights: h5py.Group) -> None:
             array = group.get(name)
             if not isinstance(array, h5py.Dataset):
                 continue
-            address = int(h5py.h5o.get_info(array.id).addr)
+            address = address_of(array)
             if address in named:
                 raise ModelFileError(f"the weights {name!r:.60} are those of two layers; save the model anew")
             named.add(address)

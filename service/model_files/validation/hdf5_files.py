@@ -37,7 +37,7 @@ def check_objects(file: h5py.File, max_bytes: int) -> None:
     Nothing of an array is read.
     """
     waiting: list[tuple[h5py.Group, int]] = [(file, 0)]
-    seen, declared = {_address(file)}, 0
+    seen, declared = {address_of(file)}, 0
     while waiting:
         group, depth = waiting.pop()
         if depth > _DEEPEST:
@@ -48,7 +48,7 @@ def check_objects(file: h5py.File, max_bytes: int) -> None:
             found = group[name]
             if not isinstance(found, h5py.Group | h5py.Dataset):
                 raise ModelFileError(f"{name!r:.60} in it is neither a group nor an array; save the model anew")
-            address = _address(found)
+            address = address_of(found)
             if address in seen:
                 raise ModelFileError(f"{name!r:.60} is in it twice; save the model anew")
             seen.add(address)
@@ -63,7 +63,8 @@ def check_objects(file: h5py.File, max_bytes: int) -> None:
                 raise ModelFileError(f"its arrays declare more than {max_bytes:,} bytes")
 
 
-def _address(found: h5py.Group | h5py.Dataset) -> int:
+def address_of(found: h5py.Group | h5py.Dataset) -> int:
+    """Where it lies in its file: the same for one that has two names."""
     return int(h5py.h5o.get_info(found.id).addr)
 
 

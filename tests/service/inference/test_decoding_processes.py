@@ -74,6 +74,14 @@ async def all_started(processes: DecodingProcesses) -> list[psutil.Process]:
     return found
 
 
+async def all_suspended(processes: DecodingProcesses) -> list[psutil.Process]:
+    """They have started, and will not answer until they are resumed."""
+    found = await all_started(processes)
+    for child in found:
+        child.suspend()
+    return found
+
+
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0)
@@ -132,9 +140,7 @@ def test_an_image_that_takes_too_much_memory_is_refused() -> None:
 
 def test_the_deadline_ends_the_work_and_the_place_is_taken_until_it_has_ended() -> None:
     async def scenario(processes: DecodingProcesses) -> None:
-        before = await all_started(processes)
-        for child in before:
-            child.suspend()
+        before = await all_suspended(processes)
         with pytest.raises(DeadlineExceeded, match="not decoded in time"):
             await processes.decode(question(), time.monotonic() + 0.05)
         assert processes._idle.qsize() == PROCESSES - 1
@@ -146,9 +152,7 @@ def test_the_deadline_ends_the_work_and_the_place_is_taken_until_it_has_ended() 
 
 def test_the_work_ends_where_nobody_waits_for_it() -> None:
     async def scenario(processes: DecodingProcesses) -> None:
-        before = await all_started(processes)
-        for child in before:
-            child.suspend()
+        before = await all_suspended(processes)
         asking = asyncio.create_task(processes.decode(question(), soon()))
         await until(lambda: processes._idle.qsize() == PROCESSES - 1)
         asking.cancel()
@@ -162,9 +166,7 @@ def test_the_work_ends_where_nobody_waits_for_it() -> None:
 
 def test_images_that_wait_are_bounded_in_number() -> None:
     async def scenario(processes: DecodingProcesses) -> None:
-        started = await all_started(processes)
-        for child in started:
-            child.suspend()
+        started = await all_suspended(processes)
         tasks = [asyncio.create_task(processes.decode(question(), soon())) for _ in range(PROCESSES + MOST_WAITING)]
         await until(lambda: processes._waiting == MOST_WAITING)
         with pytest.raises(Overloaded, match="wait to be decoded"):
@@ -198,9 +200,7 @@ def test_a_process_that_is_ended_at_work_fails_its_image_alone(
     ending: signal.Signals, error: type[Exception], text: str
 ) -> None:
     async def scenario(processes: DecodingProcesses) -> None:
-        before = await all_started(processes)
-        for child in before:
-            child.suspend()
+        before = await all_suspended(processes)
         tasks = [asyncio.create_task(processes.decode(question(), soon())) for _ in before]
         await until(processes._idle.empty)
         first, *others = before
@@ -236,8 +236,7 @@ def test_where_none_can_be_started_the_image_is_refused_and_the_next_one_tries_a
 
 def test_closing_ends_what_is_at_work() -> None:
     async def scenario(processes: DecodingProcesses) -> None:
-        for child in await all_started(processes):
-            child.suspend()
+        await all_suspended(processes)
         tasks = [asyncio.create_task(processes.decode(question(), soon())) for _ in range(PROCESSES)]
         await until(processes._idle.empty)
         await processes.close()
