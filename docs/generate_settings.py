@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic_settings import BaseSettings
 
 from service.check.settings import CheckSettings
+from service.convert.settings import ConvertSettings
 from service.settings import ModelSettings, ServiceSettings
 from training.settings import TrainingSettings
 
@@ -25,6 +26,12 @@ _PROGRAMS: tuple[tuple[str, str, type[BaseSettings]], ...] = (
         "`cnn-check MODEL`, `python -m service.check MODEL`; it also takes those of the service that describe a "
         "model,\n`--class-names` to `--label-threshold`:",
         CheckSettings,
+    ),
+    (
+        "Convert",
+        "`cnn-convert MODEL`, `python -m service.convert MODEL`; it takes those of the service that describe a model, "
+        "too:",
+        ConvertSettings,
     ),
     ("Training", "`make train`, `python -m training`, `cnn-train`:", TrainingSettings),
 )
@@ -47,7 +54,7 @@ def settings_table(settings: type[BaseSettings]) -> str:
     prefix = settings.model_config["env_prefix"]
     rows = ["| option | environment | default | meaning |", "| --- | --- | --- | --- |"]
     for name, field in settings.model_fields.items():
-        if settings is CheckSettings and name in ModelSettings.model_fields:
+        if settings in (CheckSettings, ConvertSettings) and name in ModelSettings.model_fields:
             continue
         option = name.upper() if field.is_required() else f"--{name.replace('_', '-')}"
         default = "" if field.is_required() else _shown(field.default)

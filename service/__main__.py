@@ -12,11 +12,10 @@ from socket import socket
 from typing import Any
 
 import uvicorn
-from pydantic import ValidationError
 from uvicorn.config import STARTUP_FAILURE
 
 from models.card import ModelFileError
-from models.printable import printable
+from service.command_line import settings_of
 from service.errors import StorageFailed, writing_temporary_files
 from service.inference.desired_state import STATE_FOLDER
 from service.inference.model_folder import model_files, passed_over
@@ -30,7 +29,7 @@ from service.server.early_end import ending_at_signals
 from service.server.listening import AddressError, Server, bind
 from service.server.reload_signal import keep_sighup
 from service.server.supervisor import Supervisor
-from service.settings import LAST_CALL_S, ServiceSettings, option_values_joined
+from service.settings import LAST_CALL_S, ServiceSettings
 
 log = logging.getLogger(LOGGER)
 
@@ -45,7 +44,7 @@ def main() -> None:
     listen at the address.
     """
     with ending_at_signals():
-        settings = _settings()
+        settings = settings_of(ServiceSettings)
         log_config = logging_configuration(settings.log_level, settings.log_format)
         logging.config.dictConfig(log_config)
         try:
@@ -62,20 +61,6 @@ def main() -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with temporary:
         _serve(_uvicorn_config(settings, log_config), sockets, folder)
-
-
-def _settings() -> ServiceSettings:
-    try:
-        return ServiceSettings(_cli_parse_args=option_values_joined(sys.argv[1:]))
-    except ValidationError as error:
-        text = "; ".join(
-            f"--{str(part['loc'][0]).replace('_', '-')}: {part['msg']}, got {part['input']!r}"
-            if part["loc"]
-            else part["msg"]  # of two settings that do not go together
-            for part in error.errors()
-        )
-        print(f"cnn-serve: {printable(text)}", file=sys.stderr)
-        sys.exit(2)
 
 
 def _look_at_files(settings: ServiceSettings) -> None:

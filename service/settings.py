@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from platformdirs import user_cache_path
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -24,7 +25,7 @@ LAST_CALL_S = 0.5
 _LEAST_BYTES_PER_S = 50_000
 
 Device = Literal["auto", "cpu", "gpu"]
-EngineName = Literal["tensorflow", "fake"]
+EngineName = Literal["auto", "light", "tensorflow", "fake"]
 
 
 class ModelSettings(BaseSettings):
@@ -72,6 +73,20 @@ class ModelSettings(BaseSettings):
         Field(ge=0, le=1, description="from which probability on a class is among a multi-label model's labels"),
     ] = None
 
+    cache_dir: Annotated[
+        Path | None,
+        Field(
+            description="folder in which models are kept that were converted for the light engine; nobody else may "
+            "write there; without it, the one for such things in the user's home"
+        ),
+    ] = None
+    max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30
+
+    @property
+    def converted_models(self) -> Path:
+        """The folder in which converted models are kept."""
+        return self.cache_dir or user_cache_path("keras-image-service")
+
     @field_validator("class_names", mode="before")
     @classmethod
     def _split_names(cls, value: object) -> object:
@@ -114,21 +129,21 @@ class ServiceSettings(ModelSettings):
             "one takes its place",
         ),
     ] = 30.0
-    max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30
     engine: Annotated[
         EngineName,
         Field(
-            description="what runs the model; fake needs no TensorFlow and answers from an image's first pixels: for "
+            description="what runs the model: light is LiteRT, which takes a quarter of TensorFlow's memory; auto is "
+            "light but for models that it cannot run, and for a GPU; fake answers from an image's first pixels: for "
             "tests of programs that call the service"
         ),
-    ] = "tensorflow"
+    ] = "auto"
     device: Annotated[
         Device,
         Field(description="where the model runs; gpu refuses to start without one, auto takes one if there is"),
     ] = "auto"
     inference_threads: Annotated[
         int,
-        Field(ge=1, description="TensorFlow's threads; one leaves the other cores to the event loop and workers"),
+        Field(ge=1, description="threads of a forward pass; one leaves the other cores to the event loop and workers"),
     ] = 1
     max_batch_size: Annotated[int, Field(ge=1, le=1024, description="most images that share one forward pass")] = 64
     batch_wait_ms: Annotated[

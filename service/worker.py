@@ -7,6 +7,8 @@ import gc
 import logging
 import os
 import sys
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from starlette.types import ASGIApp
@@ -55,17 +57,40 @@ def from_environment() -> ASGIApp:
 def choose_engine(settings: ServiceSettings) -> EngineLoader:
     """The engine that `settings` name, set up. Raises DeviceError, or ModelFileError for wrong options."""
     limits = ModelFileLimits(settings.max_model_bytes, settings.model_sha256)
-    match settings.engine:
-        case "tensorflow":
-            from service.engines.tensorflow import TensorFlowLoader  # noqa: PLC0415 - it takes seconds
+    options = facts_of(settings)
 
-            return TensorFlowLoader(
-                settings.device, settings.inference_threads, facts_of(settings), settings.max_batch_size, limits
-            )
+    def tensorflow() -> EngineLoader:
+        from service.engines.tensorflow import TensorFlowLoader  # noqa: PLC0415 - it takes seconds
+
+        return TensorFlowLoader(settings.device, settings.inference_threads, options, settings.max_batch_size, limits)
+
+    def light(fallback: Callable[[], EngineLoader] | None) -> EngineLoader:
+        from service.engines.light.loader import LightLoader  # noqa: PLC0415
+
+        return LightLoader(options, limits, settings.converted_models, settings.inference_threads, fallback)
+
+    match settings.engine:
         case "fake":
             from service.engines.fake import FakeLoader  # noqa: PLC0415
 
             return FakeLoader(limits)
+        case "tensorflow":
+            return tensorflow()
+        case "light":
+            return light(None)
+    if settings.device == "gpu" or (settings.device == "auto" and _has_gpu()) or not _has_litert():
+        return tensorflow()
+    return light(tensorflow)
+
+
+def _has_gpu() -> bool:
+    """Whether there is a GPU and what TensorFlow needs for it, without TensorFlow's seconds to find out."""
+    return Path("/dev/nvidiactl").exists() and find_spec("nvidia") is not None
+
+
+def _has_litert() -> bool:
+    """There are processors and versions of Python for which it is not made."""
+    return find_spec("ai_edge_litert") is not None
 
 
 def _load_first(settings: ServiceSettings, loader: EngineLoader, desired: DesiredState) -> list[Engine]:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import psutil
 
-from tests.samples import ROOT
+from tests.samples import CONVERTED, ROOT
 
 STARTED = "Application startup complete"
 # Starts at once, and is all that a test of processes needs.
@@ -164,4 +164,4 @@ def running_service(
 
 def _environment(more: dict[str, str]) -> dict[str, str]:
     usual = {name: value for name, value in os.environ.items() if not name.startswith(("SERVICE_", "TRAINING_"))}
-    return usual | {"PYTHONPATH": str(ROOT)} | more
+    return usual | {"PYTHONPATH": str(ROOT), "SERVICE_CACHE_DIR": str(CONVERTED)} | more

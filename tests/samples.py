@@ -17,6 +17,8 @@ ROOT = Path(__file__).parent.parent
 SHIPPED_MODEL = ROOT / "models" / "best-cnn-model.h5"
 SAMPLE_FILES = sorted((ROOT / "tests" / "fashion-mnist-sample").glob("*.png"))
 ANKLE_BOOT = SAMPLE_FILES[-20]
+# Each model is converted once for all tests, as it is for all starts of a service.
+CONVERTED = ROOT / ".pytest_cache" / "converted"
 DRAWINGS = sorted((ROOT / "tests" / "drawings").glob("*.png"))
 
 

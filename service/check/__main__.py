@@ -7,29 +7,25 @@ import warnings
 from pathlib import Path
 from typing import NoReturn
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from models.card import ModelFileError
-from models.printable import printable
 from service.check.errors import CheckError
 from service.check.settings import CheckSettings
+from service.command_line import WRONG_ARGUMENTS, settings_of, stop
 from service.errors import StorageFailed
 from service.inference.model_folder import model_files
 from service.model_files.options import facts_of
 from service.model_files.validation.formats import check_quickly
-from service.settings import option_values_joined
 
-GUESSED, WRONG_ARGUMENTS, NOT_SERVED, INTERRUPTED = 1, 2, 3, 130
+GUESSED, NOT_SERVED, INTERRUPTED = 1, 3, 130
 
 
 def main() -> None:
     """Run `cnn-check`. Exits with 0, 1 (something is guessed), 2 (wrong arguments) or 3 (the file cannot be served)."""
+    settings = settings_of(CheckSettings)
     try:
-        settings = CheckSettings(_cli_parse_args=option_values_joined(sys.argv[1:]))
         facts_of(settings)
-    except ValidationError as error:
-        _stop(WRONG_ARGUMENTS, "; ".join(f"{_option(part['loc'])}: {part['msg']}" for part in error.errors()))
     except ModelFileError as error:
         _stop(WRONG_ARGUMENTS, str(error))
     try:
@@ -64,16 +60,8 @@ def _import_tensorflow_quietly() -> None:
     warnings.filterwarnings("ignore", module="keras")  # of how older versions named inputs
 
 
-def _option(location: tuple[int | str, ...]) -> str:
-    if not location:
-        return "options"
-    name = str(location[0])
-    return "MODEL" if name == "model" else f"--{name.replace('_', '-')}"
-
-
 def _stop(status: int, text: str) -> NoReturn:
-    print(f"cnn-check: {printable(text)}", file=sys.stderr)
-    sys.exit(status)
+    stop(CheckSettings, status, text)
 
 
 if __name__ == "__main__":

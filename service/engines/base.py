@@ -1,12 +1,14 @@
 """What an engine is: the thing that runs a model. One file beside this one for each; none is imported here."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from models.card import ModelCard
+from models.card import ModelCard, ModelFileError
+from models.head import are_probabilities
 from models.preprocessing import ModelInput
 from models.specification import Finding
 from service.engines.model_summary import ModelSummary
@@ -27,6 +29,11 @@ class EngineOutput(NamedTuple):
     scores: Floats
     ood_scores: Floats | None
     outputs: Floats | None = None
+
+    @classmethod
+    def of(cls, named: Mapping[str, Floats]) -> Self:
+        """Of its fields by name; those that are None are missing there."""
+        return cls(named["scores"], named.get("ood_scores"), named.get("outputs"))
 
 
 class Engine(Protocol):
@@ -81,6 +88,16 @@ class EngineLoader(Protocol):
 
     def device_memory(self) -> int:
         """Bytes of the device's own memory that are in use; 0 where it has none."""
+
+
+def check_probabilities(scores: Floats, card: ModelCard, *, sums_to_one: bool) -> None:
+    """Raise ModelFileError where what a model answers, (rows, classes), is not what its head says."""
+    if not are_probabilities(scores, sums_to_one=sums_to_one):
+        wanted = "that sum to 1" if sums_to_one else "from 0 to 1"
+        raise ModelFileError(
+            f"{card.name} does not answer with probabilities {wanted}, as its head {card.head} says; name another "
+            "with --head, and see that its weights are numbers"
+        )
 
 
 class DeviceError(Exception):

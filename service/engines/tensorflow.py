@@ -9,12 +9,12 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from models.card import ModelCard, ModelFileError, OodStatistics
-from models.head import Conversion, are_probabilities, conversion_of, is_dense_softmax
+from models.head import Conversion, conversion_of, is_dense_softmax
 from models.ood import DISTANCE_WEIGHT
 from models.preprocessing import ModelInput
 from models.reasons import first_line
 from models.specification import Facts
-from service.engines.base import DeviceError, EngineOutput
+from service.engines.base import DeviceError, EngineOutput, check_probabilities
 from service.engines.keras_summary import summarize
 from service.model_files.classifier import output_layer
 from service.model_files.loading import LoadedModel, load_model
@@ -83,7 +83,7 @@ class TensorFlowEngine:
         if size > rows:
             batch = np.concatenate([batch, np.zeros((size - rows, *batch.shape[1:]), np.float32)])
         found = {name: value.numpy()[:rows] for name, value in self._forward_pass(tf.convert_to_tensor(batch)).items()}
-        return EngineOutput(found["scores"], found.get("ood_scores"), found.get("outputs"))
+        return EngineOutput.of(found)
 
     def predict(self, batch: ModelInput) -> Floats:
         """Scores (rows, classes) of any number of rows."""
@@ -97,12 +97,7 @@ class TensorFlowEngine:
         wanted = self.card.input
         for size in self.batch_sizes:
             blank = np.zeros((size, wanted.height, wanted.width, wanted.channels), np.float32)
-            if not are_probabilities(self._infer(blank).scores, sums_to_one=self.conversion.sums_to_one):
-                wanted_of = "that sum to 1" if self.conversion.sums_to_one else "from 0 to 1"
-                raise ModelFileError(
-                    f"{self.card.name} does not answer with probabilities {wanted_of}, as its head {self.card.head} "
-                    "says; name another with --head, and see that its weights are numbers"
-                )
+            check_probabilities(self._infer(blank).scores, self.card, sums_to_one=self.conversion.sums_to_one)
 
     def close(self) -> None:
         """Let go of the model's file. TensorFlow's memory goes with the last reference to the model."""

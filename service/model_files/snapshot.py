@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -57,12 +57,11 @@ def snapshot(path: Path, limits: ModelFileLimits) -> Iterator[Snapshot]:
     ModelFileError for one that is missing, beyond the `limits`, of another kind, or that holds what a model for images
     has no need of; StorageFailed where the copy cannot be written.
     """
-    max_bytes, sha256 = limits
+    max_bytes = limits.max_bytes
     check_quickly(path)
     with private_folder() as place:
         digest = copy_bounded(path, place / "original", max_bytes)
-        if sha256 is not None and digest != sha256.lower():
-            raise ModelFileError(f"{path} has the SHA-256 {digest}, expected {sha256}; see where it came from")
+        check_digest(path, digest, limits)
         _validate(path, place / "original", max_bytes)
         keras, labels = place / KERAS_NAME, place / LABELS_NAME
         yield Snapshot(
@@ -72,18 +71,32 @@ def snapshot(path: Path, limits: ModelFileLimits) -> Iterator[Snapshot]:
         )
 
 
+def check_digest(path: Path, sha256: str, limits: ModelFileLimits) -> None:
+    """Raise ModelFileError where the SHA-256 of the file at `path`, in hex, is not the one allowed."""
+    if limits.sha256 is not None and sha256 != limits.sha256.lower():
+        raise ModelFileError(f"{path} has the SHA-256 {sha256}, expected {limits.sha256}; see where it came from")
+
+
 def copy_bounded(path: Path, copy: Path, max_bytes: int) -> str:
     """Copy the file at `path` to a new one, and return its SHA-256 in hex. Raises ModelFileError, StorageFailed."""
-    digest = hashlib.sha256()
     _append(copy, b"")  # an empty file has no piece
+    return digest_of_file(path, max_bytes, lambda piece: _append(copy, piece))
+
+
+def digest_of_file(path: Path, max_bytes: int, use: Callable[[bytes], object] = len, opened: Path | None = None) -> str:
+    """The SHA-256, in hex, of the file at `path`, or of that one as it is `opened`; `use` is given all pieces of it.
+
+    Raises ModelFileError for more than `max_bytes`, and what `use` raises.
+    """
+    digest = hashlib.sha256()
     try:
-        for piece in pieces(path, max_bytes):
+        for piece in pieces(opened or path, max_bytes):
             digest.update(piece)
-            _append(copy, piece)
+            use(piece)
     except FileTooLargeError as error:
         raise ModelFileError(f"{path} has more than the {max_bytes:,} bytes of --max-model-bytes") from error
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be copied to be validated: {error.strerror or error}") from error
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
     return digest.hexdigest()
 
 

@@ -1,0 +1,1 @@
+"""Converts models for the light engine ahead of time, so that the service starts at once."""

@@ -1,0 +1,1 @@
+"""The light engine: a model converted for LiteRT, ahead of time or while it is loaded, runs without TensorFlow."""
