@@ -73,6 +73,21 @@ class ModelSettings(BaseSettings):
         Field(ge=0, le=1, description="from which probability on a class is among a multi-label model's labels"),
     ] = None
 
+    @field_validator("class_names", mode="before")
+    @classmethod
+    def _split_names(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            rows = list(csv.reader([value], skipinitialspace=True, strict=True))
+        except csv.Error as error:
+            raise ValueError(f"it is no CSV ({error}); close each quote, and put a comma between names") from error
+        return tuple(name.strip() for row in rows for name in row if name.strip())
+
+
+class ConversionSettings(ModelSettings):
+    """What is needed, beside that, to load a model with the light engine."""
+
     cache_dir: Annotated[
         Path | None,
         Field(
@@ -87,19 +102,8 @@ class ModelSettings(BaseSettings):
         """The folder in which converted models are kept."""
         return self.cache_dir or user_cache_path("keras-image-service")
 
-    @field_validator("class_names", mode="before")
-    @classmethod
-    def _split_names(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            rows = list(csv.reader([value], skipinitialspace=True, strict=True))
-        except csv.Error as error:
-            raise ValueError(f"it is no CSV ({error}); close each quote, and put a comma between names") from error
-        return tuple(name.strip() for row in rows for name in row if name.strip())
 
-
-class ServiceSettings(ModelSettings):
+class ServiceSettings(ConversionSettings):
     """Serve a Keras image classifier over HTTP.
 
     Each option can be given in the environment too: --model-path is SERVICE_MODEL_PATH.

@@ -30,3 +30,4 @@ class CheckSettings(ModelSettings):
         Path | None, Field(description="copy of the model to write, which says itself what was found out")
     ] = None
     force: Annotated[bool, Field(description="write the copy also where there already is such a file")] = False
+    max_model_bytes: Annotated[int, Field(ge=1, description="largest model file that is loaded")] = 1 << 30

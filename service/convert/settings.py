@@ -6,10 +6,10 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import CliPositionalArg, SettingsConfigDict
 
-from service.settings import ModelSettings
+from service.settings import ConversionSettings
 
 
-class ConvertSettings(ModelSettings):
+class ConvertSettings(ConversionSettings):
     """Convert model files for the light engine, so that the service need not when it starts.
 
     Give it the options that the service gets: what they say of a model goes into what is converted. Exits with 0, 2 for

@@ -15,8 +15,8 @@ from models.regular_files import pieces, read_regular
 from models.specification import Facts, Finding
 from service.engines.model_summary import ModelSummary
 
-# What the converter's process ends with where there is no result.
-REFUSED, NO_STORAGE = 1, 3
+# What the converter's process ends with where there is no result; Python itself ends with 1 or 2.
+REFUSED, NO_STORAGE = 10, 11
 MODEL, DESCRIPTION = "model.tflite", "description.json"
 _MOST_DESCRIPTION_BYTES = 64 << 20
 

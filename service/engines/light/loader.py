@@ -8,25 +8,22 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from models.card import ModelFileError
+from models.printable import printable
 from models.reasons import first_line
 from models.specification import Facts
 from service.engines.base import Engine, EngineLoader
+from service.engines.light import converted
 from service.engines.light.cache import CachedConversion, ConversionCache, key_of
-from service.engines.light.converted import (
-    MODEL,
-    NO_STORAGE,
-    REFUSED,
-    ConversionRequest,
-    ConversionResult,
-    StaleConversion,
-)
+from service.engines.light.converted import MODEL, ConversionRequest, ConversionResult, StaleConversion
 from service.engines.light.engine import LightEngine
-from service.errors import StorageFailed
+from service.errors import StorageFailed, writing_temporary_files
 from service.logs import LOGGER
 from service.model_files.beside import sources_beside
 from service.model_files.snapshot import ModelFileLimits, check_digest, digest_of_file
@@ -36,6 +33,8 @@ from service.model_files.validation.formats import check_quickly
 log = logging.getLogger(LOGGER)
 
 CONVERTER = "service.engines.light.converter"
+_ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
+_MOST_SHOWN = 300
 
 
 class LightLoader:
@@ -116,32 +115,44 @@ class LightLoader:
 
 def run_converter(request: ConversionRequest) -> ConversionResult:
     """What comes of `request`, in a process that ends with this one. Raises ModelFileError, StorageFailed."""
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-X", "utf8", "-m", CONVERTER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-        encoding="utf-8",
-        errors="replace",
-        process_group=0,  # so that it can be ended together with what it starts
-    )
-    with process:
-        try:
-            said = _answer(process, request)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-    if process.returncode == REFUSED:
-        raise ModelFileError(said)
-    if process.returncode == NO_STORAGE:
-        raise StorageFailed(OSError(int(said), os.strerror(int(said))))
+    with writing_temporary_files():
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - it is closed below
+    with errors:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-X", "utf8", "-m", CONVERTER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=os.environ | _ENVIRONMENT,
+            encoding="utf-8",
+            errors="replace",
+            process_group=0,  # so that it can be ended together with what it starts
+        )
+        with process:
+            try:
+                said = _answer(process, request)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        match process.returncode:
+            case converted.REFUSED:
+                raise ModelFileError(said)
+            case converted.NO_STORAGE:
+                raise StorageFailed(OSError(int(said), os.strerror(int(said))))
+            case status if status > 0:
+                raise ModelFileError(f"{request.path} cannot be converted ({_last_line(errors)}); see docs/engines.md")
     try:
         return ConversionResult.read(request.folder, request.sha256)
     except StaleConversion:
         raise ModelFileError(
             f"{request.path} is refused: to run it once took more memory or time than a model of its size may take"
         ) from None
+
+
+def _last_line(errors: BinaryIO) -> str:
+    errors.seek(0)
+    *_, last = errors.read().decode("utf-8", "replace").strip().splitlines() or ["it says nothing"]
+    return printable(last[:_MOST_SHOWN])
 
 
 def _answer(process: subprocess.Popen[str], request: ConversionRequest) -> str:

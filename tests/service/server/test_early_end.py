@@ -103,10 +103,22 @@ def test_while_a_model_is_validated(tmp_path: Path, workers: int, signalled: sig
 def test_while_a_call_of_c_code_lasts(tmp_path: Path, workers: int, library: str) -> None:
     """As TensorFlow's do. With PyDLL not even another thread of the worker can go on."""
     tensorflow = _C_CALL_STANDS.format(library=library)
-    with starting(tmp_path, "--workers", workers, tensorflow=tensorflow) as service:
+    with starting(tmp_path, "--workers", workers, "--engine", "tensorflow", tensorflow=tensorflow) as service:
         loading = service.standing(workers)
         assert "Traceback" not in service.end(signal.SIGTERM)
         assert not [process for process in loading if process.is_running()]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("signalled", [signal.SIGTERM, signal.SIGINT])
+def test_while_a_model_is_converted(tmp_path: Path, workers: int, signalled: signal.Signals) -> None:
+    """One of the workers converts it, the other one waits for that."""
+    options = ("--workers", workers, "--cache-dir", tmp_path / "kept")
+    with starting(tmp_path, *options, tensorflow=_C_CALL_STANDS.format(library="CDLL")) as service:
+        (converter,) = service.standing(1)
+        assert "Traceback" not in service.end(signalled)
+        psutil.wait_procs([converter], 10)
+        assert not converter.is_running()
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ def test_nor_does_one_that_dies_of_an_exception_as_it_starts(tmp_path: Path) -> 
 def test_a_service_none_of_whose_workers_can_start_ends(tmp_path: Path) -> None:
     """Here for want of a module, which uvicorn alone would start again and again."""
     (tmp_path / "tensorflow.py").write_text("raise ImportError('not for this machine')")
-    ended = run_to_end("service", "--workers", 2, PYTHONPATH=f"{tmp_path}:{ROOT}")
+    ended = run_to_end(
+        "service", "--port", 0, "--workers", 2, "--engine", "tensorflow", PYTHONPATH=f"{tmp_path}:{ROOT}"
+    )
     assert ended.returncode == STARTUP_FAILURE
     assert "could not start" in ended.stderr

@@ -11,7 +11,7 @@ import pytest
 from models.specification import Facts, Source
 from service.engines.light import cache
 from service.engines.light.cache import ConversionCache, key_of
-from service.engines.light.converted import DESCRIPTION, MODEL, ConversionResult, digest_of
+from service.engines.light.converted import DESCRIPTION, MODEL, ConversionResult, ConvertedModel, digest_of
 from service.errors import StorageFailed
 from tests.fakes import FakeEngine
 
@@ -53,9 +53,9 @@ def convert(made: list[Path]) -> Convert:
     return convert
 
 
-def model() -> cache.ConvertedModel:
+def model() -> ConvertedModel:
     engine = FakeEngine()
-    return cache.ConvertedModel.model_validate(
+    return ConvertedModel.model_validate(
         {
             "card": engine.card,
             "findings": engine.findings,
