@@ -19,8 +19,9 @@ help: ## list what can be done
 serve: $(VENV)/$(DEVICE) ## serve models/best-cnn-model.h5 at http://127.0.0.1:8000
 	$(RUN) service $(ARGS)
 
-train: $(VENV)/$(DEVICE) ## train on Fashion-MNIST into models/best-cnn-model.h5
+train: $(VENV)/$(DEVICE) ## train on Fashion-MNIST into models/best-cnn-model.h5, and convert that for serving
 	$(RUN) training $(ARGS)
+	$(RUN) service.convert models/best-cnn-model.h5
 
 check: $(VENV)/$(DEVICE) ## say what would be assumed of a model file: ARGS="model.keras --pictures photos"
 	$(RUN) service.check $(ARGS)

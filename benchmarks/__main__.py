@@ -68,7 +68,7 @@ def measure(settings: BenchmarkSettings, folder: Path, console: Console) -> repo
                     for connections in door.connections:
                         row = _row(running, door, bodies[door.name], connections, settings.seconds)
                         rows.setdefault((door.name, connections), []).append(row)
-    console.print("the compiled function alone")
+    console.print("the engine alone")
     function_per_s = servers.function_alone()
     console.print(f"ten times too much for {settings.overload_seconds} s")
     return report.Results(

@@ -54,6 +54,11 @@ SERVICE = Program(
         ),  # 4 × 64 fit the queue
     ),
 )
+SERVICE_TENSORFLOW = Program(
+    "this service, TensorFlow",
+    (*SERVICE.command, "--engine", "tensorflow"),
+    (Endpoint("this service with TensorFlow, raw", "/predict"),),
+)
 FLOOR = Program(
     "floor",
     (_OWN_PYTHON, "-m", "benchmarks.apps.floor", "PORT"),
@@ -68,6 +73,11 @@ MOSEC = Program(
     "mosec",
     (_PEERS_PYTHON, "-m", "benchmarks.apps.mosec_app", "--address", "127.0.0.1", "--port", "PORT"),
     (Endpoint("mosec, raw", "/inference"),),
+)
+MOSEC_LIGHT = Program(
+    "mosec, light engine",
+    ("env", "ENGINE=light", *MOSEC.command),
+    (Endpoint("mosec with the light engine, raw", "/inference"),),
 )
 LITSERVE = Program(
     "LitServe",
@@ -85,7 +95,7 @@ TUTORIAL = Program(
     (_OWN_PYTHON, "-m", "benchmarks.apps.tutorial", "PORT"),
     (Endpoint("model.predict in a route", "/predict", "file"),),
 )
-PROGRAMS = (SERVICE, FLOOR, MOSEC, LITSERVE, BENTOML, TUTORIAL)
+PROGRAMS = (SERVICE, SERVICE_TENSORFLOW, FLOOR, MOSEC, MOSEC_LIGHT, LITSERVE, BENTOML, TUTORIAL)
 
 
 @dataclass(frozen=True)
@@ -135,8 +145,8 @@ def tensorflow_alone() -> tuple[float, float]:
 
 
 def function_alone() -> float:
-    """Images a second that the compiled function does by itself, at batches of 64."""
-    process = _start([_OWN_PYTHON, "-m", "benchmarks.apps.function"], subprocess.PIPE)
+    """Images a second that the light engine does by itself, at batches of 64."""
+    process = _start(["env", "ENGINE=light", _OWN_PYTHON, "-m", "benchmarks.apps.function"], subprocess.PIPE)
     output, _ = process.communicate()
     return float(output)
 

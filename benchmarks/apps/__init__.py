@@ -1,1 +1,1 @@
-"""The servers that are compared. All but the floors answer with the same compiled function."""
+"""The servers that are compared. All but the floors answer with an engine of this service."""

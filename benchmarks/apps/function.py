@@ -1,4 +1,4 @@
-"""No server: prints how many images a second the compiled function does alone, at batches of 64."""
+"""No server: prints how many images a second the engine does alone, at batches of 64."""
 
 import time
 
@@ -15,7 +15,7 @@ def main() -> None:
     calls = 0
     start = time.monotonic()
     while (passed := time.monotonic() - start) < _SECONDS:
-        network.engine.predict(batch)
+        network.engine.infer(batch)
         calls += 1
     print(calls * MAX_BATCH_SIZE / passed)
 
