@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from models.card import ModelFileError, file_version
 from service.engines.base import Engine
-from service.errors import MalformedRequest, NotFound, ServiceError
+from service.errors import MalformedRequest, NotFound, Overloaded, ServiceError
 from service.inference.desired_state import DesiredState, Wish
 from service.inference.model_folder import check_name, models_in
 from service.inference.model_runner import ModelRunner
@@ -26,6 +26,8 @@ log = logging.getLogger(LOGGER)
 # How often a worker looks for what another one was asked, and at the files that are watched.
 FOLLOW_EVERY_S = 0.25
 WATCH_EVERY_S = 1.0
+# Each reads a file as large as a model.
+MOST_ASKING = 8
 
 _Signature = tuple[int, int, int] | None
 
@@ -60,6 +62,7 @@ class ModelRepository:
         self._most_bytes = most_bytes
         self._by_name = {engine.card.name: make(path, engine) for path, engine in first}
         self._one_at_a_time = asyncio.Lock()
+        self._asking = 0
         self._retiring: set[asyncio.Task[None]] = set()
         # None yet: one that was asked while the first models were loaded must not be taken for done.
         self._followed: dict[str, Wish] = {}
@@ -91,7 +94,7 @@ class ModelRepository:
     async def load(self, name: str) -> ModelRunner:
         """Let the model of that name answer from its file as that is now, here and in every other worker.
 
-        Raises ModelFileError, after which what answered before goes on, NotFound, or StorageFailed.
+        Raises ModelFileError, after which what answered before goes on, NotFound, Overloaded, or StorageFailed.
         """
         if self._folder:
             check_name(self._folder, name)
@@ -155,9 +158,15 @@ class ModelRepository:
         await asyncio.gather(*(model.close(timeout_s) for model in self.models))
 
     async def _ask(self, wish: Wish) -> None:
-        await to_thread.run_sync(self._desired.ask, wish)
-        for error in (await self.reconcile([wish.name])).values():
-            raise error
+        if self._asking >= MOST_ASKING:
+            raise Overloaded(f"{MOST_ASKING} loads or unloads are not done yet; send the request again later")
+        self._asking += 1
+        try:
+            await to_thread.run_sync(self._desired.ask, wish)
+            for error in (await self.reconcile([wish.name])).values():
+                raise error
+        finally:
+            self._asking -= 1
 
     async def _follow_wish(self, path: Path, wish: Wish) -> None:
         model = self._by_name.get(wish.name)

@@ -9,12 +9,12 @@ import pytest
 
 from models.card import ModelFileError, file_version
 from service.engines.base import Engine
-from service.errors import MalformedRequest, NotFound
+from service.errors import MalformedRequest, NotFound, Overloaded
 from service.inference.batcher import BatchLimits
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
-from service.inference.repository import ModelRepository
+from service.inference.repository import MOST_ASKING, ModelRepository
 from tests.fakes import FakeEngine, Hold, image_for
 from tests.reloads import put
 
@@ -75,6 +75,18 @@ def test_what_comes_into_the_folder_can_be_loaded(tmp_path: Path) -> None:
         for elsewhere in ("nothing", "../hats", "bags.h5", ""):
             with pytest.raises(NotFound):
                 await repository.load(elsewhere)
+        await repository.close(1)
+
+    asyncio.run(scenario())
+
+
+def test_few_changes_wait_for_each_other(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        repository = repository_of(tmp_path, "hats")
+        asked = [repository.load("hats") for _ in range(MOST_ASKING + 5)]
+        results = await asyncio.gather(*asked, return_exceptions=True)
+        assert [type(one) for one in results] == [ModelRunner] * MOST_ASKING + [Overloaded] * 5
+        assert await repository.load("hats")
         await repository.close(1)
 
     asyncio.run(scenario())
