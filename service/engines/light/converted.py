@@ -48,7 +48,7 @@ class ConvertedModel(BaseModel):
     units: int
     sums_to_one: bool
     outputs: Annotated[tuple[str, ...], Field(description="names of the fields of EngineOutput, as LiteRT orders them")]
-    bytes_per_image: Annotated[int, Field(description="of the largest output of a layer")]
+    most_rows: Annotated[int, Field(description="that share a call")]
     difference: Annotated[float, Field(description="the largest to Keras's probabilities, of the images compared")]
 
 

@@ -12,10 +12,12 @@ from collections import defaultdict
 from contextlib import suppress
 from importlib.resources import files
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image
+from tensorflow.types.experimental import ConcreteFunction
 
 from models.card import ImageInput, ModelFileError
 from models.head import conversion_of
@@ -58,9 +60,14 @@ def convert(request: ConversionRequest) -> ConversionResult:
     loaded = load_model(request.path, request.options, limits)
     card, taken = loaded.card, loaded.card.input
     conversion = conversion_of(card.head, loaded.activation, loaded.units)
-    forward_pass = tf.function(forward_pass_of(loaded.model, card, conversion), autograph=False).get_concrete_function(
-        tf.TensorSpec((None, taken.height, taken.width, taken.channels), tf.float32)
-    )
+
+    def traced(rows: int | None) -> ConcreteFunction:
+        """For so many rows, or for any number."""
+        function = tf.function(forward_pass_of(loaded.model, card, conversion), autograph=False)
+        shape = (rows, taken.height, taken.width, taken.channels)
+        return function.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+
+    forward_pass = traced(None)
     images, rows = comparison_images(taken), most_rows(loaded.bytes_per_image)
     expected = _keras_output(forward_pass, images, rows)
     check_probabilities(expected.scores, card, sums_to_one=conversion.sums_to_one)
@@ -68,11 +75,14 @@ def convert(request: ConversionRequest) -> ConversionResult:
     _write(request, ConversionResult(sha256=request.sha256, reason="it ends the process that converts it"))
     place = request.folder / MODEL
     try:
-        content = _converted(forward_pass)
+        try:
+            content = _converted(forward_pass)
+        except NotConvertible:
+            content, rows = _converted(traced(1)), 1  # as recurrent layers need it
         with writing_temporary_files():
             place.write_bytes(content)
         outputs = tuple(sorted(forward_pass.structured_outputs))
-        difference = _compared(LightModel(place, outputs, 1, rows).infer(images), expected)
+        difference = _compared(_light_output(place, outputs, rows, images), expected)
     except NotConvertible as error:
         return ConversionResult(sha256=request.sha256, reason=str(error))
     model = ConvertedModel(
@@ -82,7 +92,7 @@ def convert(request: ConversionRequest) -> ConversionResult:
         units=loaded.units,
         sums_to_one=conversion.sums_to_one,
         outputs=outputs,
-        bytes_per_image=loaded.bytes_per_image,
+        most_rows=rows,
         difference=difference,
     )
     return ConversionResult(sha256=request.sha256, model=model, digest=digest_of(place))
@@ -104,7 +114,7 @@ def comparison_images(taken: ImageInput) -> ModelInput:
     return scaled(np.stack(pixels), taken)
 
 
-def _keras_output(forward_pass: tf.types.experimental.ConcreteFunction, images: ModelInput, rows: int) -> EngineOutput:
+def _keras_output(forward_pass: ConcreteFunction, images: ModelInput, rows: int) -> EngineOutput:
     """What Keras makes of `images`, `rows` at a time. Raises ModelFileError."""
     parts: defaultdict[str, list[Floats]] = defaultdict(list)
     try:
@@ -116,11 +126,19 @@ def _keras_output(forward_pass: tf.types.experimental.ConcreteFunction, images: 
     return EngineOutput.of({name: np.concatenate(part) for name, part in parts.items()})
 
 
-def _converted(forward_pass: tf.types.experimental.ConcreteFunction) -> bytes:
+def _converted(forward_pass: ConcreteFunction) -> bytes:
     try:
         return bytes(tf.lite.TFLiteConverter.from_concrete_functions([forward_pass]).convert())
     except Exception as error:  # whatever it is, TensorFlow can run the model
-        raise NotConvertible(f"it cannot be converted ({first_line(error)})") from error
+        # TensorFlow begins with the place in its own code.
+        raise NotConvertible(f"it cannot be converted ({first_line(error).rpartition('error: ')[2]})") from error
+
+
+def _light_output(place: Path, outputs: tuple[str, ...], rows: int, images: ModelInput) -> EngineOutput:
+    try:
+        return LightModel(place, outputs, threads=1, rows=rows).infer(images)
+    except (ValueError, RuntimeError) as error:
+        raise NotConvertible(f"LiteRT cannot run it ({first_line(error)})") from error
 
 
 def _compared(found: EngineOutput, expected: EngineOutput) -> float:

@@ -7,7 +7,7 @@ import numpy as np
 from models.preprocessing import ModelInput
 from service.engines.base import EngineOutput, check_probabilities
 from service.engines.light.converted import ConvertedModel
-from service.engines.light.interpreter import LightModel, most_rows
+from service.engines.light.interpreter import LightModel
 from service.model_files.source import ModelSource
 
 
@@ -22,7 +22,7 @@ class LightEngine:
         self.card, self.findings = converted.card, converted.findings
         self.summary, self.units = converted.summary, converted.units
         self._sums_to_one = converted.sums_to_one
-        self._model = LightModel(path, converted.outputs, threads, most_rows(converted.bytes_per_image))
+        self._model = LightModel(path, converted.outputs, threads, converted.most_rows)
 
     def infer(self, batch: ModelInput) -> EngineOutput:
         """One forward pass, or several one after the other, of float32 (rows, height, width, channels)."""

@@ -107,7 +107,7 @@ class LightLoader:
     def _loaded_otherwise(self, path: Path, name: str | None, reason: str) -> Engine:
         if self._set_up_fallback is None:
             raise ModelFileError(f"{path}: the light engine cannot run it: {reason}; use --engine auto")
-        log.warning("%s: TensorFlow runs it, because of the light engine %s", path, reason)
+        log.warning("%s: TensorFlow runs it and not the light engine: %s", path, reason)
         if self._fallback is None:
             self._fallback = self._set_up_fallback()
         return self._fallback.load(path, name)

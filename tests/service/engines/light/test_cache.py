@@ -70,7 +70,7 @@ def model() -> ConvertedModel:
             "units": 3,
             "sums_to_one": True,
             "outputs": ("scores",),
-            "bytes_per_image": 64,
+            "most_rows": 8,
             "difference": 1e-7,
         }
     )

@@ -107,6 +107,19 @@ def test_a_model_whose_layers_are_large_is_called_with_fewer_rows(save: Save) ->
     assert engine.infer(images).scores == pytest.approx(tensorflow_engine(large).infer(images).scores, abs=1e-5)
 
 
+def test_recurrent_layers_are_called_with_one_row_at_a_time(save: Save) -> None:
+    path = save(
+        layers.Input((12, 12, 1)),
+        layers.Conv2D(4, 3),
+        layers.Reshape((10, 40)),
+        layers.LSTM(8),
+        layers.Dense(3, "softmax"),
+    )
+    engine = light_engine(path)
+    images = comparison_images(engine.card.input)
+    assert engine.infer(images).scores == pytest.approx(tensorflow_engine(path).infer(images).scores, abs=1e-5)
+
+
 class Elsewhere:
     """Stands for TensorFlow's loader."""
 
@@ -138,7 +151,7 @@ def test_what_litert_cannot_run_tensorflow_runs_and_the_log_says_why(
         assert isinstance(loader.load(path, name), TensorFlowEngine)
     assert elsewhere.set_up == 1
     assert loader.device_memory() == 7
-    assert "TensorFlow runs it, because" in caplog.text
+    assert "TensorFlow runs it and not the light engine: it cannot be converted ('tf.Atan' op" in caplog.text
     alone = LightLoader(Facts(), ModelFileLimits(), tmp_path / "kept")
     with pytest.raises(ModelFileError, match="use --engine auto"):
         alone.load(path)
