@@ -54,8 +54,12 @@ def main() -> None:
 
 
 def measure(settings: BenchmarkSettings, folder: Path, console: Console) -> report.Results:
-    """Every server in turn. Raises RuntimeError where one does not start."""
+    """Every server in turn. Raises RuntimeError where one does not start, before any is measured."""
     bodies = _bodies(folder)
+    for program in servers.PROGRAMS:
+        console.print(f"does {program.name} start?")
+        with servers.started(program, bodies[program.doors[0].name]):
+            pass
     rows: dict[tuple[str, int], list[report.Measurement]] = {}
     starts = [report.Start("import tensorflow alone", *servers.tensorflow_alone())]
     for round_ in range(settings.rounds):

@@ -16,4 +16,4 @@ class Classify:
 
     @bentoml.api(batchable=True, max_batch_size=MAX_BATCH_SIZE, max_latency_ms=1000)
     def predict(self, files: list[Image]) -> list[dict[str, Any]]:
-        return self.network.answers([prepare(image, self.network.engine.card.input) for image in files])
+        return self.network.answers([prepare(image, self.network.engine.card.input).pixels for image in files])
