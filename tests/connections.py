@@ -45,7 +45,11 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, image:
 
 
 async def connect(service: Service) -> Connection:
-    address = urlsplit(service.url)
+    return await connect_to(service.url)
+
+
+async def connect_to(url: str) -> Connection:
+    address = urlsplit(url)
     return await asyncio.open_connection(address.hostname, address.port)
 
 
