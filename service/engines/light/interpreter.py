@@ -13,7 +13,7 @@ from service.engines.base import EngineOutput, Floats
 # after each call the thread waits for the event loop to let go of Python.
 BATCH_SIZES = (64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
 # Rows whose largest layer would take more than this go through the model in smaller parts.
-_MOST_BYTES_OF_A_BATCH = 64 << 20
+_MOST_BYTES_OF_A_BATCH = 16 << 20
 
 
 def most_rows(bytes_per_image: int) -> int:

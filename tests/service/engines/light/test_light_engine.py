@@ -99,7 +99,7 @@ def test_every_head_gives_probabilities_and_the_models_own_output(
 
 def test_a_model_whose_layers_are_large_is_called_with_fewer_rows(save: Save) -> None:
     large = save(
-        layers.Input((512, 512, 1)), layers.Conv2D(32, 1), layers.GlobalMaxPooling2D(), layers.Dense(2, "softmax")
+        layers.Input((256, 256, 1)), layers.Conv2D(32, 1), layers.GlobalMaxPooling2D(), layers.Dense(2, "softmax")
     )
     engine = light_engine(large)
     assert engine._model.batch_sizes == (2, 1)
