@@ -11,9 +11,9 @@ COPY pyproject.toml README.md LICENSE ./
 COPY models/*.py models/py.typed models/
 COPY training training
 COPY service service
-RUN python3 -m pip --python /opt/venv/bin/python install --no-deps --no-build-isolation .
 # Compiling against TensorFlow takes 350 MB; running it does not.
-RUN rm -r /opt/venv/lib/python3.*/site-packages/tensorflow/include /opt/venv/lib/python3.*/site-packages/clang
+RUN python3 -m pip --python /opt/venv/bin/python install --no-deps --no-build-isolation . \
+    && rm -r /opt/venv/lib/python3.*/site-packages/tensorflow/include /opt/venv/lib/python3.*/site-packages/clang
 COPY models/best-cnn-model.h5 /models/best-cnn-model.h5
 # Converted here, the model is served without TensorFlow's seconds; its owner is root, so the service believes it.
 RUN SERVICE_CACHE_DIR=/opt/converted HOME=/tmp /opt/venv/bin/cnn-convert /models/best-cnn-model.h5 \
