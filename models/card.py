@@ -1,6 +1,5 @@
 """The card: what a model file says about itself, kept in that file. Knows no Keras and no HTTP."""
 
-import hashlib
 import zipfile
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +12,6 @@ from models import card_storage
 from models.head import Head
 from models.pixels import ChannelOrder, PerChannel
 from models.reasons import first_line
-from models.regular_files import pieces
-
-VERSION_DIGITS = 12
 
 FASHION_MNIST_CLASS_NAMES = (
     "T-shirt/top",
@@ -243,14 +239,3 @@ def read_card(path: Path) -> ModelCard | None:
             f"the model card in {path} cannot be read ({first_line(error)}); train the model again, or remove "
             f"{card_storage.ATTRIBUTE!r} from the file to serve it without a card"
         ) from error
-
-
-def file_version(path: Path, most_bytes: int | None = None) -> str:
-    """The first 12 hex digits of the SHA-256 of the file at `path`.
-
-    Raises OSError, also for what is no regular file or has more than `most_bytes`, before it is read.
-    """
-    digest = hashlib.sha256()
-    for piece in pieces(path, most_bytes):
-        digest.update(piece)
-    return digest.hexdigest()[:VERSION_DIGITS]

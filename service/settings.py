@@ -136,7 +136,7 @@ class ServiceSettings(ConversionSettings):
     engine: Annotated[
         EngineName,
         Field(
-            description="what runs the model: light is LiteRT, which takes a quarter of TensorFlow's memory; auto is "
+            description="what runs the model: light is LiteRT, which takes a fifth of TensorFlow's memory; auto is "
             "light but for models that it cannot run, and for a GPU; fake answers from an image's first pixels: for "
             "tests of programs that call the service"
         ),

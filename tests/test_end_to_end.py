@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from models.card import file_version
+from models.file_version import file_version
 from tests.processes import FAKE_ENGINE, Service, running_service
 from tests.samples import ANKLE_BOOT, DRAWINGS, SAMPLE_FILES, SHIPPED_MODEL, label_of, pixels_of, sample_split
 from training import fit

@@ -12,7 +12,8 @@ from stat import S_ISREG
 
 from anyio import to_thread
 
-from models.card import ModelFileError, file_version
+from models.card import ModelFileError
+from models.file_version import file_version
 from service.engines.base import Engine
 from service.errors import MalformedRequest, NotFound, Overloaded, ServiceError
 from service.inference.desired_state import DesiredState, Wish

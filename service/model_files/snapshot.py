@@ -4,7 +4,6 @@ Nothing of the file is parsed here, only copied: what is parsed later is what th
 which therefore imports little.
 """
 
-import hashlib
 import json
 import os
 import signal
@@ -15,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from models.card import VERSION_DIGITS, ModelFileError
-from models.regular_files import FileTooLargeError, pieces
+from models.card import ModelFileError
+from models.file_version import VERSION_DIGITS, sha256_of
+from models.regular_files import FileTooLargeError
 from service.errors import StorageFailed, writing_temporary_files
 from service.model_files.private_folder import private_folder
 from service.model_files.validation import process
@@ -88,16 +88,12 @@ def digest_of_file(path: Path, max_bytes: int, use: Callable[[bytes], object] = 
 
     Raises ModelFileError for more than `max_bytes`, and what `use` raises.
     """
-    digest = hashlib.sha256()
     try:
-        for piece in pieces(opened or path, max_bytes):
-            digest.update(piece)
-            use(piece)
+        return sha256_of(opened or path, max_bytes, use)
     except FileTooLargeError as error:
         raise ModelFileError(f"{path} has more than the {max_bytes:,} bytes of --max-model-bytes") from error
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
 
 
 def _append(copy: Path, piece: bytes) -> None:

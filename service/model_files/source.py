@@ -7,7 +7,7 @@ import os
 import weakref
 from pathlib import Path
 
-from models.card import file_version
+from models.file_version import file_version
 from models.regular_files import open_regular
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from models.card import file_version
+from models.file_version import file_version
 from tests.samples import SAMPLE_FILES, pixels_of
 
 IMAGES = [file.read_bytes() for file in SAMPLE_FILES]

@@ -9,16 +9,9 @@ import keras
 import numpy as np
 import pytest
 
-from models.card import (
-    FASHION_MNIST_CLASS_NAMES,
-    ImageInput,
-    ModelCard,
-    ModelFileError,
-    file_version,
-    read_card,
-    write_card,
-)
+from models.card import FASHION_MNIST_CLASS_NAMES, ImageInput, ModelCard, ModelFileError, read_card, write_card
 from models.card_storage import MOST_ATTRIBUTE_BYTES
+from models.file_version import file_version
 from tests.fakes import FakeEngine
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from models.card import file_version
+from models.file_version import file_version
 from models.regular_files import FileTooLargeError, NotARegularFileError, open_regular, pieces, read_regular
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from models.card import file_version
+from models.file_version import file_version
 from tests.processes import FAKE_ENGINE, Service, command, running_service
 from tests.reloads import other_model as other_model  # noqa: PLC0414 - a fixture
 from tests.reloads import put

@@ -8,7 +8,7 @@ import httpx
 import pytest
 import tritonclient.http as triton
 
-from models.card import file_version
+from models.file_version import file_version
 from tests.processes import Service, run_to_end, running_service
 from tests.samples import ANKLE_BOOT, SHIPPED_MODEL
 

@@ -3,15 +3,15 @@
 Knows neither Keras nor LiteRT.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from models.card import VERSION_DIGITS, ModelCard
+from models.card import ModelCard
+from models.file_version import VERSION_DIGITS, sha256_of
 from models.reasons import first_line
-from models.regular_files import pieces, read_regular
+from models.regular_files import read_regular
 from models.specification import Facts, Finding
 from service.engines.model_summary import ModelSummary
 
@@ -76,17 +76,9 @@ class ConversionResult(BaseModel):
         """The one of that model file, in `folder`. Raises StaleConversion where anything is not as it was written."""
         try:
             found = cls.model_validate_json(read_regular(folder / DESCRIPTION, _MOST_DESCRIPTION_BYTES))
-            same = found.sha256 == sha256 and (found.model is None or found.digest == digest_of(folder / MODEL))
+            same = found.sha256 == sha256 and (found.model is None or found.digest == sha256_of(folder / MODEL))
         except (OSError, ValueError) as error:
             raise StaleConversion(f"{folder} cannot be read ({first_line(error)})") from error
         if not same:
             raise StaleConversion(f"{folder} is not what was converted")
         return found
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of the regular file at `path`, in hex. Raises OSError."""
-    digest = hashlib.sha256()
-    for piece in pieces(path):
-        digest.update(piece)
-    return digest.hexdigest()

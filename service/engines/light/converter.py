@@ -20,6 +20,7 @@ from PIL import Image
 from tensorflow.types.experimental import ConcreteFunction
 
 from models.card import ImageInput, ModelFileError
+from models.file_version import sha256_of
 from models.head import conversion_of
 from models.preprocessing import ModelInput, prepare, scaled
 from models.reasons import first_line
@@ -32,7 +33,6 @@ from service.engines.light.converted import (
     ConversionRequest,
     ConversionResult,
     ConvertedModel,
-    digest_of,
 )
 from service.engines.light.interpreter import LightModel, most_rows
 from service.engines.tensorflow import forward_pass_of
@@ -95,7 +95,7 @@ def convert(request: ConversionRequest) -> ConversionResult:
         most_rows=rows,
         difference=difference,
     )
-    return ConversionResult(sha256=request.sha256, model=model, digest=digest_of(place))
+    return ConversionResult(sha256=request.sha256, model=model, digest=sha256_of(place))
 
 
 def _write(request: ConversionRequest, result: ConversionResult) -> None:
@@ -163,7 +163,8 @@ def _largest(found: Floats | None, expected: Floats) -> float:
 
 def _end_with_who_asked() -> None:
     """Its end of our standard input stays open for as long as it waits for us."""
-    sys.stdin.read()
+    while os.read(sys.stdin.fileno(), 1):  # not by sys.stdin, whose lock Python wants when it ends
+        pass
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)  # the process that validates the file goes, too
     os._exit(REFUSED)

@@ -78,11 +78,11 @@ class LightLoader:
         key = key_of(sha256, options, path.stem, sources_beside(path))
 
         def convert(folder: Path) -> ConversionResult:
+            log.info("%s is converted for the light engine", path)
             max_bytes = self._limits.max_bytes
             request = ConversionRequest(path=path, folder=folder, options=options, max_bytes=max_bytes, sha256=sha256)
             return run_converter(request)
 
-        log.info("%s is converted for the light engine, unless that was done before", path)
         try:
             return source, self._cache.find(key, sha256) or self._cache.make(key, sha256, convert)
         except ModelFileError:

@@ -13,7 +13,7 @@ from fastapi.testclient import TestClient
 from keras import layers
 from PIL import Image
 
-from models.card import file_version
+from models.file_version import file_version
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
 from service.explain.results import Method
 from service.settings import ServiceSettings

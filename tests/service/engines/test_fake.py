@@ -9,7 +9,8 @@ import httpx
 import numpy as np
 import pytest
 
-from models.card import ModelFileError, file_version
+from models.card import ModelFileError
+from models.file_version import file_version
 from service.engines.fake import FakeLoader
 from tests.processes import FAKE_ENGINE, running_service
 from tests.samples import ANKLE_BOOT, ROOT, SHIPPED_MODEL

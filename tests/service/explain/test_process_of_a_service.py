@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from models.card import file_version
+from models.file_version import file_version
 from tests.processes import explaining, running_service
 from tests.reloads import other_model as other_model  # noqa: PLC0414 - a fixture
 from tests.reloads import put

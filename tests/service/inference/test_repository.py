@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.card import ModelFileError, file_version
+from models.card import ModelFileError
+from models.file_version import file_version
 from service.engines.base import Engine
 from service.errors import MalformedRequest, NotFound, Overloaded
 from service.inference.batcher import BatchLimits

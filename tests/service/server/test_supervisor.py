@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 from uvicorn.config import STARTUP_FAILURE
 
-from models.card import file_version
+from models.file_version import file_version
 from tests.processes import FAKE_ENGINE, STARTED, read_until, run_to_end, running_service, wait_for_all, workers_of
 from tests.samples import ANKLE_BOOT, ROOT, SHIPPED_MODEL
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from models.file_version import sha256_of
 from models.specification import Facts, Source
 from service.engines.light import cache
 from service.engines.light.cache import ConversionCache, key_of
-from service.engines.light.converted import DESCRIPTION, MODEL, ConversionResult, ConvertedModel, digest_of
+from service.engines.light.converted import DESCRIPTION, MODEL, ConversionResult, ConvertedModel
 from service.errors import StorageFailed
 from tests.fakes import FakeEngine
 
@@ -46,7 +47,7 @@ def convert(made: list[Path]) -> Convert:
         made.append(folder)
         assert not list(folder.iterdir())
         (folder / MODEL).write_bytes(CONTENT)
-        result = ConversionResult(sha256=SHA256, model=model(), digest=digest_of(folder / MODEL))
+        result = ConversionResult(sha256=SHA256, model=model(), digest=sha256_of(folder / MODEL))
         result.write(folder)
         return result
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from models.card import file_version
+from models.file_version import file_version
 from service.errors import DeadlineExceeded, InferenceFailed, NothingToExplain, NotInModel, NotReady, Overloaded
 from service.explain.process import loaded_models, parent, queue
 from service.explain.process.loaded_models import MOST_MODELS

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from models.card import ModelFileError, file_version, read_card, write_card
+from models.card import ModelFileError, read_card, write_card
+from models.file_version import file_version
 from service.model_files.snapshot import ModelFileLimits, snapshot
 from service.model_files.validation.process import KERAS_NAME, validate
 from tests.applications import tensorflow_engine

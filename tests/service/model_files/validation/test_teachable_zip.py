@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from models.card import ModelFileError, file_version
+from models.card import ModelFileError
+from models.file_version import file_version
 from service.model_files.labels import parse_labels
 from service.model_files.snapshot import ModelFileLimits, snapshot
 from service.model_files.validation.process import HDF5_NAME, LABELS_NAME, validate

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from models.card import ModelFileError, file_version
+from models.card import ModelFileError
+from models.file_version import file_version
 from service.model_files.snapshot import ModelFileLimits, snapshot
 from tests.applications import tensorflow_engine
 from tests.samples import ROOT, SHIPPED_MODEL

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.card import ModelFileError, file_version, read_card
+from models.card import ModelFileError, read_card
+from models.file_version import file_version
 from service.protocols.oip import infer as infer_module
 from service.settings import ServiceSettings
 from tests.applications import application, context_of, tensorflow_engine

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from models.card import file_version
+from models.file_version import file_version
 from service.settings import ServiceSettings
 from tests.applications import application, context_of, runner_of, tensorflow_engine
 from tests.fakes import FakeEngine, image_for
