@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 
+import httpx
 import psutil
 
 from tests.chaos.answers import Right
@@ -88,6 +89,8 @@ def test_a_leak_would_be_found(right: Right, figures: Callable[[str, str], Row])
     )
     ledger = Ledger()
     with watched_service(plant="leak", PLANTED_BYTES=str(FORM.leak_bytes)) as service:
+        # What explains starts for seconds, in which all callers wait and nothing leaks; then it is there.
+        httpx.get(f"{service.url}/plot/kernels", timeout=60).raise_for_status()
         service.process.send_signal(signal.SIGUSR1)
         samples = asyncio.run(soak(service, right, ledger, CONTROL_SAMPLE_S, lambda: ledger.sent >= FORM.leak_requests))
     grown = growth(samples)

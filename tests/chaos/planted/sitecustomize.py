@@ -22,7 +22,7 @@ def _model() -> None:
     def infer(*_: object) -> None:
         time.sleep(120)
 
-    sys.modules["service.engines.tensorflow"].TensorFlowEngine.infer = infer
+    sys.modules["service.engines.light.engine"].LightEngine.infer = infer
 
 
 def _leak() -> None:
