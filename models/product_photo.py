@@ -2,8 +2,9 @@
 
 The data set's own images were made from photographs on white, as section 2 of Xiao, Rasul and Vollgraf,
 "Fashion-MNIST: a novel image dataset for benchmarking machine learning algorithms", 2017 (arXiv:1708.07747) says: trim
-what is close to the corner's colour, scale the longest edge to 28, sharpen, centre, negate, 8-bit grey. Here the
-background is found from the whole border instead, so that it may be tinted, uneven or noisy.
+what is close to the corner's colour, scale the longest edge to 28, sharpen, centre, negate, 8-bit grey. Here a plain
+background is found from the whole border instead, so that it may be tinted, uneven or noisy; in front of any other,
+such as a floor or a bed, the product is found by `models.segmentation`.
 """
 
 from functools import cache
@@ -12,6 +13,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from models.segmentation import Mask, largest_parts, product_mask
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -39,6 +42,7 @@ _LEAST_CONTRAST = 5.0
 _NOISE_DEVIATIONS = 4.0
 # What differs from the background by less than this share of what the product does is a shadow.
 _SHADOW_SHARE = 0.08
+_GREY = np.array([0.299, 0.587, 0.114], np.float32)
 _COLOUR_STEP = 24
 _USUAL_BACKGROUND = 3
 # The first quartile of the absolute values of a standard normal distribution.
@@ -49,6 +53,8 @@ _LIGHT, _DARK, _BLACK = 128.0, 64.0, 32
 # A background that is lighter than this is taken for white in dim light, and the product is lit up with it.
 _WHITE = 200.0
 _SHARPENING = 0.35
+# Plain backgrounds deviate by less from their plane: walls, tables and paper by 1 to 8, floors and beds by 9 and more.
+_PLAIN = 9.0
 
 
 def is_thumbnail(grey: Pixels) -> bool:
@@ -75,25 +81,27 @@ def thumbnail(photo: Pixels, height: int, width: int) -> tuple[Pixels, Frame]:
     """
     small = _reduced(photo)
     background, noise = _background(small)
-    distance = np.abs(cv2.GaussianBlur(small, (0, 0), 0.8) - background).max(axis=2)
-    contrast = _SHADOW_SHARE * float(np.percentile(distance, 95))
-    product = _without_specks(distance > max(_LEAST_CONTRAST, _NOISE_DEVIATIONS * noise, contrast))
+    if noise < _PLAIN:
+        product = _in_front(small, background, noise)
+        light = _as_light(small, background, product)
+    else:
+        product = product_mask(np.rint(small).astype(np.uint8))
+        light = np.asarray((255 - small @ _GREY) * product, np.float32)
     if not product.any():
         return np.zeros((height, width), np.uint8), WHOLE
-    light = _as_light(small, background, product)
     if photo.shape[:2] == (height, width):
         # Somebody's negative of a thumbnail: to fit it anew would only blur it.
         return np.rint(light).astype(np.uint8), WHOLE
     rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
     trimmed = light[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    fitted, (left, top, wide, tall) = _fitted(trimmed, height, width)
+    pixels, (left, top, wide, tall) = fitted(trimmed, height, width)
     frame = Frame(
         (columns[0] + left) / light.shape[1],
         (rows[0] + top) / light.shape[0],
         wide / light.shape[1],
         tall / light.shape[0],
     )
-    return fitted, frame
+    return pixels, frame
 
 
 def _reduced(photo: Pixels) -> Floats:
@@ -139,18 +147,16 @@ def _commonest_colour(colours: Floats) -> Floats:
     return np.asarray(colours[which.ravel() == commonest].mean(axis=0), np.float32)
 
 
-def _without_specks(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    _, parts, figures, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    areas = figures[:, cv2.CC_STAT_AREA]
-    areas[0] = 0
-    kept: npt.NDArray[np.bool_] = (areas >= max(1, _SPECK_SHARE * areas.max()))[parts]
-    return kept & mask
+def _in_front(image: Floats, background: Floats, noise: float) -> Mask:
+    """What differs from a plain background by more than its noise and shadows do."""
+    distance = np.abs(cv2.GaussianBlur(image, (0, 0), 0.8) - background).max(axis=2)
+    contrast = _SHADOW_SHARE * float(np.percentile(distance, 95))
+    return largest_parts(distance > max(_LEAST_CONTRAST, _NOISE_DEVIATIONS * noise, contrast), _SPECK_SHARE)
 
 
-def _as_light(image: Floats, background: Floats, product: npt.NDArray[np.bool_]) -> Floats:
+def _as_light(image: Floats, background: Floats, product: Mask) -> Floats:
     """The product's brightness on black, negated unless the background is dark; 0 to 255, 0 where it is not."""
-    weights = np.array([0.299, 0.587, 0.114], np.float32)
-    grey, behind = image @ weights, background @ weights
+    grey, behind = image @ _GREY, background @ _GREY
     level = float(np.median(behind))
     if level > _WHITE:
         light = 255 - grey * (255 / np.maximum(behind, 1))
@@ -161,8 +167,11 @@ def _as_light(image: Floats, background: Floats, product: npt.NDArray[np.bool_])
     return np.asarray(np.clip(light, 0, 255) * product, np.float32)
 
 
-def _fitted(light: Floats, height: int, width: int) -> tuple[Pixels, Frame]:
-    """The product, scaled and centred; and where the result lies on it, in the pixels of `light`."""
+def fitted(light: Floats, height: int, width: int) -> tuple[Pixels, Frame]:
+    """A product's brightness, float32 (any height, any width), scaled and centred: uint8 (`height`, `width`).
+
+    And where that lies on `light`: left, top, width, height in its pixels.
+    """
     across, down = light.shape[1], light.shape[0]
     scale = min(height / light.shape[0], width / light.shape[1])
     size = (min(width, max(1, round(light.shape[1] * scale))), min(height, max(1, round(light.shape[0] * scale))))

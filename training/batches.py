@@ -9,11 +9,14 @@ import numpy.typing as npt
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
-Change = Callable[[Images, np.random.Generator], npt.NDArray[np.float32]]
+Change = Callable[[Images, int, np.random.Generator], npt.NDArray[np.float32]]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
-    """All images once, in order; with a seed, in another order in each epoch, and each changed anew by `change`."""
+    """All images once, in order; with a seed, in another order in each epoch, and each changed anew by `change`.
+
+    That is told the image's label, too.
+    """
 
     def __init__(
         self,
@@ -39,12 +42,13 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
     def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float32], Labels]:
         """Batch `number`: float32 (batch, height, width, channels) and its labels."""
         chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]
-        images = self._images[chosen]
+        images, labels = self._images[chosen], self._labels[chosen]
         if self._change is None:
-            return images * self._scale, self._labels[chosen]
+            return images * self._scale, labels
         random = np.random.default_rng([self._seed or 0, self._epoch, number])
-        changed = np.stack([self._change(image, random) for image in images])
-        return changed * self._scale, self._labels[chosen]
+        pairs = zip(images, labels, strict=True)
+        changed = np.stack([self._change(image, int(label), random) for image, label in pairs])
+        return changed * self._scale, labels
 
     def on_epoch_end(self) -> None:
         """Shuffle for the next epoch."""

@@ -9,11 +9,13 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import callbacks, optimizers
 
 from training.augmentation import augmented
-from training.batches import Batches
+from training.batches import Batches, Images
 from training.data import Split
+from training.photographed import clothing
 from training.settings import TrainingSettings
 
 CHECKPOINT = "best-cnn-model.h5"
@@ -48,10 +50,15 @@ def training_input(split: Split, settings: TrainingSettings, scale: float) -> di
     """What `fit` is given: the images as they are, or changed anew in each epoch; each pixel times `scale`."""
     images, labels = split.training_pictures, split.training_labels
     if settings.recipe == "strong":
-        return {"x": Batches(images, labels, scale, settings.batch_size, settings.seed, augmented)}
+        change = clothing if split.preparation == "product-photo" else _changed
+        return {"x": Batches(images, labels, scale, settings.batch_size, settings.seed, change)}
     if isinstance(images, np.memmap):
         return {"x": Batches(images, labels, scale, settings.batch_size, settings.seed)}
     return {"x": images * np.float32(scale), "y": labels, "batch_size": settings.batch_size}
+
+
+def _changed(image: Images, _label: int, random: np.random.Generator) -> npt.NDArray[np.float32]:
+    return augmented(image, random)
 
 
 def precision(settings: TrainingSettings) -> str:

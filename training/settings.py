@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-STRONG_DEFAULTS = {"epochs": 150, "batch_size": 128, "learning_rate": 0.002, "validation_share": 0.1}
+STRONG_DEFAULTS = {"epochs": 90, "batch_size": 128, "learning_rate": 0.002, "validation_share": 0.1}
 
 
 class TrainingSettings(BaseSettings):
