@@ -5,7 +5,8 @@ from typing import cast
 from PIL import Image
 
 from models.card import ImageInput
-from models.decoding import format_of, open_scanned, scanned
+from models.decoding import open_scanned, scanned
+from models.image_formats import format_of
 from models.preprocessing import Pixels, PreparationChoice, PreparedImage, plain_pixels, prepare
 from service.inference.decoding_messages import Question
 from service.inference.decoding_processes import DecodingProcesses
