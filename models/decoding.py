@@ -30,6 +30,8 @@ _TURNED = frozenset(("HEIF", "TIFF"))
 # libjpeg shows rows that are missing in middle grey, whichever way round.
 _MISSING_FROM, _MISSING_TO = 127, 128
 _MOST_MISSING = 20
+# So much of a row tells whether it is there to its end.
+_ROW_END = 8
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -104,7 +106,7 @@ def upright(image: Image.Image, enough: int) -> Image.Image:
         if deep_colours:
             _check_shades(image, form)
         turn = _TURNS.get(_orientation(image, form))
-        flat = flattened(image if turn is None else image.transpose(turn))
+        flat = flattened(image if turn is None else image.transpose(turn), full_range=form == "HEIF")
     except ImageError:
         raise
     except Exception as error:
@@ -135,9 +137,10 @@ def _orientation(image: Image.Image, form: str) -> int:
 
 
 def _without_missing_rows(image: Image.Image) -> Image.Image:
-    """Those rows of a JPEG that were sent. Raises BrokenImage where more than a twentieth is missing."""
+    """Those rows of a JPEG that were sent whole. Raises BrokenImage where more than a twentieth is missing."""
     most = image.height // _MOST_MISSING
-    last = np.asarray(image.crop((0, image.height - most - 1, *image.size))).reshape(most + 1, -1)
+    ends = np.asarray(image.crop((max(0, image.width - _ROW_END), image.height - most - 1, *image.size)))
+    last = ends.reshape(most + 1, -1)
     there = np.flatnonzero(((last < _MISSING_FROM) | (last > _MISSING_TO)).any(axis=1))
     if not there.size:
         raise BrokenImage(

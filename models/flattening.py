@@ -27,15 +27,21 @@ def uses_few_shades(image: Image.Image) -> bool:
     return not any(any(image.getchannel(colour).histogram()[_FEWEST_SHADES:]) for colour in "RGB")
 
 
-def flattened(image: Image.Image) -> Image.Image:
-    """The first frame as 8-bit grey or RGB, transparent parts shown on white."""
+def flattened(image: Image.Image, *, full_range: bool) -> Image.Image:
+    """A decoded image as 8-bit grey or RGB, transparent parts shown on white.
+
+    Grey of 16 bits uses all of them if it is of `full_range`; otherwise the smallest of 8, 10, 12, 14 and 16 that its
+    largest value needs.
+    """
     if image.mode in {"L", "RGB"} and not image.has_transparency_data:
         return image
     # In bands: each step on the way takes as much memory as its part of the image.
     tops = range(0, image.height, _BAND_ROWS)
     bands = [(0, top, image.width, min(top + _BAND_ROWS, image.height)) for top in tops]
     deep = image.mode.startswith("I")
-    depth = _depth(max(int(np.asarray(image.crop(band)).max()) for band in bands)) if deep else 8
+    depth = _DEPTHS[-1]
+    if deep and not full_range:
+        depth = _depth(max(int(np.asarray(image.crop(band)).max()) for band in bands))
     flat = None
     for band in bands:
         part = image.crop(band)
@@ -47,7 +53,6 @@ def flattened(image: Image.Image) -> Image.Image:
 
 
 def _depth(largest: int) -> int:
-    """How many bits grey of 16 bits is taken to use, whose largest value this is."""
     return next((depth for depth in _DEPTHS if largest < 1 << depth), _DEPTHS[-1])
 
 

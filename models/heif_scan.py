@@ -62,6 +62,9 @@ def heic(content: bytes) -> Scan:
     boxes = list(walk(0, len(content)))
     kept = bytearray(content)
     kept[8:12] = _MAJOR["HEIF"]
+    # One that names a film's brand would be looked through for it.
+    for place in range(16, boxes[0].end - 3, 4):
+        kept[place : place + 4] = b"mif1"
     metas = [box for box in boxes if box.kind == b"meta"]
     if not metas:
         raise BrokenImage("the HEIF image cannot be read: it has no picture, or only a film; send a picture of it")
