@@ -157,9 +157,9 @@ class _Items:
     def _reference(self, box: _Box) -> tuple[int, list[int], _Box]:
         wide = self._version(self._boxes[b"iref"]) > 0
         source = self._number(box.begin - 4, wide=wide)
-        place = box.begin + (4 if wide else 2)
-        (count,) = struct.unpack_from(">H", self._content, place)
-        return source, list(struct.unpack_from(f">{count}{'I' if wide else 'H'}", self._content, place + 2)), box
+        targets = memoryview(self._content)[box.begin + (4 if wide else 2) : box.end]
+        (count,) = struct.unpack_from(">H", targets)
+        return source, list(struct.unpack_from(f">{count}{'I' if wide else 'H'}", targets, 2)), box
 
     def _inside(self, kind: bytes, skipped: int) -> list[_Box]:
         if kind not in self._boxes:

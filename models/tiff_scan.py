@@ -14,8 +14,10 @@ from models.image_parts import Scan
 MOST_TAGS = 500
 # 25 megapixels in tiles of 16 × 16.
 MOST_PIECES = 100_000
+_LARGE_TILE = 4096 * 4096
 
 _KIND, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _COLOURS, _SAMPLES, _FORMAT = 254, 256, 257, 258, 259, 262, 277, 339
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
 _DNG_VERSION, _CFA = 50706, 32803
 # Those beside them that say how pixels are stored: strips, orientation, planes, predictor, palette, tiles,
 # transparency, JPEG's tables, and YCbCr.
@@ -81,6 +83,12 @@ def _checked(content: bytes, tags: dict[int, _Tag], order: str) -> tuple[int, in
     for number in _KEPT & tags.keys():
         if tags[number].values > (MOST_PIECES if number in _PIECES else 1 << 20) or tags[number].kind not in _SIZES:
             raise TooComplex(f"the TIFF image consists of more than {MOST_PIECES:,} pieces; save it as PNG")
+    width, height = values(_WIDTH, ())[0], values(_HEIGHT, ())[0]
+    across, down = values(_TILE_WIDTH, (0,))[0], values(_TILE_HEIGHT, (0,))[0]
+    if across * down > max(_LARGE_TILE, 2 * width * height):
+        raise TooComplex(
+            f"the TIFF image has tiles of {across:,} × {down:,} pixels, more than it has itself; save it anew"
+        )
     (compression, *_), (colours, *_) = values(_COMPRESSION, (1,)), values(_COLOURS, (1,))
     if compression not in _COMPRESSIONS:
         raise BrokenImage(
@@ -95,4 +103,4 @@ def _checked(content: bytes, tags: dict[int, _Tag], order: str) -> tuple[int, in
             f"the TIFF image has {samples} samples a pixel of {max(bits)} bits ({kinds}, colours {colours}), and grey "
             "of 1 to 16 bits and colours of 8 or 16 bits are read; scale it to 8 bits and save it as PNG"
         )
-    return values(_WIDTH, ())[0], values(_HEIGHT, ())[0]
+    return width, height

@@ -65,11 +65,10 @@ class Decoder:
 
     def _small(self, content: bytes) -> Image.Image | None:
         """An image that is cheap to decode for certain, opened. Raises ImageError."""
-        if len(content) > SMALL_IMAGE_BYTES:
-            format_of(content)
+        if content and (format_of(content) not in _SMALL_FORMATS or len(content) > SMALL_IMAGE_BYTES):
             return None
         found = scanned(content)
-        if found.form not in _SMALL_FORMATS or found.size is None or not _few(found.size) or found.scans > _FEW_SCANS:
+        if found.size is None or not _few(found.size) or found.scans > _FEW_SCANS:
             return None
         image = open_scanned(found, self._max_pixels)
         return image if _few(image.size) else None  # a damaged head may tell two sizes

@@ -154,8 +154,8 @@ def heic_of_one_tile(rows: int = 110, columns: int = 110) -> bytes:
     return heic_of_tiles(rows, columns)
 
 
-def heic_that_is_larger_inside(side: int = 8192) -> bytes:
-    """A HEIC that says that it has 64 × 64 pixels; its coded picture has 8192 × 8192, of one colour, in a few kB."""
+def heic_that_is_larger_inside(side: int = 2048) -> bytes:
+    """A HEIC that says that it has 64 × 64 pixels; its coded picture has 2048 × 2048, of one colour, in a few kB."""
     return heic_of_tiles(1, 1, _encoded(Image.new("L", (side, side), 128), "HEIF", quality=1))
 
 
@@ -189,8 +189,10 @@ def tiff_of_zeros(side: int = 5000) -> bytes:
 
 
 def jpeg_of_many_pixels(width: int = 16_000, height: int = 12_000) -> bytes:
-    """A progressive JPEG of 192 megapixels of one colour: all that it says would take 576 MB."""
-    return _encoded(Image.new("RGB", (width, height), (200, 30, 30)), "JPEG", progressive=True)
+    """A progressive JPEG of 1 kB that says that it has 192 megapixels: all that it could say would take 576 MB."""
+    plain = _encoded(_noise(28, 28), "JPEG", progressive=True)
+    size = plain.index(b"\xff\xc2") + 5
+    return plain[:size] + struct.pack(">HH", height, width) + plain[size + 4 :]
 
 
 Attack = Callable[[], bytes]
@@ -225,7 +227,15 @@ ALL: tuple[Attack, ...] = (
     jpeg_of_many_pixels,
 )
 # Nothing is odd about them but their pixels.
-DEAR_TO_DECODE = (bmp_of_line_ends, bmp_of_short_lines, webp_of_one_colour)
+DEAR_TO_DECODE = (
+    bmp_of_line_ends,
+    bmp_of_short_lines,
+    webp_of_one_colour,
+    heic_of_one_tile,
+    heic_that_is_larger_inside,
+    tiff_of_zeros,
+    jpeg_of_many_pixels,
+)
 
 
 def heic_of_tiles(

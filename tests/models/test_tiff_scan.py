@@ -93,7 +93,7 @@ def test_the_size_is_told_without_a_decoder() -> None:
         open_image(tiff(), 7_679)
 
 
-@pytest.mark.parametrize("attack", [pictures.tiff_of_tags, pictures.tiff_of_strips], ids=lambda attack: attack.__name__)
+@pytest.mark.parametrize("attack", [pictures.tiff_of_tags, pictures.tiff_of_strips, pictures.tiff_of_large_tiles])
 def test_a_tiff_of_more_parts_than_pictures_have_is_refused(attack: pictures.Attack) -> None:
     with pytest.raises(TooComplex):
         scanned(attack())

@@ -91,6 +91,7 @@ def test_the_pixels_are_those_that_are_decoded_here() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     contents = [PHOTO, encoded(PIXELS[..., 0]), encoded(PIXELS, "WEBP", exif=exif), encoded(PIXELS, "AVIF")]
+    contents += [encoded(PIXELS, "HEIF"), encoded(PIXELS, "TIFF", compression="tiff_lzw"), PHOTO[:-2]]
     cards = [WANTED, ImageInput(height=28, width=28, channels=1, scale=(1 / 255), preparation="product-photo")]
 
     async def scenario(processes: DecodingProcesses) -> None:
