@@ -92,7 +92,7 @@ def jpeg(content: bytes) -> Scan:
 def _frame(kind: int, segment: bytes) -> _Frame:
     height, width, count = struct.unpack_from(">HHB", segment, 1)
     components = (segment[place : place + 3] for place in range(6, 6 + 3 * count, 3))
-    return _Frame(kind, width, height, {one[0]: (one[1] >> 4, one[1] & 15) for one in components})
+    return _Frame(kind, width, height, {one[0]: (one[1] >> 4 or 1, one[1] & 15 or 1) for one in components})
 
 
 def _ends_in_its_last_scan(frame: _Frame, scans: list[bytes]) -> bool:
@@ -107,7 +107,7 @@ def _ends_in_its_last_scan(frame: _Frame, scans: list[bytes]) -> bool:
     exact: set[tuple[int, int]] = set()
     for one in scans:
         count = one[0]
-        first, last, bits = one[1 + 2 * count : 4 + 2 * count]
+        first, last, bits = struct.unpack_from("3B", one, 1 + 2 * count)
         if bits & 15 == 0:
             exact.update((one[1 + 2 * i], number) for i in range(count) for number in range(first, last + 1))
     wanted = {(component, number) for component in frame.components for number in range(_COEFFICIENTS)}

@@ -114,3 +114,13 @@ def test_one_whose_colours_come_one_after_the_other_is_refused_where_it_is_cut_s
     content = three[: at + 2] + b"\0\x11" + three[at + 4 :]
     with pytest.raises(BrokenImage, match="it is cut short"):
         scanned(content[:-10])
+
+
+def test_damaged_segments_of_one_that_is_cut_short_make_it_broken() -> None:
+    content = encoded(PHOTO, "JPEG", progressive=True)[:-2]
+    scan = content.rindex(b"\xff\xda") + 2
+    for length in range(2, 8):
+        with pytest.raises(BrokenImage):
+            scanned(content[:scan] + bytes((0, length)) + content[scan + 2 : scan + length])
+    sampling = content.index(b"\xff\xc2") + 11
+    scanned(content[:sampling] + b"\0" + content[sampling + 1 :])
