@@ -65,7 +65,7 @@ def _checked(content: bytes, tags: dict[int, _Tag], order: str) -> tuple[int, in
 
     def values(number: int, default: tuple[int, ...]) -> tuple[int, ...]:
         tag = tags.get(number)
-        if tag is None:
+        if tag is None or not tag.values:
             return default
         letter, length = _LETTERS[tag.kind], _SIZES[tag.kind] * tag.values
         place, among = (

@@ -105,3 +105,15 @@ def test_a_tiff_that_lacks_bytes_is_broken() -> None:
         for missing in (1, 100, len(content) // 2):
             with pytest.raises(ImageError):
                 seen(content[:-missing])
+
+
+@pytest.mark.parametrize("tag", [256, 257, 258, 259, 262, 277])
+def test_a_tag_without_a_value_makes_an_image_broken_at_worst(tag: int) -> None:
+    content = big_endian_grey(np.zeros((4, 4), np.uint16))
+    entry = content.index(struct.pack(">HHI", tag, 4, 1))
+    damaged = content[: entry + 4] + bytes(4) + content[entry + 8 :]
+    if tag in {256, 257}:
+        with pytest.raises(BrokenImage):
+            scanned(damaged)
+    else:
+        assert scanned(damaged).size == (4, 4)
