@@ -117,6 +117,16 @@ def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
     assert np.unique(seen(encoded(deep), GREY_4)).tolist() == [0x80]
 
 
+@pytest.mark.parametrize(("largest", "expected"), [(4095, None), (4096, 16), (65_535, 255)])
+def test_colours_of_sixteen_bits_are_read_by_their_upper_eight_or_refused(largest: int, expected: int | None) -> None:
+    deep = cv2.imencode(".png", np.full((4, 4, 3), largest, np.uint16))[1].tobytes()
+    if expected is None:
+        with pytest.raises(BrokenImage, match=r"the PNG image has colours of 16 bits and uses at most 12.*scale it"):
+            seen(deep, RGB_4)
+    else:
+        assert np.unique(seen(deep, RGB_4)).tolist() == [expected]
+
+
 @pytest.mark.parametrize(
     "image",
     [
