@@ -14,7 +14,9 @@ from PIL import Image, ImageOps
 
 from models import product_photo
 from models.card import Fit, ImageInput, Interpolation
-from models.decoding import PNG_SIGNATURE, converted, upright
+from models.decoding import upright
+from models.flattening import converted
+from models.image_formats import PNG_SIGNATURE
 from models.product_photo import WHOLE, Frame
 
 Pixels = npt.NDArray[np.uint8]

@@ -174,7 +174,9 @@ class ServiceSettings(ConversionSettings):
         ),
     ] = 1024
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
-    max_image_pixels: Annotated[int, Field(ge=1, description="largest width times height that is decoded")] = 25_000_000
+    max_image_pixels: Annotated[
+        int, Field(ge=1, description="largest width times height that is decoded; a HEIC may have 2 times, a JPEG 8")
+    ] = 25_000_000
     max_images_per_request: Annotated[int, Field(ge=1, description="most images in one request")] = 64
     api_keys: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")], ...],

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -20,6 +21,8 @@ ANKLE_BOOT = SAMPLE_FILES[-20]
 # Each model is converted once for all tests, as it is for all starts of a service.
 CONVERTED = ROOT / ".pytest_cache" / "converted"
 DRAWINGS = sorted((ROOT / "tests" / "drawings").glob("*.png"))
+
+pillow_heif.register_heif_opener()  # `encoded` writes HEIC, too
 
 
 def left_out_without(present: bool, what: str) -> pytest.MarkDecorator:

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 
 from models.card import ImageInput
-from models.decoding import FORMATS, open_image
+from models.decoding import open_image
 from models.image_errors import ImageError
+from models.image_formats import FORMATS
 from models.preprocessing import prepared_pixels
 from training.data import Split
 from training.errors import DataError

@@ -52,7 +52,8 @@ BATCH_ANSWER = BatchAnswer(
             problem=Problem(
                 title="Unsupported Media Type",
                 status=415,
-                detail="the content is not an image in a format that is read here: PNG, JPEG, GIF, BMP, WEBP",
+                detail="the content is not an image in a format that is read here: PNG, JPEG, GIF, BMP, WEBP, "
+                "AVIF, HEIF, TIFF",
             ),
         ),
     ),

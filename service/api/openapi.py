@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
-from models.decoding import FORMATS
+from models.image_formats import FORMATS
 from service.http.problems import PROBLEM_TYPE, Problem
 
 _DETAILS = {

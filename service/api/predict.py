@@ -46,7 +46,7 @@ async def predict(
 ) -> Response:
     """Send an image as the multipart field `file`, or as the raw body with an image content type.
 
-    PNG, JPEG, GIF, BMP, WebP and AVIF of any size and colour are read: turned upright, flattened onto white, and
+    PNG, JPEG, GIF, BMP, WebP, AVIF, HEIC and TIFF of any colour are read: turned upright, flattened onto white, and
     prepared as the model's card says. `product-photo` finds the product in front of its background, be it light or
     dark, and makes of it what the model was trained on. An image that already is of that kind goes through as it is.
     """

@@ -5,7 +5,8 @@ from typing import cast
 from PIL import Image
 
 from models.card import ImageInput
-from models.decoding import format_of, open_scanned, scanned
+from models.decoding import open_scanned, scanned
+from models.image_formats import format_of
 from models.preprocessing import Pixels, PreparationChoice, PreparedImage, plain_pixels, prepare
 from service.inference.decoding_messages import Question
 from service.inference.decoding_processes import DecodingProcesses
@@ -64,11 +65,10 @@ class Decoder:
 
     def _small(self, content: bytes) -> Image.Image | None:
         """An image that is cheap to decode for certain, opened. Raises ImageError."""
-        if len(content) > SMALL_IMAGE_BYTES:
-            format_of(content)
+        if content and (format_of(content) not in _SMALL_FORMATS or len(content) > SMALL_IMAGE_BYTES):
             return None
         found = scanned(content)
-        if found.form not in _SMALL_FORMATS or found.size is None or not _few(found.size) or found.scans > _FEW_SCANS:
+        if found.size is None or not _few(found.size) or found.scans > _FEW_SCANS:
             return None
         image = open_scanned(found, self._max_pixels)
         return image if _few(image.size) else None  # a damaged head may tell two sizes

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from models.card import ImageInput, Interpolation
-from models.decoding import FORMATS, open_image
+from models.decoding import open_image
 from models.image_errors import BrokenImage, EmptyImage, TooManyPixels, UnknownFormat
+from models.image_formats import FORMATS
 from models.pixels import PIXEL_RANGES, PixelRange
 from models.preprocessing import fit, plain_pixels, prepared_pixels, resized, scaled
 from tests.samples import ANKLE_BOOT, SAMPLE_FILES, encoded, pixels_of
@@ -116,6 +117,16 @@ def test_sixteen_bit_grey_is_scaled_not_clipped() -> None:
     assert np.unique(seen(encoded(deep), GREY_4)).tolist() == [0x80]
 
 
+@pytest.mark.parametrize(("largest", "expected"), [(4095, None), (4096, 16), (65_535, 255)])
+def test_colours_of_sixteen_bits_are_read_by_their_upper_eight_or_refused(largest: int, expected: int | None) -> None:
+    deep = cv2.imencode(".png", np.full((4, 4, 3), largest, np.uint16))[1].tobytes()
+    if expected is None:
+        with pytest.raises(BrokenImage, match=r"the PNG image has colours of 16 bits and uses at most 12.*scale it"):
+            seen(deep, RGB_4)
+    else:
+        assert np.unique(seen(deep, RGB_4)).tolist() == [expected]
+
+
 @pytest.mark.parametrize(
     "image",
     [
@@ -159,11 +170,6 @@ def test_no_bytes_are_an_empty_image() -> None:
 def test_what_is_no_image_is_of_an_unknown_format(content: bytes) -> None:
     with pytest.raises(UnknownFormat, match="PNG, JPEG, GIF, BMP, WEBP, AVIF"):
         open_image(content, PLENTY)
-
-
-def test_a_tiff_never_reaches_a_parser() -> None:
-    with pytest.raises(UnknownFormat):
-        open_image(encoded(Image.new("L", (4, 4)), "TIFF"), PLENTY)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -61,10 +61,12 @@ def test_a_small_image_is_decoded_at_once(form: str) -> None:
         encoded(Image.new("L", (28, 28)), "JPEG", comment=b"c" * 60_000) + bytes(SMALL_IMAGE_BYTES),
         encoded(Image.new("L", (28, 28)), "BMP"),
         encoded(Image.new("L", (28, 28)), "AVIF"),
+        encoded(Image.new("L", (28, 28)), "HEIF"),
+        encoded(Image.new("L", (28, 28)), "TIFF"),
         jpeg_of_scans(50, 100, 100),
         with_second_header(encoded(Image.new("L", (28, 28))), LARGE),
     ],
-    ids=["pixels", "one pixel more", "bytes", "BMP", "AVIF", "scans", "two sizes"],
+    ids=["pixels", "one pixel more", "bytes", "BMP", "AVIF", "HEIF", "TIFF", "scans", "two sizes"],
 )
 def test_what_could_take_long_is_decoded_in_a_process(content: bytes) -> None:
     assert at_once(content) is None
