@@ -10,12 +10,13 @@ from pydantic_core import to_json
 from models.card import ModelCard
 from models.image_errors import ImageError
 from models.preprocessing import png_data_url
+from service.api.bodies import read_image, read_images
 from service.api.dependencies import HowPrepared, WhichModel, model_name
 from service.api.examples import ANSWER, BATCH_ANSWER
 from service.api.openapi import FILES_BODY, IMAGE_BODY, answers, problems
 from service.api.schemas import Answer, BatchAnswer
 from service.context import context_of
-from service.http.bodies import SMALL_ANSWER_VALUES, read_files, read_image, until_disconnected
+from service.http.bodies import SMALL_ANSWER_VALUES, until_disconnected
 from service.http.problems import problem_of
 from service.inference.model_runner import ImageScores, labels_of
 
@@ -52,7 +53,7 @@ async def predict(
     """
     context = context_of(request)
     context.prediction.find(model)
-    content = await read_image(request, context.bodies)
+    content = await read_image(request)
     runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     (predicted,) = await context.prediction.predict(runner, [content], left, preparation=preparation)
@@ -93,7 +94,7 @@ async def predict_batch(
     """
     context = context_of(request)
     context.prediction.find(model)
-    files = await read_files(request, context.settings.max_images_per_request, context.bodies)
+    files = await read_images(request)
     runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     images = [file.content for file in files]

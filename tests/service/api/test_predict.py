@@ -110,19 +110,26 @@ def test_other_fields_beside_the_image_do_no_harm(client: TestClient) -> None:
         ({}, 400, "the request has no image"),
         ({"files": {"file": b""}}, 400, "0 bytes"),
         ({"content": b"", "headers": PNG}, 400, "0 bytes"),
-        ({"files": {"image": OWL}}, 400, "no file in a field 'file'; its fields: 'image'"),
-        ({"files": [("file", OWL), ("file", OWL)]}, 400, "2 fields 'file', expected at most 1"),
-        ({"files": {"file": OWL}, "data": {"file": "x"}}, 400, "2 fields 'file'"),
-        ({"files": {"x": b""}, "data": {"file": "no file"}}, 400, "is text"),
+        ({"files": [("file", OWL), ("file", OWL)]}, 400, "2 files, in the fields 'file', 'file'; expected one"),
+        (
+            {"files": [("a", OWL), ("b", OWL)]},
+            400,
+            "2 files, in the fields 'a', 'b'; expected one, in the field 'file'",
+        ),
+        ({"files": [("file", ("", b""))], "data": {"note": "x"}}, 400, "has no file; its fields, which are text"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "boundary"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400, "cannot be read"),
         ({"content": b"--y\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400, "cut short"),
         ({"files": [("x", b"")] * 18}, 400, "more than the 17 parts"),
         ({"files": {"file": ("image.png", b"I am a text")}}, 415, "PNG, JPEG"),
         ({"content": b"I am a text", "headers": PNG}, 415, "PNG, JPEG"),
-        ({"data": {"file": "x"}}, 415, "application/x-www-form-urlencoded"),
-        ({"json": {"file": "x"}}, 415, "application/json"),
-        ({"content": OWL}, 415, "declared as nothing"),
+        ({"data": {"file": "x"}}, 415, "application/x-www-form-urlencoded and begins with 'file=x'"),
+        ({"json": {"file": "x"}}, 400, "the JSON has 'file', expected 'image' alone"),
+        (
+            {"content": b"owl.png"},
+            415,
+            "declared as nothing and begins with 'owl.png', and looks like the name of a file",
+        ),
         ({"files": {"file": OWL[: len(OWL) // 2]}}, 422, "the PNG image cannot be"),
         ({"content": encoded(Image.new("L", (501, 500))), "headers": PNG}, 422, "501 × 500"),
     ],
@@ -278,7 +285,7 @@ def test_a_caller_who_stays_while_many_wait_is_answered(
 
 def test_an_error_quotes_no_more_than_the_beginning_of_long_names(client: TestClient) -> None:
     response = client.post("/predict", files=[("x" * 2000, OWL)] * 4)
-    assert_problem(response, 400, "no file in a field 'file'; its fields: 'xxx")
+    assert_problem(response, 400, "4 files, in the fields 'xxx")
     assert len(response.content) < 600
 
 
@@ -327,17 +334,21 @@ def test_each_image_of_a_batch_that_is_refused_is_counted_by_its_reason(client: 
 
 
 def test_a_batch_that_is_too_long_is_refused_whole(client: TestClient, classifier: FakeEngine) -> None:
-    assert_problem(
-        client.post("/predict/batch", files=[("files", OWL)] * 6), 400, "6 fields 'files', expected at most 5"
-    )
+    assert_problem(client.post("/predict/batch", files=[("files", OWL)] * 6), 400, "6 files, in the fields 'files'")
     assert classifier.batches == []
 
 
 @pytest.mark.parametrize(
     ("request_", "status", "part"),
     [
-        ({"files": {"file": OWL}}, 400, "no file in a field 'files'; its fields: 'file'"),
-        ({"content": OWL, "headers": PNG}, 415, "multipart/form-data"),
+        ({"data": {"a": "x"}, "files": {"b": ("", b"")}}, 400, "has no file"),
+        ({"content": OWL, "headers": PNG}, 415, "is one image, as /predict takes it; send the images as multipart"),
+        ({"content": b"", "headers": PNG}, 415, "multipart/form-data"),
+        ({"json": {"images": []}}, 400, "'images' is a list of 0, expected a list of 1 to 5"),
+        ({"json": {"images": ["AAAA"] * 6}}, 400, "a list of 6"),
+        ({"json": {"images": "AAAA"}}, 400, "'images' is a text"),
+        ({"json": {"images": ["AAAA", 1]}}, 400, "images[1] is a number"),
+        ({"json": {"image": "AAAA"}}, 400, "expected 'images' alone"),
     ],
 )
 def test_a_batch_of_another_form_is_told(client: TestClient, request_: dict[str, Any], status: int, part: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from models.card import ImageInput
 from service.errors import MalformedRequest
-from service.protocols.json_bodies import JsonBounds, bounds_for, parse_json
+from service.http.json_bodies import JsonBounds, bounds_for, parse_json
 from service.protocols.tfserving.rows import read_rows
 from tests.attacks import bodies as attacks
 
