@@ -30,7 +30,7 @@ def decode_base64(text: str, where: str) -> bytes:
     packed = packed.translate(_URL_SAFE, _LINE_ENDS).strip(b" ")
     width = packed.find(b" ") + 1
     if width:
-        # Spaces are taken for the ends of equal lines of a whole text. All others were a + before something read a form.
+        # Spaces may be the ends of equal lines of a whole text. All others were a + before something read a form.
         even = packed[width - 1 :: width] == b" " * packed.count(b" ")
         packed = packed.replace(b" ", b"")
         if not even or len(packed) % 4:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import io
 import threading
 from collections.abc import Iterator
@@ -51,6 +52,29 @@ def test_a_image_as_the_body_is_answered_the_same(client: TestClient) -> None:
     assert client.post("/predict", content=OWL, headers=PNG).json() == in_form
     # What the content is decides, not what it is declared to be.
     assert client.post("/predict", content=OWL, headers={"Content-Type": "IMAGE/jpeg; q=1"}).json() == in_form
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"content": OWL},
+        {"content": OWL, "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+        {"content": gzip.compress(OWL), "headers": {"Content-Encoding": "gzip"}},
+        {"content": iter([OWL[:30], OWL[30:]])},
+        {"files": {"photo": OWL}},
+        {"json": {"image": base64.b64encode(OWL).decode()}},
+    ],
+    ids=range(6),
+)
+def test_a_image_is_read_as_programs_send_it(client: TestClient, request_: dict[str, Any]) -> None:
+    assert client.post("/predict", **request_).json()["label"] == "owl"
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/v1/models/fake:predict", "/v2/models/fake/infer"])
+def test_an_encoding_that_is_not_read_is_told_with_those_that_are(client: TestClient, path: str) -> None:
+    response = client.post(path, content=OWL, headers={"Content-Encoding": "br"})
+    assert response.status_code == (400 if path.startswith("/v1") else 415)
+    assert response.headers["accept-encoding"] == "gzip, deflate"
 
 
 def test_probabilities_are_sorted_and_sum_to_one(client: TestClient) -> None:
@@ -297,6 +321,15 @@ def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier
     assert [result["prediction"]["label"] for result in answer["results"]] == labels
     assert answer["model"]["name"] == "fake"
     assert [len(batch) for batch in classifier.batches] == [4]
+
+
+def test_a_batch_may_be_json(client: TestClient) -> None:
+    contents = [OWL, b"hello", encoded(image_for("cat"))]
+    body = {"images": [base64.b64encode(content).decode() for content in contents]}
+    results = client.post("/predict/batch", json=body).json()["results"]
+    assert [result["file"] for result in results] == ["images[0]", "images[1]", "images[2]"]
+    found = [result.get("prediction", result.get("problem")) for result in results]
+    assert [entry.get("label", entry.get("status")) for entry in found] == ["owl", 415, "cat"]
 
 
 def test_bad_files_of_a_batch_get_a_problem_in_their_place(client: TestClient) -> None:
