@@ -28,7 +28,7 @@ async def read_images(request: Request) -> list[UploadedFile]:
 async def _read(request: Request, reader: Callable[[bytes, str], Value]) -> Value:
     context = context_of(request)
     body = await read_body(request, context.bodies)
-    headers = dict(request.scope["headers"])  # Starlette's own look-up goes through all of them for each name
+    headers = dict(request.scope["headers"])
     content_type = headers.get(b"content-type", b"").decode("latin-1")
     encoding = headers.get(b"content-encoding", b"").decode("latin-1")
     if not encoding and (len(body) <= SMALL_BODY_BYTES or not is_json(body, content_type)):

@@ -53,8 +53,8 @@ async def until_disconnected(request: Request) -> None:
 
 async def _chunks(request: Request, bodies: BodyLimits) -> AsyncGenerator[bytes, None]:
     """The body as it comes in. Raises BodyTooLarge as soon as it is declared or seen to have too many bytes."""
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal():
+    declared = dict(request.scope["headers"]).get(b"content-length", b"")
+    if declared.isdigit():
         _check_size(bodies, int(declared))
     started = time.monotonic()
     size = unfinished = 0

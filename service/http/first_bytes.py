@@ -12,9 +12,9 @@ _SEND_FILE = "send the file's bytes, with curl as -F file=@FILE or --data-binary
 _LOOKS = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), words)
     for pattern, words in (
-        (rb"\x89PNG|RIFF[^\0]{1,4}WEBP", f"an image that lost line ends or zero bytes on its way; {CURL_D}"),
+        (rb"\x89PNG|RIFF[^\0]+\Z", f"an image that lost line ends and zero bytes on its way; {CURL_D}"),
         (rb"\x1f\x8b", "gzip; say so in a header, Content-Encoding: gzip"),
-        (rb"\s*(/9j/|iVBORw0KGgo|R0lGOD|UklGR|data:)", 'base64 text; send it as JSON, {"image": "…"}'),
+        (rb'\s*"?(/9j/|iVBORw0KGgo|R0lGOD|UklGR|data:)', 'base64 text; send it as JSON, {"image": "…"}'),
         (rb"\s*(https?|ftp|file|s3|gs)://", f"an address, and the service fetches nothing; {_SEND_FILE}"),
         (rb"\s*--\S", "a multipart form; its Content-Type must be multipart/form-data, with its boundary"),
         (rb"[\w.\[\]-]{1,40}=", f"fields of a form without a file; {_SEND_FILE}"),

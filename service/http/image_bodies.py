@@ -37,14 +37,14 @@ def image_in(body: bytes, content_type: str) -> bytes:
 
     Raises MalformedRequest where there is none or more than one, and UnsupportedMediaType for a body of another kind.
     """
-    media_type = _media_type(content_type)
-    if media_type == _FORM and body.startswith(b"--"):
+    if body.startswith(b"--") and _media_type(content_type) == _FORM:
         return _image_of_form(body, content_type)
     try:
         format_of(body)
     except UnknownFormat as error:
         if not body:
             raise MalformedRequest(f"the request has no image: its body has 0 bytes; {_ONE}") from None
+        media_type = _media_type(content_type)
         if media_type == _FORM:
             return _image_of_form(body, content_type)
         if is_json(body, content_type):

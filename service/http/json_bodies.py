@@ -97,5 +97,6 @@ def _parsed(content: bytes) -> Any:
 def _ensure(found: int, most: int, what: str) -> None:
     if found > most:
         raise MalformedRequest(
-            f"the body has {found:,} {what}, and the largest request needs at most {most:,}; send several requests"
+            f"the body has {found:,} {what}, and the largest request needs at most {most:,}; send several requests, "
+            "or images as base64"
         )

@@ -81,11 +81,11 @@ def _part(headers: bytes, content: bytes) -> Part:
     disposition, media_type = "", ""
     for line in headers.split(b"\r\n"):
         name, _, value = line.partition(b":")
-        match name.strip().lower():
-            case b"content-disposition":
-                disposition = value.strip().decode("latin-1")
-            case b"content-type":
-                media_type = value.partition(b";")[0].strip().lower().decode("latin-1")
+        name = name.strip().lower()
+        if name == b"content-disposition":
+            disposition = value.strip().decode("latin-1")
+        elif name == b"content-type":
+            media_type = value.partition(b";")[0].strip().lower().decode("latin-1")
     options = _parameters(disposition, "a Content-Disposition")
     filename = options.get(b"filename")
     if "*" in disposition:

@@ -92,13 +92,14 @@ def test_a_shell_writes_lines_of_base64_into_json_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("body", "declared", "part"),
     [
-        (PNG.translate(None, b"\r\n\0"), URLENCODED, "lost line ends or zero bytes on its way; curl's -d @FILE"),
-        (encoded(PICTURE, "WEBP").translate(None, b"\0"), "image/webp", "lost line ends or zero bytes"),
+        (PNG.translate(None, b"\r\n\0"), URLENCODED, "lost line ends and zero bytes on its way; curl's -d @FILE"),
+        (b"RIFF\xd8\x0b" + b"\xee" * 500, "image/webp", "lost line ends and zero bytes"),
         (b"cat.jpg", URLENCODED, "begins with 'cat.jpg', and looks like the name of a file"),
         (b"@C:\\My Pictures\\cat.jpg\r\n", "text/plain", "looks like the name of a file"),
         (b"image=" + TEXT.encode(), URLENCODED, "looks like fields of a form without a file"),
         (TEXT.encode(), "text/plain", 'looks like base64 text; send it as JSON, {"image"'),
         (b"data:image/png;base64,AAAA", "image/png", "looks like base64 text"),
+        (b'"/9j/4AAQSkZJRg=="', "text/plain", "looks like base64 text"),
         (b"https://example.com/cat.jpg", "text/plain", "an address, and the service fetches nothing"),
         (form('name="file"'), "application/octet-stream", "looks like a multipart form; its Content-Type must be"),
         (attacks.packed(PNG), "image/png", "looks like gzip; say so in a header"),
