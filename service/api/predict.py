@@ -45,7 +45,7 @@ async def predict(
     return_input: ReturnInput = False,
     model: WhichModel = None,
 ) -> Response:
-    """Send an image as the multipart field `file`, or as the raw body with an image content type.
+    """Send an image as the multipart field `file`, as the raw body, or as base64 in JSON.
 
     PNG, JPEG, GIF, BMP, WebP and AVIF of any size and colour are read: turned upright, flattened onto white, and
     prepared as the model's card says. `product-photo` finds the product in front of its background, be it light or
@@ -77,8 +77,8 @@ async def predict(
             503,
             504,
             details={
-                400: "the form has no file in a field 'files'; its fields: 'file'",
-                415: "the body is not multipart/form-data; send the images as multipart fields 'files'",
+                400: "the form has 65 files, in the fields 'files', 'files', …; expected at most 64",
+                415: "the body is one image, as /predict takes it; send the images as multipart fields 'files'",
             },
         ),
     },
@@ -87,7 +87,7 @@ async def predict(
 async def predict_batch(
     request: Request, top_k: TopK = 10, preparation: HowPrepared = "auto", model: WhichModel = None
 ) -> Response:
-    """Send several images as multipart fields `files`; the model looks at all of them at once.
+    """Send several images as multipart fields `files`, or as base64 in JSON; the model looks at all of them at once.
 
     A file that cannot be read gets a problem in its place, with the status that `/predict` would have answered; the
     others are answered all the same.
