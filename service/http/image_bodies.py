@@ -20,6 +20,8 @@ _FORM = "multipart/form-data"
 # Pages and programs send a few fields of their own beside the images; they are read and left alone.
 _MOST_OTHER_FIELDS = 16
 _MOST_NAMED = 5
+# Every image has one, most within their first bytes; a text that begins as one of them, such as BMW, has none.
+_ZERO = b"\0"
 _ONE = 'send the image as the body, as multipart field \'file\', or as JSON {"image": "<base64>"}'
 _MANY = 'send the images as multipart fields \'files\', or as JSON {"images": ["<base64>"]}'
 
@@ -50,7 +52,7 @@ def image_in(body: bytes, content_type: str) -> bytes:
         if is_json(body, content_type):
             return _image_of_json(body)
         raise UnsupportedMediaType(f"{error}; {_what_arrived(body, media_type, _ONE)}") from None
-    if b"\0" not in body:  # every image has one, within its first bytes
+    if _ZERO not in body:
         raise MalformedRequest(f"the image lost line ends and zero bytes on its way; {CURL_D}")
     return body
 
@@ -110,10 +112,9 @@ def _is_file(part: Part) -> bool:
 
 def _is_image(content: bytes) -> bool:
     try:
-        format_of(content)
+        return bool(format_of(content)) and _ZERO in content
     except UnknownFormat:
         return False
-    return True
 
 
 def _named(files: list[Part]) -> str:

@@ -64,6 +64,11 @@ def test_the_file_that_is_named_as_documented_is_taken_before_others() -> None:
     assert image_in(both, FORM) == PNG
 
 
+def test_a_text_that_begins_as_an_image_does_is_no_file() -> None:
+    text = form('name="brand"', content=b"BMW").removesuffix(attacks.FORM_END) + b"\r\n"
+    assert image_in(text + form('name="photo"'), FORM) == PNG
+
+
 @pytest.mark.parametrize(
     "text",
     [TEXT, f"data:image/png;base64,{TEXT}", base64.encodebytes(PNG).decode(), {"b64": TEXT}],
