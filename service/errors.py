@@ -1,6 +1,6 @@
 """Domain errors: what went wrong, as a code and a text for a person. Knows no HTTP and nothing else of the project."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
 
@@ -20,6 +20,7 @@ class ServiceError(Exception):
       ├─ RequestTimeout         the body came too slowly
       ├─ BodyTooLarge           the body has more bytes than are read
       ├─ UnsupportedMediaType   the body is declared to be something that the call does not take
+      │    └─ UnsupportedEncoding    the body is compressed in a way that is not read
       ├─ NotInModel             the model has no such layer, map, place or class
       ├─ TooManyRequests        the rate limit of the client's key is reached
       ├─ ClientDisconnected     the client left before its answer; nobody reads this
@@ -78,6 +79,15 @@ class UnsupportedMediaType(ServiceError):
     """The body is declared to be something that the call does not take."""
 
     code = "unsupported_media_type"
+
+
+class UnsupportedEncoding(UnsupportedMediaType):
+    """The body is compressed in a way that is not read."""
+
+    def __init__(self, text: str, known: Iterable[str]) -> None:
+        """`known` are the ways that are read."""
+        self.known = tuple(known)
+        super().__init__(text)
 
 
 class NotInModel(ServiceError):

@@ -11,7 +11,8 @@ import uvicorn
 from fastapi import FastAPI, File, Request, Response
 from starlette.routing import Route
 
-from service.http.bodies import BodyLimits, read_image
+from service.http.bodies import BodyLimits, read_body
+from service.http.image_bodies import image_in
 
 _CLASSES = [{"label": "Ankle boot", "index": 9, "probability": 0.9999924898147583}] * 10
 _ANSWER = json.dumps(
@@ -34,7 +35,7 @@ async def _usual_multipart(file: Annotated[bytes, File()]) -> Response:
 
 
 async def _short(request: Request) -> Response:
-    await read_image(request, _BODIES)
+    image_in(await read_body(request, _BODIES), request.headers.get("content-type", ""))
     return Response(_ANSWER, media_type="application/json")
 
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
 
 from models.preprocessing import ModelInput, PreparationChoice, PreparedImage, scaled
+from service.api.bodies import read_image
 from service.api.dependencies import (
     Accept,
     Explained,
@@ -23,7 +24,6 @@ from service.errors import NotInModel
 from service.explain.explainer import Explainer
 from service.explain.numbers import rounded
 from service.explain.results import ConvolutionTrace, KernelScale, Method
-from service.http.bodies import read_image
 from service.http.negotiation import choose_media_type
 from service.inference.model_runner import ModelRunner
 
@@ -228,7 +228,7 @@ async def _prepared(
     """The model that answers, what explains it, the image in the request as a person sees it, and as the model does."""
     context = context_of(request)
     context.prediction.find(model)
-    content = await read_image(request, context.bodies)
+    content = await read_image(request)
     runner = context.prediction.current(model)
     prepared = await context.prediction.prepare(runner, content, preparation)
     return runner, context.explained.of(runner).explainer, prepared, scaled(prepared.pixels, runner.card.input)

@@ -14,7 +14,7 @@ from models.image_formats import FORMATS
 from service.http.problems import PROBLEM_TYPE, Problem
 
 _DETAILS = {
-    400: "the form has no file in a field 'file'; its fields: 'image'",
+    400: "the form has 2 files, in the fields 'a', 'b'; expected one, in the field 'file'",
     401: "this service needs an API key; send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`",
     404: "there is no model 'hats'; there are 'best-cnn-model'",
     408: "only 1,024 bytes of the body came in 10 s; send it at once, or a smaller image",
@@ -42,6 +42,19 @@ _KEY_SCHEMES = {
 _BINARY = {"type": "string", "format": "binary"}
 # An empty file is answered with 400, so the document says that an image has bytes.
 _IMAGE = _BINARY | {"minLength": 1}
+_BASE64_IMAGE = {
+    "type": "string",
+    "format": "byte",
+    "minLength": 1,
+    "description": "the image as base64, or a data URL of it",
+}
+
+
+def _json_body(key: str, schema: dict[str, Any]) -> dict[str, Any]:
+    """An object of one `key`. Others are refused, so the document says that there are none."""
+    properties = {"properties": {key: schema}, "required": [key], "additionalProperties": False}
+    return {"schema": {"title": f"{key.capitalize()}Json", "type": "object", **properties}}
+
 
 IMAGE_BODY = {
     "requestBody": {
@@ -55,6 +68,7 @@ IMAGE_BODY = {
                 }
             },
             "image/*": {"schema": _IMAGE},
+            "application/json": _json_body("image", _BASE64_IMAGE),
         },
     }
 }
@@ -71,7 +85,8 @@ FILES_BODY = {
                         "files": {"type": "array", "items": _BINARY, "minItems": 1, "description": "the images"}
                     },
                 }
-            }
+            },
+            "application/json": _json_body("images", {"type": "array", "items": _BASE64_IMAGE, "minItems": 1}),
         },
     }
 }

@@ -10,12 +10,13 @@ from pydantic_core import to_json
 from models.card import ModelCard
 from models.image_errors import ImageError
 from models.preprocessing import png_data_url
+from service.api.bodies import read_image, read_images
 from service.api.dependencies import HowPrepared, WhichModel, model_name
 from service.api.examples import ANSWER, BATCH_ANSWER
 from service.api.openapi import FILES_BODY, IMAGE_BODY, answers, problems
 from service.api.schemas import Answer, BatchAnswer
 from service.context import context_of
-from service.http.bodies import SMALL_ANSWER_VALUES, read_files, read_image, until_disconnected
+from service.http.bodies import SMALL_ANSWER_VALUES, until_disconnected
 from service.http.problems import problem_of
 from service.inference.model_runner import ImageScores, labels_of
 
@@ -44,7 +45,7 @@ async def predict(
     return_input: ReturnInput = False,
     model: WhichModel = None,
 ) -> Response:
-    """Send an image as the multipart field `file`, or as the raw body with an image content type.
+    """Send an image as the multipart field `file`, as the raw body, or as base64 in JSON.
 
     PNG, JPEG, GIF, BMP, WebP, AVIF, HEIC and TIFF of any colour are read: turned upright, flattened onto white, and
     prepared as the model's card says. `product-photo` finds the product in front of its background, be it light or
@@ -52,7 +53,7 @@ async def predict(
     """
     context = context_of(request)
     context.prediction.find(model)
-    content = await read_image(request, context.bodies)
+    content = await read_image(request)
     runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     (predicted,) = await context.prediction.predict(runner, [content], left, preparation=preparation)
@@ -76,8 +77,8 @@ async def predict(
             503,
             504,
             details={
-                400: "the form has no file in a field 'files'; its fields: 'file'",
-                415: "the body is not multipart/form-data; send the images as multipart fields 'files'",
+                400: "the form has 65 files, in the fields 'files', 'files', …; expected at most 64",
+                415: "the body is one image, as /predict takes it; send the images as multipart fields 'files'",
             },
         ),
     },
@@ -86,14 +87,14 @@ async def predict(
 async def predict_batch(
     request: Request, top_k: TopK = 10, preparation: HowPrepared = "auto", model: WhichModel = None
 ) -> Response:
-    """Send several images as multipart fields `files`; the model looks at all of them at once.
+    """Send several images as multipart fields `files`, or as base64 in JSON; the model looks at all of them at once.
 
     A file that cannot be read gets a problem in its place, with the status that `/predict` would have answered; the
     others are answered all the same.
     """
     context = context_of(request)
     context.prediction.find(model)
-    files = await read_files(request, context.settings.max_images_per_request, context.bodies)
+    files = await read_images(request)
     runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     images = [file.content for file in files]

@@ -6,6 +6,7 @@ a second for ten megabytes of lines that begin as the boundary does.
 
 import re
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.multipart import parse_options_header
 
@@ -23,11 +24,12 @@ _BEHIND_BOUNDARY = re.compile(rb"--|[ \t]{0,100}\r\n")
 
 
 class Part(NamedTuple):
-    """One field of a form; `filename` is None for a field that is no file."""
+    """One field of a form; `filename` is None where there is none, and `media_type` "" where none is declared."""
 
     name: str
     filename: str | None
     content: bytes
+    media_type: str = ""
 
 
 def read_form(content_type: str, body: bytes, max_parts: int) -> list[Part]:
@@ -67,25 +69,43 @@ def read_form(content_type: str, body: bytes, max_parts: int) -> list[Part]:
 def _boundary(content_type: str) -> bytes:
     boundary = _parameters(content_type, "its Content-Type").get(b"boundary", b"")
     if not boundary:
-        raise _unreadable("its Content-Type names no boundary")
+        raise _unreadable(
+            "its Content-Type names no boundary; leave that header to the program that makes the form, which knows it"
+        )
     if len(boundary) > _LONGEST_BOUNDARY:
         raise _unreadable(f"its boundary has {len(boundary):,} bytes, expected at most {_LONGEST_BOUNDARY}")
     return boundary
 
 
 def _part(headers: bytes, content: bytes) -> Part:
-    disposition = b""
+    disposition, media_type = "", ""
     for line in headers.split(b"\r\n"):
         name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-disposition":
-            disposition = value.strip()
-    options = _parameters(disposition.decode("latin-1"), "a Content-Disposition")
+        name = name.strip().lower()
+        if name == b"content-disposition":
+            disposition = value.strip().decode("latin-1")
+        elif name == b"content-type":
+            media_type = value.partition(b";")[0].strip().lower().decode("latin-1")
+    options = _parameters(disposition, "a Content-Disposition")
     filename = options.get(b"filename")
+    if "*" in disposition:
+        filename = _extended_filename(disposition) or filename
     return Part(
         options.get(b"name", b"").decode(errors="replace"),
         None if filename is None else filename.decode(errors="replace"),
         content,
+        media_type,
     )
+
+
+def _extended_filename(disposition: str) -> bytes | None:
+    """What stands as filename* in it, as in `filename*=UTF-8''caf%C3%A9.png` (RFC 8187).
+
+    RFC 7578 has forms without it. Programs send it all the same, some of them alone; the parser leaves it away.
+    """
+    renamed = re.sub(r"\*\s*=", "-extended=", disposition)
+    value = _parameters(renamed, "a Content-Disposition").get(b"filename-extended")
+    return None if value is None else unquote_to_bytes(value.rpartition(b"'")[2])
 
 
 def _parameters(header: str, where: str) -> dict[bytes, bytes]:

@@ -24,6 +24,7 @@ from service.errors import (
     TooManyRequests,
     Unauthorized,
     Unavailable,
+    UnsupportedEncoding,
     UnsupportedMediaType,
 )
 from service.metrics import REJECTED
@@ -98,6 +99,8 @@ def headers_of(error: Exception) -> dict[str, str]:
         headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     if isinstance(error, Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, UnsupportedEncoding):
+        headers["Accept-Encoding"] = ", ".join(error.known)  # RFC 9110, 12.5.3
     if isinstance(error, RequestTimeout):
         headers["Connection"] = "close"  # the rest of the body is not waited for
     return headers

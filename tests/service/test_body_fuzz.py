@@ -42,6 +42,9 @@ CALLS: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "image": ("/predict", PNG, {"Content-Type": "image/png"}),
     "form": ("/predict", FORM, FORM_HEADERS),
     "batch": ("/predict/batch", FILES[: -len(attacks.FORM_END)] + b"\r\n" + FILES, FORM_HEADERS),
+    "json": ("/predict", json.dumps({"image": TEXT}).encode(), {}),
+    "json batch": ("/predict/batch", json.dumps({"images": [TEXT, {"b64": TEXT}]}).encode(), {}),
+    "packed image": ("/predict", attacks.packed(PNG), GZIP),
     "rows": ("/v1/models/fake:predict", json.dumps(ROWS).encode(), {}),
     "columns": ("/v1/models/fake:predict", json.dumps({"inputs": {"input": [row("cat")]}}).encode(), {}),
     "examples": ("/v1/models/fake:classify", json.dumps({"examples": [{"input": {"b64": TEXT}}]}).encode(), {}),
@@ -50,6 +53,7 @@ CALLS: dict[str, tuple[str, bytes, dict[str, str]]] = {
     "binary": ("/v2/models/fake/infer", HEAD + ELEMENTS, {"Inference-Header-Content-Length": str(len(HEAD))}),
     "bare": ("/v2/models/fake/infer", PNG, {"Inference-Header-Content-Length": "0"}),
     "packed tensor": ("/v2/models/fake/infer", attacks.packed(json.dumps({"inputs": [TENSOR]}).encode()), GZIP),
+    "packed load": ("/v2/repository/models/fake/load", attacks.packed(b'{"parameters": {}}'), GZIP),
     "load": ("/v2/repository/models/fake/load", b'{"parameters": {"version": "0123456789ab", "x": [1]}}', {}),
 }
 EACH = 200

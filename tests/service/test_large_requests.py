@@ -8,6 +8,8 @@ from tests.service.test_body_fuzz import CALLS
 
 # A call, and the module that reads its body or writes its answer.
 READ = [
+    ("json", "service.api.bodies"),
+    ("json batch", "service.api.bodies"),
     ("rows", "service.protocols.tfserving.routes"),
     ("tensor", "service.protocols.oip.infer"),
     ("load", "service.protocols.oip.routes"),
@@ -33,12 +35,12 @@ def status(client: TestClient, call: str) -> int:
     return response.status_code
 
 
-@pytest.mark.parametrize("call", ["batch", "rows", "tensor", "binary", "load"])
+@pytest.mark.parametrize("call", ["batch", "json", "rows", "tensor", "binary", "load"])
 def test_small_requests_need_no_thread(full: TestClient, call: str) -> None:
     assert status(full, call) == 200
 
 
-@pytest.mark.parametrize("call", ["packed rows", "packed tensor"])
+@pytest.mark.parametrize("call", ["packed image", "packed rows", "packed tensor", "packed load"])
 def test_what_is_packed_is_unpacked_there(full: TestClient, call: str) -> None:
     assert status(full, call) == 503
 

@@ -16,9 +16,9 @@ from service.context import context_of
 from service.errors import MalformedRequest
 from service.http.bodies import SMALL_ANSWER_VALUES, SMALL_BODY_BYTES, read_body, until_disconnected
 from service.http.compression import pack, unpack
+from service.http.json_bodies import bounds_for
 from service.inference.model_runner import ImageScores, ModelRunner
 from service.prediction import Image
-from service.protocols.json_bodies import bounds_for
 from service.protocols.oip.tensors import (
     BYTES,
     DATATYPES,

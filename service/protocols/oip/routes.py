@@ -14,10 +14,11 @@ from models.card import ModelFileError
 from service.context import context_of
 from service.errors import STOPPING, ClientDisconnected, MalformedRequest, NotReady
 from service.http.bodies import SMALL_BODY_BYTES, read_body
+from service.http.compression import unpack
+from service.http.json_bodies import JsonBounds, parse_json
 from service.http.problems import count_rejection, detail_of, headers_of, status_of
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
-from service.protocols.json_bodies import JsonBounds, parse_json
 from service.protocols.oip.infer import INPUT, OUTPUT, answer_infer
 
 PREFIX = "/v2"
@@ -189,10 +190,11 @@ async def load(request: Request, model: str) -> dict[str, str]:
     context = context_of(request)
     repository = context.prediction.repository
     body = await read_body(request, context.bodies)
-    read = partial(_wanted_version, body)
+    encoding = request.headers.get("content-encoding", "")
+    read = partial(_wanted_version, body, encoding, context.settings.max_body_bytes)
     # Other servers take whole files here.
     deadline = time.monotonic() + context.settings.request_timeout_s
-    large = len(body) > SMALL_BODY_BYTES
+    large = bool(encoding) or len(body) > SMALL_BODY_BYTES
     version = await context.prediction.on_a_thread(read, deadline) if large else read()
     try:
         runner = await (repository.roll_back(model, version) if version else repository.load(model))
@@ -225,8 +227,9 @@ async def infer(request: Request, runner: Runner) -> Response:
     return response
 
 
-def _wanted_version(body: bytes) -> str | None:
+def _wanted_version(packed: bytes, encoding: str, max_bytes: int) -> str | None:
     """What the body, which clients send without a content type or not at all, says of the version."""
+    body = unpack(packed, encoding, max_bytes)
     if not body:
         return None
     content = parse_json(body, JsonBounds())

@@ -1,6 +1,5 @@
 """The Open Inference Protocol's tensors on the wire, as JSON or as bytes behind it. Knows no routes and no model."""
 
-import base64
 import math
 import reprlib
 from collections.abc import Mapping
@@ -13,7 +12,8 @@ from pydantic import BaseModel, Field, StrictInt, ValidationError, field_validat
 from pydantic_core import to_json
 
 from service.errors import MalformedRequest
-from service.protocols.json_bodies import JsonBounds, parse_json
+from service.http.base64_text import decode_base64
+from service.http.json_bodies import JsonBounds, parse_json
 
 Numbers = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -177,14 +177,14 @@ def _flat(data: list[Any], shape: list[int]) -> list[Any]:
 
 def _from_json(tensor: InputTensor, flat: list[Any]) -> Numbers | list[bytes]:
     kinds = set(map(type, flat))
+    if tensor.datatype == BYTES and kinds <= {str}:
+        return [decode_base64(value, f"data[{place}]") for place, value in enumerate(flat)]
     try:
-        if tensor.datatype == BYTES:
-            return [base64.b64decode(value, validate=True) for value in flat]
-        if kinds <= ({int} if tensor.datatype == "UINT8" else {int, float}):
+        if tensor.datatype != BYTES and kinds <= ({int} if tensor.datatype == "UINT8" else {int, float}):
             with np.errstate(over="ignore"):
                 values: npt.NDArray[Any] = np.array(flat, np.uint8 if tensor.datatype == "UINT8" else np.float32)
             return values
-    except (TypeError, ValueError, OverflowError) as error:
+    except OverflowError as error:
         raise _no_such_values(tensor, str(error)) from error
     raise _no_such_values(tensor, ", ".join(sorted(kind.__name__ for kind in kinds)) + " arrived")
 

@@ -1,7 +1,5 @@
 """From the body of a TensorFlow Serving request to rows for the model. Knows no HTTP and no model."""
 
-import base64
-import string
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -10,14 +8,12 @@ import numpy as np
 from models.card import ImageInput
 from models.preprocessing import ModelInput
 from service.errors import MalformedRequest
-from service.protocols.json_bodies import bounds_for, parse_json
+from service.http.base64_text import decode_base64
+from service.http.json_bodies import bounds_for, kind_of, parse_json
 
 # Keras's own name for the input differs with each model, and there is only one.
 INPUT_NAME = "input"
 SIGNATURE_NAME = "serving_default"
-
-_WHITESPACE = string.whitespace.encode()
-_KINDS = {list: "a list", dict: "an object", str: "a text", int: "a number", float: "a number", type(None): "null"}
 
 
 class Rows(NamedTuple):
@@ -35,7 +31,7 @@ def read_rows(content: bytes, keys: tuple[str, ...], wanted: ImageInput, most_ro
     """The rows of a JSON body: 1 to `most_rows` of them, under exactly one of `keys`. Raises MalformedRequest."""
     body = parse_json(content, bounds_for(wanted, most_rows))
     if type(body) is not dict:
-        raise MalformedRequest(f"the body is {_kind(body)}, expected a JSON object")
+        raise MalformedRequest(f"the body is {kind_of(body)}, expected a JSON object")
     signature = body.get("signature_name", "")
     if signature not in ("", SIGNATURE_NAME):
         raise MalformedRequest(f"signature_name is {signature!r:.80}, expected {SIGNATURE_NAME!r}, or none at all")
@@ -46,7 +42,7 @@ def read_rows(content: bytes, keys: tuple[str, ...], wanted: ImageInput, most_ro
     (key,) = present
     values = _column(body[key]) if key == "inputs" else body[key]
     if type(values) is not list or not values:
-        found = "an empty list" if values == [] else _kind(values)
+        found = "an empty list" if values == [] else kind_of(values)
         raise MalformedRequest(f"{key!r} is {found}, expected a list of 1 to {most_rows} rows")
     if len(values) > most_rows:
         raise MalformedRequest(f"{key!r} has {len(values)} rows, expected at most {most_rows}; send several requests")
@@ -67,7 +63,7 @@ def _row(value: Any, key: str, place: int, wanted: ImageInput) -> ModelInput | b
     if key != "inputs" and type(value) is dict and value.keys() == {INPUT_NAME}:
         value = value[INPUT_NAME]
     elif key == "examples" and type(value) is not dict:
-        raise MalformedRequest(f"{where} is {_kind(value)}, expected an object such as {{{INPUT_NAME!r}: …}}")
+        raise MalformedRequest(f"{where} is {kind_of(value)}, expected an object such as {{{INPUT_NAME!r}: …}}")
     return _image(value, where) if type(value) is dict else _numbers(value, where, wanted)
 
 
@@ -79,11 +75,8 @@ def _image(value: dict[str, Any], where: str) -> bytes:
         )
     text = value["b64"]
     if type(text) is not str:
-        raise MalformedRequest(f"{where}: 'b64' is {_kind(text)}, expected a text")
-    try:
-        content = base64.b64decode(text.encode("ascii").translate(None, _WHITESPACE), validate=True)
-    except ValueError as error:
-        raise MalformedRequest(f"{where}: 'b64' cannot be decoded as base64: {error}") from error
+        raise MalformedRequest(f"{where}: 'b64' is {kind_of(text)}, expected a text")
+    content = decode_base64(text, f"{where}: 'b64'")
     if not content:
         raise MalformedRequest(f"{where}: the image is empty: 0 bytes arrived")
     return content
@@ -106,7 +99,7 @@ def _numbers(value: Any, where: str, wanted: ImageInput) -> ModelInput:
     if list in others:
         raise _misfit(value, where, shape, ragged=False)
     if others:
-        raise MalformedRequest(f"{where} has {_kind(next(iter(others))())} in it, expected numbers")
+        raise MalformedRequest(f"{where} has {kind_of(next(iter(others))())} in it, expected numbers")
     try:
         with np.errstate(over="ignore"):  # what float32 does not reach is infinite, as 1e400 is to JSON's parser
             return np.array(flat, np.float32).reshape(shape)
@@ -119,7 +112,7 @@ def _misfit(value: Any, where: str, shape: tuple[int, ...], *, ragged: bool) -> 
     if ragged:
         return MalformedRequest(f"{where} is ragged: lists beside each other differ in length; expected {expected}")
     if type(value) is not list:
-        return MalformedRequest(f"{where} is {_kind(value)}, expected numbers of shape {expected}")
+        return MalformedRequest(f"{where} is {kind_of(value)}, expected numbers of shape {expected}")
     found: list[int] = []
     while type(value) is list and len(found) < 8:
         found.append(len(value))
@@ -129,7 +122,3 @@ def _misfit(value: Any, where: str, shape: tuple[int, ...], *, ragged: bool) -> 
 
 def _names(given: dict[str, Any]) -> str:
     return f"{', '.join(map(repr, given)):.200}"
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "true or false")

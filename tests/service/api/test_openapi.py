@@ -163,6 +163,7 @@ def test_the_document_says_that_no_image_is_empty_and_no_batch_without_files(doc
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
     assert content["image/*"]["schema"]["minLength"] == 1
     assert content["multipart/form-data"]["schema"]["properties"]["file"]["minLength"] == 1
+    assert content["application/json"]["schema"]["properties"]["image"]["minLength"] == 1
     content = document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]
     assert content["multipart/form-data"]["schema"]["properties"]["files"]["minItems"] == 1
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import io
 import threading
 from collections.abc import Iterator
@@ -51,6 +52,29 @@ def test_a_image_as_the_body_is_answered_the_same(client: TestClient) -> None:
     assert client.post("/predict", content=OWL, headers=PNG).json() == in_form
     # What the content is decides, not what it is declared to be.
     assert client.post("/predict", content=OWL, headers={"Content-Type": "IMAGE/jpeg; q=1"}).json() == in_form
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"content": OWL},
+        {"content": OWL, "headers": {"Content-Type": "application/x-www-form-urlencoded"}},
+        {"content": gzip.compress(OWL), "headers": {"Content-Encoding": "gzip"}},
+        {"content": iter([OWL[:30], OWL[30:]])},
+        {"files": {"photo": OWL}},
+        {"json": {"image": base64.b64encode(OWL).decode()}},
+    ],
+    ids=range(6),
+)
+def test_a_image_is_read_as_programs_send_it(client: TestClient, request_: dict[str, Any]) -> None:
+    assert client.post("/predict", **request_).json()["label"] == "owl"
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/v1/models/fake:predict", "/v2/models/fake/infer"])
+def test_an_encoding_that_is_not_read_is_told_with_those_that_are(client: TestClient, path: str) -> None:
+    response = client.post(path, content=OWL, headers={"Content-Encoding": "br"})
+    assert response.status_code == (400 if path.startswith("/v1") else 415)
+    assert response.headers["accept-encoding"] == "gzip, deflate"
 
 
 def test_probabilities_are_sorted_and_sum_to_one(client: TestClient) -> None:
@@ -110,19 +134,26 @@ def test_other_fields_beside_the_image_do_no_harm(client: TestClient) -> None:
         ({}, 400, "the request has no image"),
         ({"files": {"file": b""}}, 400, "0 bytes"),
         ({"content": b"", "headers": PNG}, 400, "0 bytes"),
-        ({"files": {"image": OWL}}, 400, "no file in a field 'file'; its fields: 'image'"),
-        ({"files": [("file", OWL), ("file", OWL)]}, 400, "2 fields 'file', expected at most 1"),
-        ({"files": {"file": OWL}, "data": {"file": "x"}}, 400, "2 fields 'file'"),
-        ({"files": {"x": b""}, "data": {"file": "no file"}}, 400, "is text"),
+        ({"files": [("file", OWL), ("file", OWL)]}, 400, "2 files, in the fields 'file', 'file'; expected one"),
+        (
+            {"files": [("a", OWL), ("b", OWL)]},
+            400,
+            "2 files, in the fields 'a', 'b'; expected one, in the field 'file'",
+        ),
+        ({"files": [("file", ("", b""))], "data": {"note": "x"}}, 400, "has no file; its fields, which are text"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, "boundary"),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400, "cannot be read"),
         ({"content": b"--y\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=y"}}, 400, "cut short"),
         ({"files": [("x", b"")] * 18}, 400, "more than the 17 parts"),
         ({"files": {"file": ("image.png", b"I am a text")}}, 415, "PNG, JPEG"),
         ({"content": b"I am a text", "headers": PNG}, 415, "PNG, JPEG"),
-        ({"data": {"file": "x"}}, 415, "application/x-www-form-urlencoded"),
-        ({"json": {"file": "x"}}, 415, "application/json"),
-        ({"content": OWL}, 415, "declared as nothing"),
+        ({"data": {"file": "x"}}, 415, "application/x-www-form-urlencoded and begins with 'file=x'"),
+        ({"json": {"file": "x"}}, 400, "the JSON has 'file', expected 'image' alone"),
+        (
+            {"content": b"owl.png"},
+            415,
+            "declared as nothing and begins with 'owl.png', and looks like the name of a file",
+        ),
         ({"files": {"file": OWL[: len(OWL) // 2]}}, 422, "the PNG image cannot be"),
         ({"content": encoded(Image.new("L", (501, 500))), "headers": PNG}, 422, "501 × 500"),
     ],
@@ -278,7 +309,7 @@ def test_a_caller_who_stays_while_many_wait_is_answered(
 
 def test_an_error_quotes_no_more_than_the_beginning_of_long_names(client: TestClient) -> None:
     response = client.post("/predict", files=[("x" * 2000, OWL)] * 4)
-    assert_problem(response, 400, "no file in a field 'file'; its fields: 'xxx")
+    assert_problem(response, 400, "4 files, in the fields 'xxx")
     assert len(response.content) < 600
 
 
@@ -290,6 +321,15 @@ def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier
     assert [result["prediction"]["label"] for result in answer["results"]] == labels
     assert answer["model"]["name"] == "fake"
     assert [len(batch) for batch in classifier.batches] == [4]
+
+
+def test_a_batch_may_be_json(client: TestClient) -> None:
+    contents = [OWL, b"hello", encoded(image_for("cat"))]
+    body = {"images": [base64.b64encode(content).decode() for content in contents]}
+    results = client.post("/predict/batch", json=body).json()["results"]
+    assert [result["file"] for result in results] == ["images[0]", "images[1]", "images[2]"]
+    found = [result.get("prediction", result.get("problem")) for result in results]
+    assert [entry.get("label", entry.get("status")) for entry in found] == ["owl", 415, "cat"]
 
 
 def test_bad_files_of_a_batch_get_a_problem_in_their_place(client: TestClient) -> None:
@@ -327,17 +367,21 @@ def test_each_image_of_a_batch_that_is_refused_is_counted_by_its_reason(client: 
 
 
 def test_a_batch_that_is_too_long_is_refused_whole(client: TestClient, classifier: FakeEngine) -> None:
-    assert_problem(
-        client.post("/predict/batch", files=[("files", OWL)] * 6), 400, "6 fields 'files', expected at most 5"
-    )
+    assert_problem(client.post("/predict/batch", files=[("files", OWL)] * 6), 400, "6 files, in the fields 'files'")
     assert classifier.batches == []
 
 
 @pytest.mark.parametrize(
     ("request_", "status", "part"),
     [
-        ({"files": {"file": OWL}}, 400, "no file in a field 'files'; its fields: 'file'"),
-        ({"content": OWL, "headers": PNG}, 415, "multipart/form-data"),
+        ({"data": {"a": "x"}, "files": {"b": ("", b"")}}, 400, "has no file"),
+        ({"content": OWL, "headers": PNG}, 415, "is one image, as /predict takes it; send the images as multipart"),
+        ({"content": b"", "headers": PNG}, 415, "multipart/form-data"),
+        ({"json": {"images": []}}, 400, "'images' is a list of 0, expected a list of 1 to 5"),
+        ({"json": {"images": ["AAAA"] * 6}}, 400, "a list of 6"),
+        ({"json": {"images": "AAAA"}}, 400, "'images' is a text"),
+        ({"json": {"images": ["AAAA", 1]}}, 400, "images[1] is a number"),
+        ({"json": {"image": "AAAA"}}, 400, "expected 'images' alone"),
     ],
 )
 def test_a_batch_of_another_form_is_told(client: TestClient, request_: dict[str, Any], status: int, part: str) -> None:

@@ -122,7 +122,7 @@ def test_what_happened_is_counted(client: TestClient) -> None:
     for _ in range(3):
         client.post("/predict", content=OWL, headers=PNG)
     client.post("/predict?top_k=1", content=OWL, headers=PNG)
-    client.post("/predict", content=b"GIF", headers=PNG)
+    client.post("/predict", files={"file": b"GIF"})
     client.get("/nothing/here")
     client.get("/nothing/else")
     client.get("/v1/models/fake")

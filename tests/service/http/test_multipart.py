@@ -28,7 +28,7 @@ def test_content_is_kept_to_the_byte(content: bytes) -> None:
 
 def test_fields_and_files_come_in_order() -> None:
     body = form(HEAD + b"\r\nContent-Type: image/png\r\n\r\n1", b'content-disposition: form-data; name="n"\r\n\r\n2')
-    assert read(body) == [Part("file", "a.png", b"1"), Part("n", None, b"2")]
+    assert read(body) == [Part("file", "a.png", b"1", "image/png"), Part("n", None, b"2")]
 
 
 def test_what_stands_before_and_behind_the_form_is_left_alone() -> None:
@@ -54,6 +54,22 @@ def test_a_form_without_parts_has_none() -> None:
 def test_names_are_utf8_and_may_be_quoted() -> None:
     head = 'Content-Disposition: form-data; name="fi;le"; filename="schön\\"e;.png"'.encode()
     assert read(form(head + b"\r\n\r\n1")) == [Part("fi;le", 'schön"e;.png', b"1")]
+
+
+@pytest.mark.parametrize(
+    ("given", "filename"),
+    [
+        ("filename*=UTF-8''caf%C3%A9.png", "café.png"),
+        ("filename*=\"utf-8'en'caf%C3%A9.png\"", "café.png"),
+        # As .NET writes both; the extended one is the right one (RFC 6266).
+        ("filename=\"=?utf-8?B?Y2Fmw6kucG5n?=\"; filename*=utf-8''caf%C3%A9.png", "café.png"),
+        ('filename="a*=b.png"', "a*=b.png"),
+        ("filename*0=a; filename*1=b", None),
+    ],
+)
+def test_a_filename_may_be_of_the_extended_form(given: str, filename: str | None) -> None:
+    body = form(f"Content-Disposition: form-data; name=file; {given}\r\n\r\n1".encode())
+    assert read(body) == [Part("file", filename, b"1")]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from service.errors import MalformedRequest
-from service.protocols.json_bodies import JsonBounds
+from service.http.json_bodies import JsonBounds
 from service.protocols.oip.tensors import InputTensor, read_request, read_values, write_answer
 
 NOTHING = memoryview(b"")
@@ -78,8 +78,8 @@ def test_numbers_beyond_float32_become_infinite_as_numpy_has_it() -> None:
         ([2], "FP32", [1, None], "must be numbers: NoneType, int arrived"),
         ([1], "FP32", ["1"], "must be numbers: str arrived"),
         ([1], "FP32", [10**400], "must be numbers"),
-        ([1], "BYTES", ["not base64!"], "must be base64 text"),
-        ([1], "BYTES", ["é"], "must be base64 text"),
+        ([1], "BYTES", ["not base64!"], "data[0] cannot be decoded as base64"),
+        ([1], "BYTES", ["é"], "it has 'é' in it"),
         ([1], "BYTES", [1], "must be base64 text"),
     ],
 )

@@ -1,5 +1,6 @@
 """A JSON body → plain objects, of which there are no more than a request needs. Knows no protocol and no HTTP."""
 
+import codecs
 import gc
 from typing import Any, NamedTuple
 
@@ -11,6 +12,10 @@ from service.errors import MalformedRequest
 
 # Names, shapes, parameters: so many values, lists and names may be in any request beside its images.
 _BESIDE_IMAGES = 1000
+_KINDS = {list: "a list", dict: "an object", str: "a text", int: "a number", float: "a number", type(None): "null"}
+_LINE_ENDS = bytes.maketrans(b"\r\n", b"  ")
+# UTF-16 begins with its own mark, or has a zero byte beside the first character.
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b"{\0", b"[\0", b'"\0', b"\0")
 
 
 class JsonBounds(NamedTuple):
@@ -41,11 +46,17 @@ def bounds_for(wanted: ImageInput, most_rows: int) -> JsonBounds:
 def parse_json(content: bytes, bounds: JsonBounds) -> Any:
     """What `content` says; NaN and Infinity are taken. Raises MalformedRequest, also where more is in it than may be.
 
+    It may begin with UTF-8's byte order mark, and texts in it may go over lines, which come out as spaces: so a shell
+    writes the output of `base64` into them.
+
     The parser lets no other thread run, goes 200 levels deep, refuses whole numbers of more than 4,300 digits, and
     takes up to 40 bytes of memory for one that is sent. Hence the counting first, which takes 5% of its time.
     """
     if not content:
         raise MalformedRequest("the body is empty, expected a JSON object")
+    if content.startswith(_UTF_16):
+        raise MalformedRequest("the body is JSON in UTF-16 or the like, expected UTF-8; encode it so")
+    content = content.removeprefix(codecs.BOM_UTF8)
     codes = np.frombuffer(content, np.uint8)
 
     def count(mark: str) -> int:
@@ -61,7 +72,7 @@ def parse_json(content: bytes, bounds: JsonBounds) -> Any:
     collects = gc.isenabled()
     gc.disable()
     try:
-        return from_json(content)
+        return _parsed(content)
     except ValueError as error:
         raise MalformedRequest(f"the {len(content):,} bytes of JSON cannot be read: {error}") from error
     finally:
@@ -69,8 +80,23 @@ def parse_json(content: bytes, bounds: JsonBounds) -> Any:
             gc.enable()
 
 
+def kind_of(value: Any) -> str:
+    """What `value`, which was parsed, is in JSON's words."""
+    return _KINDS.get(type(value), "true or false")
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return from_json(content)
+    except ValueError as error:
+        if not str(error).startswith("control character"):
+            raise
+        return from_json(content.replace(b"\r\n", b"\n").translate(_LINE_ENDS))
+
+
 def _ensure(found: int, most: int, what: str) -> None:
     if found > most:
         raise MalformedRequest(
-            f"the body has {found:,} {what}, and the largest request needs at most {most:,}; send several requests"
+            f"the body has {found:,} {what}, and the largest request needs at most {most:,}; send several requests, "
+            "or images as base64"
         )

@@ -9,7 +9,7 @@ import pytest
 
 from models.card import ImageInput
 from service.errors import MalformedRequest
-from service.protocols.json_bodies import JsonBounds, bounds_for, parse_json
+from service.http.json_bodies import JsonBounds, bounds_for, parse_json
 from service.protocols.tfserving.rows import read_rows
 from tests.attacks import bodies as attacks
 
@@ -94,3 +94,16 @@ def test_what_is_no_json_is_told_and_garbage_is_collected_on(body: bytes) -> Non
     with pytest.raises(MalformedRequest, match=r"JSON cannot be read|is empty"):
         parse_json(body, JsonBounds())
     assert gc.isenabled()
+
+
+def test_a_byte_order_mark_and_lines_in_texts_are_read() -> None:
+    assert parse_json(b'\xef\xbb\xbf{"a": "x\r\ny\nz"}', JsonBounds()) == {"a": "x y z"}
+    with pytest.raises(MalformedRequest, match="cannot be read"):
+        parse_json(b'{"a": "x\ny", "b": 1\n2}', JsonBounds())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_other_encodings_are_told(encoding: str) -> None:
+    for text in ('{"a": 1}', "[1]", '"a"'):
+        with pytest.raises(MalformedRequest, match="UTF-16 or the like, expected UTF-8"):
+            parse_json(text.encode(encoding), JsonBounds())

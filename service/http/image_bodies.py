@@ -1,0 +1,176 @@
+"""From the body of a request to encoded images: as it is, in a multipart form, or as base64 in JSON.
+
+Knows no call and no model. What a body is, its content decides before its declared type: many programs declare none,
+or that of something else.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from models.image_errors import UnknownFormat
+from models.image_formats import format_of
+from models.printable import printable
+from service.errors import MalformedRequest, UnsupportedMediaType
+from service.http.base64_text import decode_base64
+from service.http.first_bytes import CURL_D, describe
+from service.http.json_bodies import JsonBounds, kind_of, parse_json
+from service.http.multipart import Part, read_form
+
+_FORM = "multipart/form-data"
+# Pages and programs send a few fields of their own beside the images; they are read and left alone.
+_MOST_OTHER_FIELDS = 16
+_MOST_NAMED = 5
+# Every image has one, most within their first bytes; a text that begins as one of them, such as BMW, has none.
+_ZERO = b"\0"
+_ONE = 'send the image as the body, as multipart field \'file\', or as JSON {"image": "<base64>"}'
+_MANY = 'send the images as multipart fields \'files\', or as JSON {"images": ["<base64>"]}'
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """One file of a request: the name it was sent under, or what stands for it, and its bytes."""
+
+    name: str
+    content: bytes
+
+
+def image_in(body: bytes, content_type: str) -> bytes:
+    """The one encoded image in `body`, which was declared as `content_type`.
+
+    Raises MalformedRequest where there is none or more than one, and UnsupportedMediaType for a body of another kind.
+    """
+    if body.startswith(b"--") and _media_type(content_type) == _FORM:
+        return _image_of_form(body, content_type)
+    try:
+        format_of(body)
+    except UnknownFormat as error:
+        if not body:
+            raise MalformedRequest(f"the request has no image: its body has 0 bytes; {_ONE}") from None
+        media_type = _media_type(content_type)
+        if media_type == _FORM:
+            return _image_of_form(body, content_type)
+        if is_json(body, content_type):
+            return _image_of_json(body)
+        raise UnsupportedMediaType(f"{error}; {_what_arrived(body, media_type, _ONE)}") from None
+    if _ZERO not in body:
+        raise MalformedRequest(f"the image lost line ends and zero bytes on its way; {CURL_D}")
+    return body
+
+
+def images_in(body: bytes, content_type: str, max_images: int) -> list[UploadedFile]:
+    """The encoded images in `body`, at least one, in the order in which they were sent.
+
+    Raises MalformedRequest, also for more than `max_images`, and UnsupportedMediaType for a body of another kind.
+    """
+    media_type = _media_type(content_type)
+    if media_type == _FORM:
+        files = _files(body, content_type, "files", max_images)
+        if len(files) > max_images:
+            raise MalformedRequest(f"the form has {_named(files)}; expected at most {max_images}")
+        return [UploadedFile(part.filename or part.name, part.content) for part in files]
+    if is_json(body, content_type):
+        return _images_of_json(body, max_images)
+    if _is_image(body):
+        raise UnsupportedMediaType(f"the body is one image, as /predict takes it; {_MANY}")
+    raise UnsupportedMediaType(f"the body is not {_FORM}; {_what_arrived(body, media_type, _MANY)}")
+
+
+def is_json(body: bytes, content_type: str) -> bool:
+    """Whether `body`, which was declared as `content_type`, is to be read as JSON."""
+    media_type = _media_type(content_type)
+    if media_type.endswith(("/json", "+json")):
+        return True
+    # Others begin neither with a bracket nor with a byte order mark.
+    return media_type != _FORM and body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"["))
+
+
+def _image_of_form(body: bytes, content_type: str) -> bytes:
+    files = _files(body, content_type, "file", 1)
+    if len(files) > 1:
+        raise MalformedRequest(f"the form has {_named(files)}; expected one, in the field 'file'")
+    return files[0].content
+
+
+def _files(body: bytes, content_type: str, field: str, max_files: int) -> list[Part]:
+    """The files in the form's `field`; all its files where none is there, because programs name fields as they like."""
+    parts = read_form(content_type, body, max_files + _MOST_OTHER_FIELDS)
+    files = [part for part in parts if _is_file(part)]
+    if not files:
+        found = ", ".join(repr(part.name) for part in parts) or "none"
+        raise MalformedRequest(
+            f"the form has no file; its fields, which are text: {found:.300}; send the image in a field {field!r} "
+            "with a filename"
+        )
+    return [part for part in files if part.name == field] or files
+
+
+def _is_file(part: Part) -> bool:
+    if part.filename is not None:
+        return bool(part.filename or part.content)  # a page sends neither where no file was chosen
+    return part.media_type.startswith("image/") or _is_image(part.content)
+
+
+def _is_image(content: bytes) -> bool:
+    try:
+        return bool(format_of(content)) and _ZERO in content
+    except UnknownFormat:
+        return False
+
+
+def _named(files: list[Part]) -> str:
+    names = ", ".join(f"{part.name!r:.60}" for part in files[:_MOST_NAMED])
+    return f"{len(files)} files, in the fields {names}{', …' if len(files) > _MOST_NAMED else ''}"
+
+
+def _image_of_json(body: bytes) -> bytes:
+    given = _object_of_json(body, JsonBounds(), _ONE)
+    if given.keys() == {"b64"}:  # as TensorFlow Serving's clients write an image
+        return _image_of_value(given, "the body")
+    if given.keys() != {"image"}:
+        raise _other_keys(given, "image", _ONE)
+    return _image_of_value(given["image"], "'image'")
+
+
+def _images_of_json(body: bytes, max_images: int) -> list[UploadedFile]:
+    beside = JsonBounds()
+    bounds = JsonBounds(beside.values + 2 * max_images, beside.lists, beside.names + 2 * max_images)
+    given = _object_of_json(body, bounds, _MANY)
+    if given.keys() != {"images"}:
+        raise _other_keys(given, "images", _MANY)
+    values = given["images"]
+    if type(values) is not list or not 1 <= len(values) <= max_images:
+        found = f"a list of {len(values):,}" if type(values) is list else kind_of(values)
+        raise MalformedRequest(f"'images' is {found}, expected a list of 1 to {max_images} images")
+    places = (f"images[{place}]" for place in range(len(values)))
+    return [UploadedFile(place, _image_of_value(value, place)) for place, value in zip(places, values, strict=False)]
+
+
+def _object_of_json(body: bytes, bounds: JsonBounds, advice: str) -> dict[str, Any]:
+    given = parse_json(body, bounds)
+    if type(given) is not dict:
+        raise MalformedRequest(f"the body is JSON, {kind_of(given)}; {advice}")
+    return given
+
+
+def _other_keys(given: dict[str, Any], expected: str, advice: str) -> MalformedRequest:
+    found = f"{', '.join(map(repr, given)):.200}" or "nothing"
+    beside = "; parameters go into the address, as ?top_k=3" if expected in given else ""
+    return MalformedRequest(f"the JSON has {found}, expected {expected!r} alone{beside}; {advice}")
+
+
+def _image_of_value(value: Any, where: str) -> bytes:
+    if type(value) is dict and value.keys() == {"b64"}:
+        value, where = value["b64"], f"{where}: 'b64'"
+    if type(value) is not str:
+        raise MalformedRequest(
+            f"{where} is {kind_of(value)}, expected base64 text; numbers are read at /v1/models/NAME:predict"
+        )
+    return decode_base64(value, where)
+
+
+def _what_arrived(body: bytes, media_type: str, advice: str) -> str:
+    return f"it is declared as {printable(media_type)[:80] or 'nothing'} and {describe(body, advice)}"
+
+
+def _media_type(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
