@@ -10,7 +10,7 @@ RUN := $(VENV)/bin/python -m
 INSTALL := $(RUN) pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve train check evaluate test coverage test-all fuzz chaos lint audit format docs bench lock
+.PHONY: help serve train check evaluate test coverage test-all clients fuzz chaos lint audit format docs bench lock
 
 help: ## list what can be done
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,13 +30,21 @@ evaluate: $(VENV)/$(DEVICE) ## try models/best-cnn-model.h5 on images like peopl
 	$(RUN) training.evaluate $(ARGS)
 
 test: .venv/dev ## run the tests, in at most 5 minutes; the 25 slowest are listed
-	.venv/bin/python -m pytest -n 2 --dist loadfile --ignore tests/chaos --durations 25 $(ARGS)
+	.venv/bin/python -m pytest -n 2 --dist loadfile --ignore tests/chaos --ignore tests/clients --durations 25 $(ARGS)
 
 coverage: .venv/dev ## the same, and measure what they cover, also in the processes that they start
 	@$(MAKE) --no-print-directory test ARGS="--cov $(ARGS)"
 
 test-all: coverage ## and break the service in short; what CI runs
 	.venv/bin/python -m pytest --durations 25 tests/chaos $(ARGS)
+
+clients: .venv/dev ## make clients in three ways from the OpenAPI document, check their types, and call the service
+	@$(MAKE) --no-print-directory VENV=.venv-clients .venv-clients/clients tests/clients/node_modules
+	.venv/bin/python -m pytest --durations 0 tests/clients $(ARGS)
+
+tests/clients/node_modules: tests/clients/package-lock.json | .venv-clients/clients
+	PATH="$(CURDIR)/.venv-clients/bin:$$PATH" npm ci --silent --prefix tests/clients
+	@touch $@
 
 FUZZ := tests/models/test_decoding_fuzz.py tests/service/model_files/test_model_file_fuzz.py
 
@@ -54,7 +62,7 @@ lint: .venv/dev ## check style, types, layers and the Dockerfile
 	.venv/bin/hadolint Dockerfile
 
 audit: .venv/dev ## ask PyPI for known vulnerabilities of every locked package (needs its JSON API)
-	@for set in cpu gpu dev; do echo "requirements/$$set.txt:"; \
+	@for set in cpu gpu dev clients; do echo "requirements/$$set.txt:"; \
 		.venv/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/$$set.txt $(ARGS) || failed=1; \
 	done; test -z "$$failed"
 
@@ -74,6 +82,7 @@ lock: ## compile requirements/ anew from pyproject.toml (needs uv)
 	uv pip compile --extra gpu --group build $(LOCK) -c requirements/cpu.txt -o requirements/gpu.txt
 	uv pip compile --extra cpu --group dev $(LOCK) -c requirements/cpu.txt -o requirements/dev.txt
 	uv pip compile --extra cpu --group build --group peers $(LOCK) -o requirements/peers.txt
+	uv pip compile --group clients $(filter-out pyproject.toml,$(LOCK)) -c requirements/dev.txt -o requirements/clients.txt
 LOCK := pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--custom-compile-command 'make lock'
 

@@ -81,14 +81,11 @@ def thumbnail(photo: Pixels, height: int, width: int) -> tuple[Pixels, Frame]:
     """
     small = _reduced(photo)
     background, noise = _background(small)
-    if noise < _PLAIN:
-        product = _in_front(small, background, noise)
-        light = _as_light(small, background, product)
-    else:
-        product = product_mask(np.rint(small).astype(np.uint8))
-        light = np.asarray((255 - small @ _GREY) * product, np.float32)
+    plain = noise < _PLAIN
+    product = _in_front(small, background, noise) if plain else product_mask(np.rint(small).astype(np.uint8))
     if not product.any():
         return np.zeros((height, width), np.uint8), WHOLE
+    light = _as_light(small, background, product) if plain else np.asarray((255 - small @ _GREY) * product, np.float32)
     if photo.shape[:2] == (height, width):
         # Somebody's negative of a thumbnail: to fit it anew would only blur it.
         return np.rint(light).astype(np.uint8), WHOLE

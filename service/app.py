@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 
 from models.image_errors import ImageError
 from service.api import explain, model, operations, pages, plots, predict
-from service.api.openapi import install_documentation
+from service.api.document import install_documentation
 from service.context import Context
 from service.engines.base import Engine, EngineLoader
 from service.errors import ServiceError
@@ -40,6 +40,7 @@ from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
 from service.prediction import Prediction
 from service.protocols.oip import routes as oip
+from service.protocols.tfserving import documentation as tfserving_documentation
 from service.protocols.tfserving import routes as tfserving
 from service.server.reload_signal import on_sighup
 from service.server.watchdog import watch_for_stalls
@@ -67,6 +68,8 @@ _TAGS = [
     {"name": "plots", "description": "The same in images."},
     {"name": "explain", "description": "What the model sees in an image, and how it comes to its answer."},
     {"name": "operations", "description": "For those who run the service."},
+    {"name": tfserving_documentation.TAG, "description": "TensorFlow Serving's REST API, for its clients."},
+    {"name": oip.TAG, "description": "The Open Inference Protocol, version 2, for the clients of Triton and KServe."},
 ]
 
 
@@ -91,7 +94,7 @@ def create_app(
 
     `loader` loads others, when files change or `desired` says so. Raises StorageFailed.
     """
-    app = _api()
+    app = _api(keys_needed=bool(settings.api_keys))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -158,14 +161,16 @@ async def respond_to_error(request: Request, error: Exception) -> Response:
     return await problems.respond_to_error(request, error)
 
 
-def _api() -> FastAPI:
+def _api(*, keys_needed: bool) -> FastAPI:
     app = FastAPIOffline(
         title="Keras image service",
         summary="What is in this image, how is the model built, and how good is it?",
         description=_DESCRIPTION,
         version=_version(),
+        license_info={"name": "MIT", "identifier": "MIT"},
         openapi_tags=_TAGS,
         redoc_url=None,  # a page of our own stands there
+        generate_unique_id_function=lambda route: route.name,  # short, and as long-lived as a function's name
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
     for kind in (ServiceError, ImageError, RequestValidationError, HTTPException, Exception):
@@ -174,7 +179,7 @@ def _api() -> FastAPI:
         app.include_router(routes.router)
     app.router.routes.append(tfserving.route)
     app.mount("/web", pages.files)
-    install_documentation(app)
+    install_documentation(app, tfserving_documentation.router.routes, keys_needed=keys_needed)
     return app
 
 

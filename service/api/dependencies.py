@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Query, Request
 
-from models.preprocessing import PreparationChoice
+from service.api.words import Preparation
 from service.context import context_of
 from service.explain.explained_models import ExplainedModel
 from service.http.bodies import until_disconnected
@@ -35,7 +35,7 @@ async def _explained(request: Request, runner: Runner) -> ExplainedModel:
 Explained = Annotated[ExplainedModel, Depends(_explained)]
 Accept = Annotated[str, Header(include_in_schema=False)]
 HowPrepared = Annotated[
-    PreparationChoice,
+    Preparation,
     Query(description="`auto`: as the model's card says; `none`: only scaled to the model's size and colours"),
 ]
 

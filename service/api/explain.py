@@ -1,6 +1,6 @@
 """What the model saw and how it came to its answer: kernels, feature maps, attribution, arithmetic."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic_core import to_json
@@ -19,26 +19,26 @@ from service.api.dependencies import (
 from service.api.examples import ATTRIBUTION, FEATURE_MAPS, KERNELS, TRACE
 from service.api.openapi import IMAGE_BODY, answers, problems
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
+from service.api.words import AnswerFormat, AttributionMethod, ColourScale, MapOrder
 from service.context import context_of
 from service.errors import NotInModel
 from service.explain.explainer import Explainer
 from service.explain.numbers import rounded
-from service.explain.results import ConvolutionTrace, KernelScale, Method
+from service.explain.results import ConvolutionTrace
 from service.http.negotiation import choose_media_type
 from service.inference.model_runner import ModelRunner
 
 router = APIRouter(tags=["explain"])
 
-Form = Literal["png", "svg", "json"]
-
-_FORMS: dict[str, Form] = {"image/png": "png", "image/svg+xml": "svg", "application/json": "json"}
+_FORMS: dict[str, AnswerFormat] = {"image/png": "png", "image/svg+xml": "svg", "application/json": "json"}
 _MEDIA_TYPES = {form: media_type for media_type, form in _FORMS.items()}
 _IMAGES = ("image/png", "image/svg+xml")
 # Some 20 MB of text.
 MOST_VALUES = 2_000_000
 
 Format = Annotated[
-    Form | None, Query(alias="format", description="png, svg or json; without it, what the Accept header prefers")
+    AnswerFormat | None,
+    Query(alias="format", description="png, svg or json; without it what the Accept header prefers"),
 ]
 Layer = Annotated[str | None, Query(description="the layer's name in `/model-summary`; without it the first that fits")]
 
@@ -59,7 +59,7 @@ async def plot_kernels(
     layer: Layer = None,
     channel: Annotated[int | None, Query(ge=0, description="show one input channel only; 0 is the first")] = None,
     scale: Annotated[
-        KernelScale, Query(description="`symmetric`: colours up to the largest weight; `fixed`: grey, -0.5 to 0.5")
+        ColourScale, Query(description="`symmetric`: colours up to the largest weight; `fixed`: grey, -0.5 to 0.5")
     ] = "symmetric",
     form: Format = None,
     accept: Accept = "*/*",
@@ -97,7 +97,7 @@ async def plot_feature_maps(
         Query(description="the layer's name in `/model-summary`; without it every layer that makes something"),
     ] = None,
     order: Annotated[
-        Literal["model", "strongest"],
+        MapOrder,
         Query(description="draw the maps in the model's order, or the strongest first"),
     ] = "model",
     preparation: HowPrepared = "auto",
@@ -141,7 +141,7 @@ async def plot_feature_maps(
 async def plot_attribution(
     request: Request,
     method: Annotated[
-        Method, Query(description="how it is found out; the papers are named in docs/explain.md")
+        AttributionMethod, Query(description="how it is found out; the papers are named in docs/explain.md")
     ] = "grad-cam",
     wanted: Annotated[
         str | None, Query(alias="class", description="the class to explain, by name or number; without it the answer")
@@ -246,11 +246,11 @@ def _class_index(wanted: str | None, names: tuple[str, ...]) -> int | None:
     raise NotInModel(f"class: {wanted!r:.80} is none of the classes, which are {listed}, or 0 to {len(names) - 1}")
 
 
-def _preferred(accept: str) -> Form:
+def _preferred(accept: str) -> AnswerFormat:
     return _FORMS[choose_media_type(accept, tuple(_FORMS))]
 
 
-def _image(runner: ModelRunner, form: Form, content: bytes) -> Response:
+def _image(runner: ModelRunner, form: AnswerFormat, content: bytes) -> Response:
     return Response(content, media_type=_MEDIA_TYPES[form], headers=_headers(runner))
 
 

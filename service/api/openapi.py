@@ -1,13 +1,9 @@
-"""How the calls appear in the OpenAPI document: bodies that FastAPI cannot derive, every answer with an example."""
+"""How our own calls appear in the OpenAPI document: bodies that FastAPI cannot derive, answers with an example."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
-from fastapi.openapi.docs import get_redoc_html
-from fastapi.openapi.utils import get_openapi
-from fastapi.responses import HTMLResponse
 from pydantic import BaseModel
 
 from models.image_formats import FORMATS
@@ -33,12 +29,6 @@ _IMAGE_EXAMPLES = {
     "image/svg+xml": '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="320">…</svg>',
 }
 
-# Keys are only asked for where the service was given some.
-_KEY_SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer"},
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-}
-
 _BINARY = {"type": "string", "format": "binary"}
 # An empty file is answered with 400, so the document says that an image has bytes.
 _IMAGE = _BINARY | {"minLength": 1}
@@ -62,6 +52,7 @@ IMAGE_BODY = {
         "content": {
             "multipart/form-data": {
                 "schema": {
+                    "title": "ImageForm",
                     "type": "object",
                     "required": ["file"],
                     "properties": {"file": _IMAGE | {"description": "the image"}},
@@ -79,6 +70,7 @@ FILES_BODY = {
         "content": {
             "multipart/form-data": {
                 "schema": {
+                    "title": "ImagesForm",
                     "type": "object",
                     "required": ["files"],
                     "properties": {
@@ -93,11 +85,11 @@ FILES_BODY = {
 
 
 def problems(*statuses: int, details: Mapping[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a call that can fail with `statuses`, each with an example; 500 is always among them.
+    """The `responses` of a call that can fail with `statuses`, each with an example; 401, 429 and 500 are among them.
 
     `details` are statuses more, with an example of this call's own.
     """
-    texts = {status: _DETAILS[status] for status in (*statuses, 500)} | dict(details or {})
+    texts = {status: _DETAILS[status] for status in (*statuses, 401, 429, 500)} | dict(details or {})
     return {status: _problem(status, text) for status, text in sorted(texts.items())}
 
 
@@ -119,56 +111,6 @@ def plot_answers(*media_types: str) -> dict[int | str, dict[str, Any]]:
     return {200: {"content": _images(media_types), "description": "The image"}}
 
 
-def install_documentation(app: FastAPI) -> None:
-    """Let `app` describe errors as it sends them: problem documents, and no validation errors of another shape.
-
-    Its page at /redoc takes nothing from another host.
-    """
-
-    def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            document = get_openapi(
-                title=app.title,
-                version=app.version,
-                summary=app.summary,
-                description=app.description,
-                routes=app.routes,
-                tags=app.openapi_tags,
-            )
-            schemas = document["components"]["schemas"]
-            for name in ("HTTPValidationError", "ValidationError"):
-                schemas.pop(name, None)
-            for path, operations in document["paths"].items():
-                for operation in operations.values():
-                    _drop_validation_error(operation["responses"])
-                    for parameter in operation.get("parameters", ()):
-                        _drop_null(parameter["schema"])
-                    if not path.startswith("/health"):
-                        operation["responses"] |= {str(status): told for status, told in problems(401, 429).items()}
-                        operation["security"] = [{}, *({name: []} for name in _KEY_SCHEMES)]
-            document["components"]["securitySchemes"] = _KEY_SCHEMES
-            schemas["Problem"] = Problem.model_json_schema()
-            app.openapi_schema = document
-        return app.openapi_schema
-
-    app.openapi = openapi  # type: ignore[method-assign]
-    app.get("/redoc", include_in_schema=False)(_redoc)
-
-
-async def _redoc(request: Request) -> HTMLResponse:
-    root = request.scope.get("root_path", "")
-    page = get_redoc_html(
-        openapi_url=f"{root}{request.app.openapi_url}",
-        title=f"{request.app.title} - ReDoc",
-        redoc_js_url=f"{root}/static-offline-docs/redoc.standalone.js",
-        redoc_favicon_url=f"{root}/static-offline-docs/favicon.png",
-        with_google_fonts=False,
-    )
-    # ReDoc asks its maker's host for a logo.
-    page.headers["Content-Security-Policy"] = "img-src 'self' data:"
-    return page
-
-
 def _images(media_types: tuple[str, ...]) -> dict[str, Any]:
     return {name: {"schema": _BINARY, "example": _IMAGE_EXAMPLES[name]} for name in media_types}
 
@@ -180,18 +122,3 @@ def _problem(status: int, detail: str) -> dict[str, Any]:
         "description": HTTPStatus(status).phrase,
         "content": {PROBLEM_TYPE: {"schema": schema, "example": example}},
     }
-
-
-def _drop_null(schema: dict[str, Any]) -> None:
-    """A parameter can be left out, but nothing that is written in an address is null."""
-    kinds = schema.get("anyOf", [])
-    if {"type": "null"} in kinds:
-        kinds.remove({"type": "null"})
-        (kind,) = schema.pop("anyOf")
-        schema.update(kind)
-
-
-def _drop_validation_error(responses: dict[str, Any]) -> None:
-    """Remove the answer that FastAPI adds on its own to calls with parameters: ours is 400, as a problem."""
-    if "application/json" in responses.get("422", {}).get("content", {}):
-        del responses["422"]

@@ -1,6 +1,6 @@
 """Images of the model and of how it was trained, as PNG or SVG."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
@@ -8,6 +8,7 @@ from models.card import Evaluation, Training
 from models.plot_format import PlotFormat
 from service.api.dependencies import Accept, Explained, Runner
 from service.api.openapi import plot_answers, problems
+from service.api.words import ImageFormat, PlotStyle
 from service.errors import NotInCard
 from service.explain.drawing.diagram import NO_GRAPHVIZ
 from service.http.negotiation import choose_media_type
@@ -18,10 +19,10 @@ _MEDIA_TYPES: dict[PlotFormat, str] = {"png": "image/png", "svg": "image/svg+xml
 _FORMATS: dict[str, PlotFormat] = {media_type: form for form, media_type in _MEDIA_TYPES.items()}
 
 Format = Annotated[
-    PlotFormat | None, Query(alias="format", description="png or svg; without it, what the Accept header prefers")
+    ImageFormat | None, Query(alias="format", description="png or svg; without it, what the Accept header prefers")
 ]
 Style = Annotated[
-    Literal["graph", "blocks"],
+    PlotStyle,
     Query(description="`graph`: boxes and arrows, as Keras draws them; `blocks`: feature maps to scale"),
 ]
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import TypeAliasType
 
 from models.card import ModelCard, Share
 from service.http.problems import Problem
@@ -75,11 +76,14 @@ class BatchProblem(_Shape):
     problem: Problem
 
 
+BatchResult = TypeAliasType("BatchResult", BatchPrediction | BatchProblem)
+
+
 class BatchAnswer(_Shape):
     """One result or one problem for each file, in the order in which they were sent."""
 
     model: ModelName
-    results: tuple[BatchPrediction | BatchProblem, ...]
+    results: tuple[BatchResult, ...]
 
 
 class Found(_Shape):

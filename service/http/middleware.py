@@ -77,7 +77,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if self._keys and not _is_open(scope):
+            if self._keys and not is_open(scope["path"], scope["query_string"]):
                 self._keys.admit(_key(scope["headers"]))
         except ServiceError as error:
             response = await self._respond(Request(scope), error)
@@ -101,16 +101,15 @@ class RequestMiddleware:
                 )
 
 
+def is_open(path: str, query: bytes = b"") -> bool:
+    """Whether what is asked needs no key, since it tells nothing of the models: health does where one is named."""
+    return bool(_OPEN.fullmatch(path)) and not (query and path.startswith(_HEALTH))
+
+
 @cache
 def _counters(route: str, status: int) -> tuple[Counter, Histogram]:
     """Both have few values; to look a metric up by its labels takes longer than to count."""
     return REQUESTS.labels(route, status), REQUEST_SECONDS.labels(route)
-
-
-def _is_open(scope: Scope) -> bool:
-    """Whether what is asked tells nothing of the models: health does where one is named."""
-    path: str = scope["path"]
-    return bool(_OPEN.fullmatch(path)) and not (scope["query_string"] and path.startswith(_HEALTH))
 
 
 def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:

@@ -1,5 +1,6 @@
 """Encoded image → the model's pixels, without holding up the event loop. Knows no HTTP and no engine."""
 
+import math
 from typing import cast
 
 from PIL import Image
@@ -17,6 +18,8 @@ SMALL_IMAGE_PIXELS = 128 * 128
 SMALL_IMAGE_BYTES = 64 << 10
 _SMALL_FORMATS = frozenset(("PNG", "JPEG", "GIF", "WEBP"))
 _FEW_SCANS = 20
+# A product in front of something that is not plain takes 10 µs a pixel to be told from it (`models.segmentation`).
+_SMALL_PHOTO_PIXELS = 48 * 48
 
 
 class Decoder:
@@ -38,7 +41,7 @@ class Decoder:
     def at_once(self, content: bytes, wanted: ImageInput, preparation: PreparationChoice = "auto") -> Pixels | None:
         """As `pixels`, but None for an image that could take long. Raises ImageError."""
         pixels = plain_pixels(content, wanted)
-        if pixels is None and (image := self._small(content)):
+        if pixels is None and (image := self._small(content, _few_pixels(wanted, preparation))):
             return prepare(image, wanted, preparation).pixels
         return pixels
 
@@ -57,22 +60,23 @@ class Decoder:
         self, content: bytes, wanted: ImageInput, deadline: float, preparation: PreparationChoice = "auto"
     ) -> PreparedImage:
         """One image, small or not, as the model and as a person sees it. Raises as `pixels` does."""
-        if image := self._small(content):
+        if image := self._small(content, _few_pixels(wanted, preparation)):
             return prepare(image, wanted, preparation)
         question = Question(content, wanted, preparation, shown=True)
         pixels, upright, frame = await self._processes.decode(question, deadline)
         return PreparedImage(pixels, cast("Image.Image", upright), frame)
 
-    def _small(self, content: bytes) -> Image.Image | None:
-        """An image that is cheap to decode for certain, opened. Raises ImageError."""
+    def _small(self, content: bytes, most_pixels: int) -> Image.Image | None:
+        """An image that is cheap to decode and to prepare for certain, opened. Raises ImageError."""
         if content and (format_of(content) not in _SMALL_FORMATS or len(content) > SMALL_IMAGE_BYTES):
             return None
         found = scanned(content)
-        if found.size is None or not _few(found.size) or found.scans > _FEW_SCANS:
+        if found.size is None or math.prod(found.size) > most_pixels or found.scans > _FEW_SCANS:
             return None
         image = open_scanned(found, self._max_pixels)
-        return image if _few(image.size) else None  # a damaged head may tell two sizes
+        return image if math.prod(image.size) <= most_pixels else None  # a damaged head may tell two sizes
 
 
-def _few(size: tuple[int, int]) -> bool:
-    return size[0] * size[1] <= SMALL_IMAGE_PIXELS
+def _few_pixels(wanted: ImageInput, preparation: PreparationChoice) -> int:
+    product = wanted.preparation == "product-photo" and preparation == "auto"
+    return _SMALL_PHOTO_PIXELS if product else SMALL_IMAGE_PIXELS

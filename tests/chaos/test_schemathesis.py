@@ -3,6 +3,8 @@
 The long form asks other things each time, the short one the same few hundred every time.
 """
 
+import base64
+import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,7 +22,7 @@ from schemathesis.transport.serialization import Binary
 from tests.chaos.figures import Row, progress
 from tests.chaos.forms import FORM
 from tests.processes import Service, running_service
-from tests.samples import ANKLE_BOOT, DRAWINGS, SAMPLE_FILES, encoded, pixels_of
+from tests.samples import ANKLE_BOOT, DRAWINGS, SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
 
 SHORT_SEED = 1
 # How often each call is asked for anything that fits its schema, beside what is at the edges of it, which is some 320
@@ -38,6 +40,9 @@ SOUND = [
 ]
 # What a JSON schema cannot say: that bytes are an image that can be decoded, and which layers and classes there are.
 BEYOND_THE_SCHEMA = ["2xx", "404", "415", "422"]
+# In the protocols of others: tensors and rows that fit their schema, and not the model or each other.
+_MISFITS: dict[str, object] = {"positive_data_acceptance": {"expected-statuses": [*BEYOND_THE_SCHEMA, "400"]}}
+VERSION = hashlib.sha256(SHIPPED_MODEL.read_bytes()).hexdigest()[:12]
 # Left out: `ignored_auth` and those about resources that are made and deleted (`use_after_free`,
 # `ensure_resource_availability`, `object_level_authorization`), because keys are off and nothing is made here;
 # `max_response_time`, because a test of times fails on a busy machine. Method tokens that HTTP does not know never
@@ -86,12 +91,18 @@ def _images() -> None:
     for media_type in ("image/png", "image/jpeg", "image/webp", "image/*"):
         schemathesis.openapi.media_type(media_type, IMAGES)
     schemathesis.openapi.format("binary", IMAGES.map(Binary))
+    schemathesis.openapi.format("byte", IMAGES.map(lambda image: base64.b64encode(image).decode()))
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     with running_service() as service:
         yield service
+
+
+def _served(version: str) -> dict[str, str]:
+    """With other names in the path, no request would get beyond them."""
+    return {"path.model": "best-cnn-model", "path.version": version}
 
 
 def configuration(seed: int, factor: int) -> SchemathesisConfig:
@@ -113,7 +124,14 @@ def configuration(seed: int, factor: int) -> SchemathesisConfig:
                 "positive_data_acceptance": {"enabled": True, "expected-statuses": BEYOND_THE_SCHEMA},
             },
             "operations": [
-                {"include-path": path, "generation": examples(count)} for path, count in CASES_A_CALL.items()
+                *({"include-path": path, "generation": examples(count)} for path, count in CASES_A_CALL.items()),
+                {"include-path-regex": "^/v2", "checks": _MISFITS, "parameters": _served(VERSION)},
+                {
+                    "include-path-regex": "^/v1",
+                    # TensorFlow Serving has 400 for another method, and its clients know no other status.
+                    "checks": {**_MISFITS, "unsupported_method": {"enabled": False}},
+                    "parameters": _served(str(int(VERSION, 16))),
+                },
             ],
             # Without the model's own names nearly every request would end at the name.
             "dictionaries": {

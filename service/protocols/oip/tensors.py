@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, Field, StrictInt, ValidationError, field_validator
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_json
 
 from service.errors import MalformedRequest
@@ -31,7 +32,7 @@ Size = Annotated[StrictInt, Field(ge=0, le=_LONGEST)]
 class _Parameters(BaseModel):
     """Parameters that are not known are left alone, as the protocol has it."""
 
-    shared_memory_region: str | None = None
+    shared_memory_region: SkipJsonSchema[str | None] = None
 
     @field_validator("shared_memory_region")
     @classmethod
@@ -65,7 +66,7 @@ class InputTensor(BaseModel):
 
     name: str
     shape: Annotated[list[Size], Field(max_length=8)]
-    datatype: str
+    datatype: Annotated[str, Field(json_schema_extra={"enum": [*DATATYPES]})]
     parameters: InputParameters = InputParameters()
     data: list[Any] | None = None
 

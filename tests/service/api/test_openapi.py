@@ -1,6 +1,7 @@
 """The OpenAPI document: everything is described, errors as they are sent; its pages need no other host."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ from service.api.schemas import (
     Trace,
 )
 from service.engines.model_summary import ModelSummary
+from service.settings import ServiceSettings
+from tests.applications import application
+from tests.fakes import FakeEngine
 from training.report import class_figures
 
 Document = dict[str, Any]
@@ -33,27 +37,134 @@ def test_the_document_is_made_once(client: TestClient) -> None:
     assert client.app.app.app.openapi() is client.app.app.app.openapi()  # type: ignore[attr-defined]
 
 
+PROTOCOLS = ("/v1/", "/v2")
+
+
 def operations(document: Document) -> list[tuple[str, Document]]:
     return [(path, operation) for path, methods in document["paths"].items() for operation in methods.values()]
 
 
-def test_every_call_of_the_api_is_there(document: Document) -> None:
-    assert set(document["paths"]) == {
-        "/predict",
-        "/predict/batch",
-        "/model-summary",
-        "/model-card",
-        "/plot",
-        "/plot/history",
-        "/plot/confusion-matrix",
-        "/plot/kernels",
-        "/plot/feature-maps",
-        "/plot/attribution",
-        "/trace",
-        "/health/live",
-        "/health/ready",
-        "/metrics",
+def own_operations(document: Document) -> list[tuple[str, Document]]:
+    return [(path, operation) for path, operation in operations(document) if not path.startswith(PROTOCOLS)]
+
+
+def schemas_in(part: Any) -> Iterator[Document]:
+    """Every schema below any key of that name, and those inside of it."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+        if key == "schema":
+            yield value
+        if key not in {"example", "examples"}:
+            yield from schemas_in(value)
+
+
+def test_every_call_has_a_short_name_which_does_not_change(document: Document) -> None:
+    of_versions = ("infer", "metadata", "ready", "config", "statistics")
+    of_tfserving = ("predict", "classify", "model_status", "model_metadata")
+    names = [operation["operationId"] for _, operation in operations(document)]
+    assert len(names) == len(set(names))
+    assert set(names) == {
+        "predict",
+        "predict_batch",
+        "model_summary",
+        "model_card",
+        "plot",
+        "plot_history",
+        "plot_confusion_matrix",
+        "plot_kernels",
+        "plot_feature_maps",
+        "plot_attribution",
+        "trace_value",
+        "live",
+        "ready",
+        "metrics",
+        "oip_server_metadata",
+        "oip_server_live",
+        "oip_server_ready",
+        "oip_statistics",
+        "oip_repository_index",
+        "oip_repository_model_load",
+        "oip_repository_model_unload",
+        *(f"oip_model_{name}{end}" for name in of_versions for end in ("", "_of_version")),
+        *(f"tfserving_{name}{end}" for name in of_tfserving for end in ("", "_of_version")),
     }
+
+
+def test_no_shape_has_the_name_that_generators_give_a_calls_parameters(document: Document) -> None:
+    names = {operation["operationId"].title().replace("_", "") for _, operation in operations(document)}
+    assert not {f"{name}Request" for name in names} & document["components"]["schemas"].keys()
+
+
+def test_nothing_that_may_be_left_out_of_a_body_has_a_default(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    for name in ("RowPredictRequest", "InferRequest", "InputTensor", "OutputParameters", "LoadRequest"):
+        assert all("default" not in part for part in schemas[name]["properties"].values()), name
+    assert schemas["ImageInput"]["properties"]["fit"]["default"] == "pad"
+
+
+def test_every_shape_that_is_more_than_a_list_has_a_name(document: Document) -> None:
+    for path, operation in operations(document):
+        for schema in schemas_in(operation):
+            assert {"$ref", "type"} & schema.keys() or not schema, path
+            assert "properties" not in schema, path
+            assert "anyOf" not in schema, path
+            assert "enum" not in schema, path
+
+
+def test_no_schema_has_a_title_which_generators_take_for_a_name(document: Document) -> None:
+    for schema in [*document["components"]["schemas"].values(), *schemas_in(document["paths"])]:
+        assert "title" not in schema
+        assert all("title" not in part for part in schema.get("properties", {}).values())
+    assert "title" in document["components"]["schemas"]["Problem"]["properties"]
+
+
+def test_every_list_says_what_is_in_it(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    assert "prefixItems" not in str(schemas)
+    assert schemas["Trace"]["properties"]["chosen"]["anyOf"] == [
+        {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+        {"type": "null"},
+    ]
+
+
+def test_methods_that_differ_in_signs_have_names_that_differ(document: Document) -> None:
+    methods = document["components"]["schemas"]["AttributionMethod"]
+    names = dict(zip(methods["enum"], methods["x-enum-varnames"], strict=True))
+    assert (names["grad-cam"], names["grad-cam++"]) == ("GRAD_CAM", "GRAD_CAM_PLUS_PLUS")
+    assert methods["default"] == "grad-cam"
+
+
+def test_the_calls_are_at_this_address_or_behind_the_prefix_of_a_proxy(document: Document, client: TestClient) -> None:
+    assert document["servers"] == [{"url": "/"}]
+    behind = TestClient(client.app, root_path="/images").get("/openapi.json").json()
+    assert behind["servers"] == [{"url": "/images"}]
+
+
+def test_keys_are_needed_where_the_service_has_some(document: Document) -> None:
+    settings = ServiceSettings(api_keys=("0" * 64,))
+    with TestClient(application(settings, FakeEngine())) as client:
+        with_keys = client.get("/openapi.json").json()
+    keys = [{"bearer": []}, {"key": []}]
+    assert list(document["components"]["securitySchemes"]) == ["bearer", "key"]
+    for (path, operation), (_, needing) in zip(operations(document), operations(with_keys), strict=True):
+        if path in {"/health/live", "/v2/health/live", "/v2/health/ready"}:
+            assert operation["security"] == needing["security"] == [], path
+            assert not {"401", "429"} & operation["responses"].keys(), path
+        else:
+            assert operation["security"] == [{}, *keys], path
+            # Whether a model is ready is told without a key for the default one only.
+            assert needing["security"] == ([{}, *keys] if path == "/health/ready" else keys), path
+            assert {"401", "429"} <= operation["responses"].keys(), path
+
+
+def test_every_call_of_tensorflow_serving_that_is_described_is_there(document: Document, client: TestClient) -> None:
+    status = client.get("/v1/models/fake").json()
+    version = status["model_version_status"][0]["version"]
+    for path, operation in document["paths"].items():
+        if path.startswith("/v1/"):
+            (method,) = operation
+            response = client.request(method, path.format(model="fake", version=version))
+            # No body was sent.
+            assert response.status_code == (200 if method == "get" else 400), response.text
 
 
 def test_every_call_has_a_summary_a_description_and_described_parameters(document: Document) -> None:
@@ -71,18 +182,20 @@ def test_no_parameter_is_said_to_be_null(document: Document) -> None:
         for parameter in operation.get("parameters", ())
     ]
     assert len(described) > 20
-    assert all("type" in schema and "anyOf" not in schema for schema in described)
+    assert all("type" in schema or schema.keys() == {"$ref"} for schema in described)
 
 
-def test_every_error_is_a_problem_with_an_example(document: Document) -> None:
+def test_every_error_is_a_problem_with_an_example_or_as_its_protocol_has_it(document: Document) -> None:
     for path, operation in operations(document):
         errors = {status: answer for status, answer in operation["responses"].items() if status >= "400"}
         assert errors, path
         for status, answer in errors.items():
             (content,) = answer["content"].items()
-            assert content[0] == "application/problem+json", path
-            assert content[1]["schema"] == {"$ref": "#/components/schemas/Problem"}, path
-            assert content[1]["example"]["status"] == int(status), path
+            protocol = path.startswith(PROTOCOLS)
+            media_type, shape = ("json", "ProtocolError") if protocol else ("problem+json", "Problem")
+            assert content[0] == f"application/{media_type}", path
+            assert content[1]["schema"] == {"$ref": f"#/components/schemas/{shape}"}, path
+            assert protocol or content[1]["example"]["status"] == int(status), path
 
 
 def test_every_answer_has_an_example_of_its_own_shape(document: Document) -> None:
@@ -101,7 +214,7 @@ def test_every_answer_has_an_example_of_its_own_shape(document: Document) -> Non
         )
     }
     shown = set()
-    for path, operation in operations(document):
+    for path, operation in own_operations(document):
         contents = operation["responses"]["200"]["content"]
         assert contents, path
         for media_type, content in contents.items():
@@ -152,20 +265,18 @@ def test_an_error_is_shown_as_this_call_sends_it(document: Document, path: str, 
     assert part in content["example"]["detail"]
 
 
-def test_a_image_can_be_chosen_from_the_page(document: Document) -> None:
-    for path, field in (("/predict", "file"), ("/predict/batch", "files")):
-        schema = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-        image = schema["properties"][field]
-        assert image.get("items", image)["format"] == "binary"
-
-
-def test_the_document_says_that_no_image_is_empty_and_no_batch_without_files(document: Document) -> None:
+def test_an_image_can_be_chosen_from_the_page_and_is_not_empty(document: Document) -> None:
+    schemas = document["components"]["schemas"]
+    for path, form in (("/predict", "ImageForm"), ("/predict/batch", "ImagesForm")):
+        content = document["paths"][path]["post"]["requestBody"]["content"]
+        assert content["multipart/form-data"]["schema"] == {"$ref": f"#/components/schemas/{form}"}
+    image, images = schemas["ImageForm"]["properties"]["file"], schemas["ImagesForm"]["properties"]["files"]
+    assert image["format"] == images["items"]["format"] == "binary"
+    assert image["minLength"] == images["minItems"] == 1
     content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
     assert content["image/*"]["schema"]["minLength"] == 1
-    assert content["multipart/form-data"]["schema"]["properties"]["file"]["minLength"] == 1
-    assert content["application/json"]["schema"]["properties"]["image"]["minLength"] == 1
-    content = document["paths"]["/predict/batch"]["post"]["requestBody"]["content"]
-    assert content["multipart/form-data"]["schema"]["properties"]["files"]["minItems"] == 1
+    assert schemas["ImageJson"]["properties"]["image"]["minLength"] == 1
+    assert schemas["ImagesJson"]["properties"]["images"]["minItems"] == 1
 
 
 def test_nothing_of_fastapis_own_errors_is_left(document: Document) -> None:
