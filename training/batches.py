@@ -9,6 +9,9 @@ import numpy.typing as npt
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
+# Images are changed while the network is fitted to those before.
+_WORKERS = 2
+
 Change = Callable[[Images, int, np.random.Generator], npt.NDArray[np.float32]]
 
 
@@ -28,7 +31,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
         change: Change | None = None,
     ) -> None:
         """`images` are uint8 (count, height, width, channels); each pixel of a batch is multiplied by `scale`."""
-        super().__init__()
+        super().__init__(workers=_WORKERS)
         self._images, self._labels = images, labels
         self._scale, self._batch_size = np.float32(scale), batch_size
         self._seed, self._change = seed, change

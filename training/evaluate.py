@@ -21,6 +21,7 @@ from models.ood import OodScorer
 from models.preprocessing import prepared_pixels, scaled
 from models.printable import printable
 from training.errors import DataError, TrainingError
+from training.photographs import find_photographs
 
 _PLENTY_OF_PIXELS = 25_000_000
 
@@ -39,6 +40,10 @@ class EvaluationSettings(BaseSettings):
     ood_images: Annotated[
         Path | None, Field(description="folder of images that show none of the classes, to be tried as well")
     ] = None
+    photographs: Annotated[
+        Path | None,
+        Field(description="folder of real photographs to be tried as well: a subfolder a class, or `one+other`"),
+    ] = None
     output: Annotated[Path | None, Field(description="file for the figures as JSON")] = None
 
 
@@ -47,6 +52,13 @@ class KindFigures(BaseModel):
 
     accuracy: Share
     agreement: Annotated[Share, Field(description="share of answers that are the same as for the clean image")]
+
+
+class PhotographFigures(BaseModel):
+    """How the real photographs in one folder were answered."""
+
+    photographs: Annotated[int, Field(description="how many could be read")]
+    accuracy: Share
 
 
 class OodFigures(BaseModel):
@@ -64,7 +76,8 @@ class Figures(BaseModel):
 
     images: Annotated[int, Field(description="how many of each kind")]
     kinds: dict[str, KindFigures]
-    ood_images: dict[str, OodFigures]
+    photographs: dict[str, PhotographFigures] = {}
+    ood_images: dict[str, OodFigures] = {}
 
 
 def main() -> None:
@@ -82,7 +95,11 @@ def main() -> None:
         sys.exit(1)
     if settings.output:
         settings.output.write_text(figures.model_dump_json(indent=2) + "\n")
-    Console().print(kinds_table(figures.kinds), ood_table(figures.ood_images))
+    Console().print(
+        *([photographs_table(figures.photographs)] if figures.photographs else []),
+        kinds_table(figures.kinds),
+        ood_table(figures.ood_images),
+    )
 
 
 def judge(settings: EvaluationSettings) -> Figures:
@@ -90,6 +107,7 @@ def judge(settings: EvaluationSettings) -> Figures:
     card = read_card(settings.model)
     if card is None:
         raise ModelFileError(f"{settings.model} has no card; give one that was made by `make train`")
+    real = find_photographs(settings.photographs, card.class_names) if settings.photographs else []
     own = _files(settings.ood_images, settings.images) if settings.ood_images else []
     # TensorFlow takes seconds to import: --help and wrong settings should not wait for it.
     import keras  # noqa: PLC0415
@@ -118,8 +136,15 @@ def judge(settings: EvaluationSettings) -> Figures:
         )
         if familiarity:
             known[name] = familiarity(*features_and_logits(network, inputs))
+    photographs = {}
+    for kind in real:
+        answers = network.predict(
+            _inputs(_read(kind.folder, kind.files), kind.folder.name, card.input), verbose=0
+        ).argmax(axis=1)
+        accuracy = float(np.mean([answer in kind.right for answer in answers]))
+        photographs[kind.folder.name] = PhotographFigures(photographs=len(answers), accuracy=accuracy)
     if not familiarity:
-        return Figures(images=len(labels), kinds=kinds, ood_images={})
+        return Figures(images=len(labels), kinds=kinds, photographs=photographs)
 
     thumbnail, photograph = known.pop("clean"), np.concatenate(list(known.values()))
     contents: dict[str, Iterable[bytes]] = {name: map(make, randoms()) for name, make in OOD_KINDS.items()}
@@ -131,7 +156,19 @@ def judge(settings: EvaluationSettings) -> Figures:
         ood_images[name] = OodFigures(
             from_thumbnails=separation(thumbnail, strange), from_photographs=separation(photograph, strange)
         )
-    return Figures(images=len(labels), kinds=kinds, ood_images=ood_images)
+    return Figures(images=len(labels), kinds=kinds, photographs=photographs, ood_images=ood_images)
+
+
+def photographs_table(photographs: dict[str, PhotographFigures]) -> Table:
+    """For the terminal."""
+    table = Table("real photographs", "how many", "accuracy", title="Photographs", title_justify="left")
+    for name, kind in photographs.items():
+        table.add_row(name, str(kind.photographs), f"{kind.accuracy:.3f}")
+    counts = [kind.photographs for kind in photographs.values()]
+    accuracy = np.average([kind.accuracy for kind in photographs.values()], weights=counts)
+    table.add_section()
+    table.add_row("all", str(sum(counts)), f"{accuracy:.3f}")
+    return table
 
 
 def kinds_table(kinds: dict[str, KindFigures]) -> Table:
@@ -162,15 +199,20 @@ def _inputs(contents: Iterable[bytes], name: str, wanted: ImageInput) -> npt.NDA
 
 
 def _files(folder: Path, most: int) -> list[bytes]:
-    """The content of up to `most` files below `folder` that are images."""
-    contents = []
-    for path in sorted(folder.rglob("*")):
-        with suppress(ImageError, IsADirectoryError):
+    """The content of up to `most` files below `folder` that are images. Raises DataError where there is none."""
+    return _read(folder, sorted(path for path in folder.rglob("*") if path.is_file()), most)
+
+
+def _read(folder: Path, paths: Iterable[Path], most: int | None = None) -> list[bytes]:
+    """The content of those files in `folder` that are images. Raises DataError where none is."""
+    contents: list[bytes] = []
+    for path in paths:
+        if len(contents) == most:
+            break
+        with suppress(ImageError):
             content = path.read_bytes()
             open_image(content, _PLENTY_OF_PIXELS)
             contents.append(content)
-        if len(contents) == most:
-            break
     if not contents:
         raise DataError(f"there is no image in {folder}; name a folder that has some")
     return contents
