@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
+Change = Callable[[Images, int, np.random.Generator], npt.NDArray[np.float32]]
+
 # Images are changed while the network is fitted to those before.
 _WORKERS = 2
-
-Change = Callable[[Images, int, np.random.Generator], npt.NDArray[np.float32]]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
