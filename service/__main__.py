@@ -101,6 +101,7 @@ def _uvicorn_config(settings: ServiceSettings, log_config: dict[str, Any]) -> uv
         ),
         ws="none",
         access_log=False,
+        timeout_keep_alive=settings.keep_alive_s,  # type: ignore[arg-type] # any number will do
         timeout_graceful_shutdown=settings.drain_timeout_s - LAST_CALL_S,  # type: ignore[arg-type] # any number will do
         server_header=False,
         proxy_headers=False,  # nothing here asks who the client is

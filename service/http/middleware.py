@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError
 from service.http.auth import ApiKeys
+from service.http.paths import path_within
 from service.logs import LOGGER, REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -109,7 +110,7 @@ def _counters(route: str, status: int) -> tuple[Counter, Histogram]:
 
 def _is_open(scope: Scope) -> bool:
     """Whether what is asked tells nothing of the models: health does where one is named."""
-    path: str = scope["path"]
+    path = path_within(scope)
     return bool(_OPEN.fullmatch(path)) and not (scope["query_string"] and path.startswith(_HEALTH))
 
 

@@ -19,6 +19,7 @@ from service.api.schemas import (
     Trace,
 )
 from service.engines.model_summary import ModelSummary
+from tests.applications import fastapi_of
 from training.report import class_figures
 
 Document = dict[str, Any]
@@ -30,7 +31,8 @@ def document(client: TestClient) -> Document:
 
 
 def test_the_document_is_made_once(client: TestClient) -> None:
-    assert client.app.app.app.openapi() is client.app.app.app.openapi()  # type: ignore[attr-defined]
+    app = fastapi_of(client.app)
+    assert app.openapi() is app.openapi()
 
 
 def operations(document: Document) -> list[tuple[str, Document]]:
