@@ -33,9 +33,12 @@ class Connection(BoundedRequests):
     clients lose their connection.
     """
 
-    def __init__(self, *given: Any, receive_timeout_s: float, limit: ConnectionLimit, **named: Any) -> None:
-        """What else is given is uvicorn's."""
+    def __init__(
+        self, *given: Any, receive_timeout_s: float, limit: ConnectionLimit, root_path: str = "", **named: Any
+    ) -> None:
+        """`root_path` may stand before any path. What else is given is uvicorn's."""
         super().__init__(*given, **named)
+        self._before_paths = root_path.encode()
         self._limit = limit
         self._has_room = True
         self._timeout_s = receive_timeout_s
@@ -93,7 +96,7 @@ class Connection(BoundedRequests):
         self._limit.idle(self)
 
     def _ensure_asks_for_health(self) -> None:
-        if not self.url.startswith(_ALWAYS_ANSWERED):
+        if not self.url.removeprefix(self._before_paths).startswith(_ALWAYS_ANSWERED):
             self.stop_parsing(
                 RequestRefused(
                     HTTPStatus.SERVICE_UNAVAILABLE,
