@@ -37,6 +37,7 @@ from service.inference.model_folder import models_in
 from service.inference.model_runner import ModelRunner
 from service.inference.repository import ModelRepository
 from service.inference.thread_pool import ThreadPool
+from service.inference.waiting_bytes import WaitingBytes
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
 from service.prediction import Prediction
@@ -98,14 +99,15 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         repository = _repository(settings, engines, loader, desired)
         threads = ThreadPool()
-        decoder = Decoder(settings.max_image_pixels)
+        waiting = WaitingBytes(settings.max_waiting_bytes)
+        decoder = Decoder(settings.max_image_pixels, settings.max_queue_size, waiting)
         decoder.start()
         explained = ExplainedModels(ExplanationQueue(settings.request_timeout_s))
         app.state.context = Context(
             settings,
             Prediction(repository, decoder, threads),
             explained,
-            BodyLimits(settings.max_body_bytes, settings.receive_timeout_s),
+            BodyLimits(settings.max_body_bytes, settings.receive_timeout_s, waiting),
         )
         background = {
             asyncio.create_task(watch_for_stalls(settings.watchdog_timeout_s, lambda: repository.busy_s)),

@@ -153,8 +153,15 @@ class ServiceSettings(ConnectionSettings, ConversionSettings):
         float, Field(ge=0, le=1000, description="how long an image may wait for others to share its forward pass")
     ] = 0.0
     max_queue_size: Annotated[
-        int, Field(ge=1, description="most images that may wait for the model; past it the answer is 503")
+        int, Field(ge=1, description="most images that may wait to be decoded, and for the model; past it 503")
     ] = 256
+    max_waiting_bytes: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="most bytes of requests that may wait, to come to their end or to be decoded; past it 503",
+        ),
+    ] = 320 * 1024 * 1024
     request_timeout_s: Annotated[
         float, Field(gt=0, description="how long an image that was read may take to be answered; past it 504")
     ] = 10.0
@@ -186,6 +193,15 @@ class ServiceSettings(ConnectionSettings, ConversionSettings):
             raise ValueError(
                 f"--max-queue-size {self.max_queue_size} has no room for the {self.max_images_per_request} images that "
                 "--max-images-per-request lets one request bring"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_body_may_wait(self) -> Self:
+        if self.max_waiting_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"--max-waiting-bytes {self.max_waiting_bytes} has no room for one body of --max-body-bytes "
+                f"{self.max_body_bytes}"
             )
         return self
 

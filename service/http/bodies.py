@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from service.errors import BodyTooLarge, MalformedRequest, Overloaded, RequestTimeout, UnsupportedMediaType
+from service.errors import BodyTooLarge, MalformedRequest, RequestTimeout, UnsupportedMediaType
 from service.http.multipart import read_form
+from service.inference.waiting_bytes import WaitingBytes
 from service.settings import seconds_for
 
 # A body of about so many bytes is read, and an answer of so many numbers is written, in a millisecond or two; what is
@@ -21,22 +22,19 @@ SMALL_BODY_BYTES = 100_000
 SMALL_ANSWER_VALUES = 2_000
 
 _FORM = "multipart/form-data"
-# So many bodies of the largest size may be on their way at once.
-_LARGEST_BODIES = 32
 # Pages and programs send a few fields of their own beside the images; they are read and left alone.
 _MOST_OTHER_FIELDS = 16
 _ADVICE = "send the image as multipart field 'file', or as the body with a Content-Type such as image/png"
 
 
 class BodyLimits:
-    """What may be read of the bodies of all requests, and how many bytes of unfinished ones are held."""
+    """What may be read of the bodies of all requests; the bytes of unfinished ones are among `waiting`."""
 
-    def __init__(self, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, max_bytes: int, timeout_s: float, waiting: WaitingBytes) -> None:
         """Each has `max_bytes` at most, and comes within `timeout_s` or not much slower than a bad line lets it."""
         self.max_bytes = max_bytes
         self.timeout_s = timeout_s
-        self.most_unfinished_bytes = _LARGEST_BODIES * max_bytes
-        self.unfinished_bytes = 0
+        self.waiting = waiting
 
 
 @dataclass(frozen=True)
@@ -127,12 +125,12 @@ async def _chunks(request: Request, bodies: BodyLimits) -> AsyncGenerator[bytes,
             _check_size(bodies, size)
             if missing:
                 unfinished += len(chunk)
-                bodies.unfinished_bytes += len(chunk)
+                bodies.waiting.count += len(chunk)
                 _check_unfinished(bodies, size, time.monotonic() - started)
             if chunk:
                 yield chunk
     finally:
-        bodies.unfinished_bytes -= unfinished
+        bodies.waiting.count -= unfinished
 
 
 def _check_size(bodies: BodyLimits, size: int) -> None:
@@ -147,10 +145,7 @@ def _check_unfinished(bodies: BodyLimits, size: int, seconds: float) -> None:
         raise RequestTimeout(
             f"only {size:,} bytes of the body came in {seconds:.0f} s; send it at once, or a smaller image"
         )
-    if bodies.unfinished_bytes > bodies.most_unfinished_bytes:
-        raise Overloaded(
-            f"bodies of {bodies.most_unfinished_bytes:,} bytes are on their way already; send the request again later"
-        )
+    bodies.waiting.ensure_room()
 
 
 def _media_type(request: Request) -> str:
