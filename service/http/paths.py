@@ -76,4 +76,5 @@ class Paths:
 def path_within(scope: Scope) -> str:
     """The path of a request without the prefix."""
     path: str = scope["path"]
-    return path[len(scope["root_path"]) :] if scope["root_path"] else path
+    root_path = scope.get("root_path")
+    return path[len(root_path) :] if root_path else path
