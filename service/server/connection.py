@@ -15,6 +15,8 @@ from service.settings import seconds_for
 
 # How often a connection is looked at, as a share of what is allowed: it closes by an eighth too late at most.
 _LOOKS = 8
+# Whoever sent too slowly has this part of what was allowed to read so.
+_LATE_SHARE = 1 / 4
 # What the system holds of answers that are not read yet; left alone it holds 4 MB for each connection.
 _SEND_BUFFER_BYTES = 1 << 18
 # How long after a client's last byte, and again after that, it is asked whether it still reads.
@@ -118,6 +120,7 @@ class Connection(BoundedRequests):
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.abort()
             elif self._in_body:
+                self.transport.most_s = min(self.transport.most_s, self._timeout_s * _LATE_SHARE)
                 self.cycle.message_event.set()
         self._look_again()
 

@@ -28,6 +28,8 @@ class LingeringClose(CoalescedWrites):
         self._came_bytes = self._looked_at_bytes = 0
         self._until = 0.0
         self.lingers = False
+        self.most_s = MOST_S
+        """For how long; whoever was too slow already may have less."""
 
     def close(self) -> None:
         """Send what is held, and close: at once, or when the client has ended."""
@@ -41,8 +43,8 @@ class LingeringClose(CoalescedWrites):
         if self._transport.can_write_eof():  # TLS has no such thing; the answer says that the connection ends
             self._transport.write_eof()
         self._transport.resume_reading()
-        self._until = self._loop.time() + MOST_S
-        self._loop.call_later(SILENCE_S, self._look)
+        self._until = self._loop.time() + self.most_s
+        self._loop.call_later(min(SILENCE_S, self.most_s), self._look)
 
     def is_closing(self) -> bool:
         """Whether it ends. Asked for each answer, for which `__getattr__` takes too long."""
@@ -57,7 +59,7 @@ class LingeringClose(CoalescedWrites):
     def _look(self) -> None:
         if self._transport.is_closing():
             return
-        if self._came_bytes == self._looked_at_bytes or self._loop.time() > self._until:
+        if self._came_bytes == self._looked_at_bytes or self._loop.time() >= self._until:
             self._transport.abort()
             return
         self._looked_at_bytes = self._came_bytes
