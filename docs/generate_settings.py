@@ -64,7 +64,7 @@ def settings_table(settings: type[BaseSettings]) -> str:
 
 
 def _shown(default: object) -> str:
-    if default is None or default == ():
+    if default in (None, (), ""):
         return ""
     if default is False:
         return "off"

@@ -13,7 +13,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from models.image_errors import ImageError
@@ -27,8 +26,10 @@ from service.explain.process.queue import ExplanationQueue
 from service.http import problems
 from service.http.auth import ApiKeys
 from service.http.bodies import BodyLimits
+from service.http.cross_origin import CrossOrigin
 from service.http.fast_path import FastPath
 from service.http.middleware import RequestMiddleware
+from service.http.paths import Paths, path_within
 from service.inference.batcher import BatchLimits
 from service.inference.decoder import Decoder
 from service.inference.desired_state import DesiredState
@@ -36,6 +37,7 @@ from service.inference.model_folder import models_in
 from service.inference.model_runner import ModelRunner
 from service.inference.repository import ModelRepository
 from service.inference.thread_pool import ThreadPool
+from service.inference.waiting_bytes import WaitingBytes
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
 from service.prediction import Prediction
@@ -100,14 +102,15 @@ def create_app(
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         repository = _repository(settings, engines, loader, desired)
         threads = ThreadPool()
-        decoder = Decoder(settings.max_image_pixels)
+        waiting = WaitingBytes(settings.max_waiting_bytes)
+        decoder = Decoder(settings.max_image_pixels, settings.max_queue_size, waiting)
         decoder.start()
         explained = ExplainedModels(ExplanationQueue(settings.request_timeout_s))
         app.state.context = Context(
             settings,
             Prediction(repository, decoder, threads),
             explained,
-            BodyLimits(settings.max_body_bytes, settings.receive_timeout_s),
+            BodyLimits(settings.max_body_bytes, settings.receive_timeout_s, waiting),
         )
         background = {
             asyncio.create_task(watch_for_stalls(settings.watchdog_timeout_s, lambda: repository.busy_s)),
@@ -125,15 +128,7 @@ def create_app(
     guarded = RequestMiddleware(
         FastPath(app, predict.router.routes), _keys(settings, desired), respond_to_error, access_log=settings.access_log
     )
-    if not settings.cors_origins:
-        return guarded
-    return CORSMiddleware(
-        guarded,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["*"],
-        expose_headers=["X-Request-ID", "Model-Version", "Retry-After"],
-    )
+    return Paths(CrossOrigin(guarded, settings.cors_origins), settings.root_path, settings.forwarded_allow_ips)
 
 
 def load_engine(settings: ServiceSettings, loader: EngineLoader, path: Path) -> Engine:
@@ -156,7 +151,7 @@ def load_engine(settings: ServiceSettings, loader: EngineLoader, path: Path) -> 
 async def respond_to_error(request: Request, error: Exception) -> Response:
     """`error` in the words of the protocol whose path was asked."""
     for protocol in _PROTOCOLS:
-        if protocol.serves(request.scope["path"]):
+        if protocol.serves(path_within(request.scope)):
             return await protocol.respond_to_error(request, error)
     return await problems.respond_to_error(request, error)
 
@@ -171,6 +166,7 @@ def _api(*, keys_needed: bool) -> FastAPI:
         openapi_tags=_TAGS,
         redoc_url=None,  # a page of our own stands there
         generate_unique_id_function=lambda route: route.name,  # short, and as long-lived as a function's name
+        redirect_slashes=False,  # no path comes here with one at its end
         swagger_ui_parameters={"tryItOutEnabled": True, "defaultModelsExpandDepth": 0},
     )
     for kind in (ServiceError, ImageError, RequestValidationError, HTTPException, Exception):

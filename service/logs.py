@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any, Literal
 
 from models.printable import printable
@@ -28,6 +29,15 @@ class WithRequestId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every line through."""
         record.request_id = REQUEST_ID.get()
+        return True
+
+
+class WithTime(logging.Filter):
+    """Gives each line the time of this machine's zone with its offset from UTC (ISO 8601), as `time`."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every line through."""
+        record.time = datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
         return True
 
 
@@ -83,11 +93,15 @@ def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any
 
     As `json` each line is an object with time, level, logger, message and request_id.
     """
-    text = {"()": "uvicorn.logging.DefaultFormatter", "fmt": "%(levelprefix)s %(message)s", "use_colors": None}
+    text = {
+        "()": "uvicorn.logging.DefaultFormatter",
+        "fmt": "%(time)s %(levelprefix)s %(message)s",
+        "use_colors": None,
+    }
     as_json = {
         "()": "pythonjsonlogger.json.JsonFormatter",
-        "format": "%(asctime)s %(levelname)s %(name)s %(message)s %(request_id)s",
-        "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        "format": "%(time)s %(levelname)s %(name)s %(message)s %(request_id)s",
+        "rename_fields": {"levelname": "level", "name": "logger"},
     }
     logger = {"handlers": ["default"], "level": level.upper(), "propagate": False}
     return {
@@ -95,6 +109,7 @@ def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any
         "disable_existing_loggers": False,
         "filters": {
             "request_id": {"()": "service.logs.WithRequestId"},
+            "time": {"()": "service.logs.WithTime"},
             "shortened": {"()": "service.logs.Shortened"},
             "printable": {"()": "service.logs.Printable"},
             "not_too_often": {"()": "service.logs.NotTooOften"},
@@ -105,7 +120,13 @@ def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any
                 "class": "logging.StreamHandler",
                 "stream": "ext://sys.stderr",
                 "formatter": "default",
-                "filters": ["not_too_often", "request_id", "shortened", *(["printable"] if form == "text" else [])],
+                "filters": [
+                    "not_too_often",
+                    "request_id",
+                    "time",
+                    "shortened",
+                    *(["printable"] if form == "text" else []),
+                ],
             }
         },
         "loggers": {LOGGER: logger, "uvicorn": logger},

@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.card import Fit, Interpolation
 from models.head import Head
 from models.pixels import ChannelOrder, PixelRange
+from service.connection_settings import ConnectionSettings, split_by_commas
 from service.logs import LogFormat
 
 ENVIRONMENT_PREFIX = "SERVICE_"
@@ -103,7 +104,7 @@ class ConversionSettings(ModelSettings):
         return self.cache_dir or user_cache_path("keras-image-service")
 
 
-class ServiceSettings(ConversionSettings):
+class ServiceSettings(ConnectionSettings, ConversionSettings):
     """Serve a Keras image classifier over HTTP.
 
     Each option can be given in the environment too: --model-path is SERVICE_MODEL_PATH.
@@ -111,8 +112,6 @@ class ServiceSettings(ConversionSettings):
 
     model_config = SettingsConfigDict(cli_prog_name="cnn-serve")
 
-    host: Annotated[str, Field(description="address to listen on; 0.0.0.0 for every one of this machine")] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
     workers: Annotated[int, Field(ge=1, description="processes, each with its own copy of the model")] = 1
     model_path: Annotated[
         Path, Field(description="the .keras, .h5 or Teachable Machine file to serve, or a folder of them")
@@ -154,25 +153,21 @@ class ServiceSettings(ConversionSettings):
         float, Field(ge=0, le=1000, description="how long an image may wait for others to share its forward pass")
     ] = 0.0
     max_queue_size: Annotated[
-        int, Field(ge=1, description="most images that may wait for the model; past it the answer is 503")
+        int, Field(ge=1, description="most images that may wait to be decoded, and for the model; past it 503")
     ] = 256
+    max_waiting_bytes: Annotated[
+        int,
+        Field(
+            ge=1,
+            description="most bytes of requests that may wait, to come to their end or to be decoded; past it 503",
+        ),
+    ] = 320 * 1024 * 1024
     request_timeout_s: Annotated[
         float, Field(gt=0, description="how long an image that was read may take to be answered; past it 504")
-    ] = 10.0
-    receive_timeout_s: Annotated[
-        float,
-        Field(gt=0, description="how long a request may take to come and an answer to be read; more for many bytes"),
     ] = 10.0
     drain_timeout_s: Annotated[
         float, Field(ge=1, description="how long a graceful shutdown may take to answer what was accepted")
     ] = 30.0
-    max_connections: Annotated[
-        int,
-        Field(
-            ge=1,
-            description="most connections of each worker; past it idle ones are closed, and if none idles it is 503",
-        ),
-    ] = 1024
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
     max_image_pixels: Annotated[
         int, Field(ge=1, description="largest width times height that is decoded; a HEIC may have 2 times, a JPEG 8")
@@ -186,9 +181,6 @@ class ServiceSettings(ConversionSettings):
     requests_per_minute: Annotated[
         int, Field(ge=0, description="most requests of each API key; 0 does not count them")
     ] = 0
-    cors_origins: Annotated[
-        tuple[str, ...], NoDecode, Field(description="pages of other hosts that may call, by commas; * lets all")
-    ] = ()
     access_log: Annotated[bool, Field(description="log a line for each request")] = False
     log_format: Annotated[LogFormat, Field(description="lines for people, or a JSON object a line for programs")] = (
         "text"
@@ -207,15 +199,24 @@ class ServiceSettings(ConversionSettings):
         return self
 
     @model_validator(mode="after")
+    def _a_body_may_wait(self) -> Self:
+        if self.max_waiting_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"--max-waiting-bytes {self.max_waiting_bytes} has no room for one body of --max-body-bytes "
+                f"{self.max_body_bytes}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _a_digest_is_of_one_file(self) -> Self:
         if self.model_sha256 and self.model_path.is_dir():
             raise ValueError(f"--model-sha256 is of one file, and --model-path {self.model_path} is a folder")
         return self
 
-    @field_validator("api_keys", "cors_origins", mode="before")
+    @field_validator("api_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+        return split_by_commas(value)
 
     def export(self) -> None:
         """Write every setting to the environment, where worker processes read them again."""

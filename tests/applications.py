@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from starlette.types import ASGIApp
 
@@ -33,10 +34,17 @@ def tensorflow_engine(
     return TensorFlowLoader(device, None, options or Facts(), max_batch_size).load(path)
 
 
+def fastapi_of(app: Any) -> FastAPI:
+    """What stands behind the middleware and the fast path of `app`."""
+    while not isinstance(app, FastAPI):
+        app = app.app
+    return app
+
+
 def context_of(client: TestClient) -> Context:
-    """The parts behind the middleware and the fast path of the application that `client` asks."""
-    app: Any = client.app
-    return app.app.app.state.context  # type: ignore[no-any-return]
+    """The parts of the application that `client` asks."""
+    context: Context = fastapi_of(client.app).state.context
+    return context
 
 
 def runner_of(client: TestClient) -> ModelRunner:

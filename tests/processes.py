@@ -22,7 +22,7 @@ STARTED = "Application startup complete"
 # Starts at once, and is all that a test of processes needs.
 FAKE_ENGINE = ("--engine", "fake")
 EXPLAINING = "service.explain.process.child"
-RUNNING = re.compile(r"Uvicorn running on (http://127\.0\.0\.1:\d+)")
+RUNNING = re.compile(r"Uvicorn running on (https?://127\.0\.0\.1:\d+)")
 
 
 def command(module: str, *options: object) -> list[str]:

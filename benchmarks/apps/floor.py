@@ -13,12 +13,13 @@ from starlette.routing import Route
 
 from service.http.bodies import BodyLimits, read_body
 from service.http.image_bodies import image_in
+from service.inference.waiting_bytes import WaitingBytes
 
 _CLASSES = [{"label": "Ankle boot", "index": 9, "probability": 0.9999924898147583}] * 10
 _ANSWER = json.dumps(
     {**_CLASSES[0], "probabilities": _CLASSES, "model": {"name": "best-cnn-model", "version": "0" * 12}}
 ).encode()
-_BODIES = BodyLimits(10 * 1024 * 1024, 10.0)
+_BODIES = BodyLimits(10 * 1024 * 1024, 10.0, WaitingBytes(320 * 1024 * 1024))
 
 app = FastAPI()
 

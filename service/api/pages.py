@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fastapi import APIRouter, Request
-from fastapi.responses import FileResponse
+from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from service.context import context_of
@@ -13,7 +13,7 @@ WEB = Path(__file__).parent.parent / "web"
 # The page's own scripts and styles; images from the person, too, which never leave the page but to this service.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 )
 
 router = APIRouter()
@@ -21,8 +21,12 @@ files = StaticFiles(directory=WEB)
 
 
 @router.get("/", include_in_schema=False)
-async def page(request: Request) -> FileResponse:
+async def page(request: Request) -> HTMLResponse:
     """The page. Whoever opens it will ask what its images look like inside the model."""
     context = context_of(request)
     context.explained.of(context.prediction.current(None)).warm()
-    return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"})
+    html = (WEB / "index.html").read_text()
+    if root := request.scope["root_path"]:
+        # A proxy may show it without the slash at the end, beside which its files would be looked for.
+        html = html.replace("<head>", f'<head>\n    <base href="{root}/">', 1)
+    return HTMLResponse(html, headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"})

@@ -10,7 +10,8 @@ from collections.abc import AsyncGenerator
 
 from fastapi import Request
 
-from service.errors import BodyTooLarge, MalformedRequest, Overloaded, RequestTimeout
+from service.errors import BodyTooLarge, MalformedRequest, RequestTimeout
+from service.inference.waiting_bytes import WaitingBytes
 from service.settings import seconds_for
 
 # A body of about so many bytes is read, and an answer of so many numbers is written, in a millisecond or two; what is
@@ -18,19 +19,15 @@ from service.settings import seconds_for
 SMALL_BODY_BYTES = 100_000
 SMALL_ANSWER_VALUES = 2_000
 
-# So many bodies of the largest size may be on their way at once.
-_LARGEST_BODIES = 32
-
 
 class BodyLimits:
-    """What may be read of the bodies of all requests, and how many bytes of unfinished ones are held."""
+    """What may be read of the bodies of all requests; the bytes of unfinished ones are among `waiting`."""
 
-    def __init__(self, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, max_bytes: int, timeout_s: float, waiting: WaitingBytes) -> None:
         """Each has `max_bytes` at most, and comes within `timeout_s` or not much slower than a bad line lets it."""
         self.max_bytes = max_bytes
         self.timeout_s = timeout_s
-        self.most_unfinished_bytes = _LARGEST_BODIES * max_bytes
-        self.unfinished_bytes = 0
+        self.waiting = waiting
 
 
 async def read_body(request: Request, bodies: BodyLimits) -> bytes:
@@ -69,12 +66,12 @@ async def _chunks(request: Request, bodies: BodyLimits) -> AsyncGenerator[bytes,
             _check_size(bodies, size)
             if missing:
                 unfinished += len(chunk)
-                bodies.unfinished_bytes += len(chunk)
+                bodies.waiting.count += len(chunk)
                 _check_unfinished(bodies, size, time.monotonic() - started)
             if chunk:
                 yield chunk
     finally:
-        bodies.unfinished_bytes -= unfinished
+        bodies.waiting.count -= unfinished
 
 
 def _check_size(bodies: BodyLimits, size: int) -> None:
@@ -89,7 +86,4 @@ def _check_unfinished(bodies: BodyLimits, size: int, seconds: float) -> None:
         raise RequestTimeout(
             f"only {size:,} bytes of the body came in {seconds:.0f} s; send it at once, or a smaller image"
         )
-    if bodies.unfinished_bytes > bodies.most_unfinished_bytes:
-        raise Overloaded(
-            f"bodies of {bodies.most_unfinished_bytes:,} bytes are on their way already; send the request again later"
-        )
+    bodies.waiting.ensure_room()

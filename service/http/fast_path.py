@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from models.image_errors import ImageError
 from service.errors import ServiceError
+from service.http.paths import path_within
 from service.http.problems import respond_to_error
 
 
@@ -33,7 +34,7 @@ class FastPath:
         """Answer one request (ASGI). The route is left in the scope, as Starlette does, for those who count by it."""
         if scope["type"] != "http" or scope["query_string"] or scope["method"] != "POST":
             return await self.app(scope, receive, send)
-        route = self._routes.get(scope["path"])
+        route = self._routes.get(path_within(scope))
         if route is None:
             return await self.app(scope, receive, send)
         scope["app"] = self.app

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError
 from service.http.auth import ApiKeys
+from service.http.paths import path_within
 from service.logs import LOGGER, REQUEST_ID
 from service.metrics import REQUEST_SECONDS, REQUESTS
 
@@ -77,7 +78,7 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if self._keys and not is_open(scope["path"], scope["query_string"]):
+            if self._keys and not is_open(path_within(scope), scope["query_string"]):
                 self._keys.admit(_key(scope["headers"]))
         except ServiceError as error:
             response = await self._respond(Request(scope), error)

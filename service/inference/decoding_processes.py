@@ -19,11 +19,11 @@ from models.image_errors import BrokenImage, ImageError, TooComplex
 from service.errors import STOPPING, DeadlineExceeded, NotReady, Overloaded, Unavailable
 from service.inference import decoding_process
 from service.inference.decoding_messages import ANSWER_HEAD, READY, Answer, AnswerHead, ImpossibleAnswer, Question
+from service.inference.waiting_bytes import WaitingBytes
 from service.logs import LOGGER
 
 # Each at work holds one decoded image of up to max_pixels, each image that waits its encoded bytes.
 PROCESSES = 2
-MOST_WAITING = 32
 _START_S = 30.0
 # Requests that waited for the service come first.
 _START_AFTER_S = 1.0
@@ -67,12 +67,17 @@ class DecodingProcesses:
     """A few processes, each with one image at a time. The images that wait are bounded in number and time."""
 
     def __init__(
-        self, max_pixels: int, memory_bytes: int | None = None, cpu_seconds: float = decoding_process.CPU_SECONDS
+        self,
+        max_pixels: int,
+        most_waiting: int,
+        waiting: WaitingBytes,
+        memory_bytes: int | None = None,
+        cpu_seconds: float = decoding_process.CPU_SECONDS,
     ) -> None:
-        """Images of more than `max_pixels`, width times height, are refused.
+        """At most `most_waiting` images wait for a process; their bytes are among `waiting`.
 
-        So are those for which a process needs more than `memory_bytes`, or `cpu_seconds` of processor time. Processes
-        start when they are needed.
+        Images of more than `max_pixels`, width times height, are refused. So are those for which a process needs more
+        than `memory_bytes`, or `cpu_seconds` of processor time. Processes start when they are needed.
         """
         limits = (max_pixels, memory_bytes or decoding_process.memory_for(max_pixels), cpu_seconds)
         self._command = (sys.executable, "-m", decoding_process.__name__, *map(str, limits))
@@ -81,7 +86,9 @@ class DecodingProcesses:
         self._idle: asyncio.Queue[_Process | None] = asyncio.Queue()
         for _ in range(PROCESSES):
             self._idle.put_nowait(None)
+        self._most_waiting = most_waiting
         self._waiting = 0
+        self._waiting_bytes = waiting
         self._running: set[_Process] = set()
         self._background: set[asyncio.Task[None]] = set()
         self._closed = False
@@ -106,18 +113,27 @@ class DecodingProcesses:
         """
         if self._closed:
             raise NotReady(STOPPING)
-        if self._idle.empty() and self._waiting >= MOST_WAITING:
-            raise Overloaded(f"{MOST_WAITING} large images wait to be decoded; send the request again later")
+        if self._idle.empty() and self._waiting >= self._most_waiting:
+            raise Overloaded(
+                f"{self._waiting} images wait to be decoded, as many as may (--max-queue-size); send the request again "
+                "later"
+            )
         try:
             async with asyncio.timeout(deadline - time.monotonic()):
-                self._waiting += 1
-                try:
-                    one = await self._idle.get()
-                finally:
-                    self._waiting -= 1
+                one = await self._next_process(len(question.content))
                 return await self._answer(one, question)
         except TimeoutError:
             raise DeadlineExceeded("the image was not decoded in time; send it again later, or a smaller one") from None
+
+    async def _next_process(self, size: int) -> _Process | None:
+        self._waiting += 1
+        self._waiting_bytes.count += size
+        try:
+            self._waiting_bytes.ensure_room()
+            return await self._idle.get()
+        finally:
+            self._waiting -= 1
+            self._waiting_bytes.count -= size
 
     async def _answer(self, one: _Process | None, question: Question) -> Answer:
         good = False

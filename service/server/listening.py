@@ -8,7 +8,8 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -16,6 +17,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from service.logs import LOGGER
 from service.server.early_end import ending_at_signals
+from service.server.unix_socket import bound_file
 
 log = logging.getLogger(LOGGER)
 
@@ -56,18 +58,43 @@ def bind(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def announce(host: str, sockets: Sequence[socket.socket]) -> None:
-    """Say in the log where the service can be asked."""
-    place = f"[{host}]" if ":" in host else host or "0.0.0.0"  # noqa: S104 - it is only shown
-    log.info("Uvicorn running on http://%s:%d (Press CTRL+C to quit)", place, sockets[0].getsockname()[1])
+@contextmanager
+def bound(host: str, port: int, uds: Path | None) -> Iterator[list[socket.socket]]:
+    """The sockets of `uds`, or else of `host` and `port`, while this lasts. Raises AddressError."""
+    if not uds:
+        yield bind(host, port)
+        return
+    with ExitStack() as stack:
+        try:
+            sockets = [stack.enter_context(bound_file(uds))]
+        except OSError as error:
+            raise AddressError(_explained_file(error, uds)) from error
+        yield sockets
+
+
+def place_of(host: str, sockets: Sequence[socket.socket], *, tls: bool = False) -> str:
+    """Where the service can be asked, as the log says it."""
+    if sockets[0].family == getattr(socket, "AF_UNIX", None):
+        return f"unix socket {sockets[0].getsockname()}{' (https)' if tls else ''}"
+    name = f"[{host}]" if ":" in host else host or "0.0.0.0"  # noqa: S104 - it is only shown
+    return f"{'https' if tls else 'http'}://{name}:{sockets[0].getsockname()[1]}"
+
+
+def announce(place: str) -> None:
+    """Say in the log that the service can be asked."""
+    log.info("Uvicorn running on %s (Press CTRL+C to quit)", place)
 
 
 class Server(uvicorn.Server):
     """uvicorn's, which can be ended while the application is loaded, and says in one line if another was faster."""
 
-    def __init__(self, config: uvicorn.Config, temporary: Path | None = None) -> None:
-        """`temporary` is removed where the process is ended so early that it cannot do so itself."""
+    def __init__(self, config: uvicorn.Config, place: str | None = None, temporary: Path | None = None) -> None:
+        """`place` is announced if given.
+
+        `temporary` is removed where the process is ended so early that it cannot do so itself.
+        """
         super().__init__(config)
+        self._place = place
         self._temporary = temporary
 
     async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
@@ -84,8 +111,8 @@ class Server(uvicorn.Server):
             log.error("%s", _explained(error, self.config.host, self.config.port))  # noqa: TRY400 - for a person
             sys.exit(STARTUP_FAILURE)
         await super().startup(sockets)
-        if sockets and self.config.workers == 1:
-            announce(self.config.host, sockets)
+        if self._place:
+            announce(self._place)
 
 
 def _bound(family: int, address: tuple[object, ...], *, alone: bool) -> socket.socket:
@@ -101,6 +128,17 @@ def _bound(family: int, address: tuple[object, ...], *, alone: bool) -> socket.s
         bound.close()
         raise
     return bound
+
+
+def _explained_file(error: OSError, uds: Path) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"another process listens at --uds {uds}; end that, or take another path"
+        case errno.EEXIST:
+            return f"--uds {uds} is there already, and is no socket; take another path, or remove it"
+        case errno.ENOENT | errno.ENOTDIR:
+            return f"--uds {uds} is in no folder that there is; make that first"
+    return f"--uds {uds} cannot be listened at: {error.strerror or error}; take a shorter path, where you may write"
 
 
 def _explained(error: OSError, host: str, port: int) -> AddressError:

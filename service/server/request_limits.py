@@ -5,7 +5,7 @@ a bound takes all memory, and time by its square.
 """
 
 import re
-from asyncio import BaseTransport
+from asyncio import BaseTransport, Transport
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
 
@@ -13,6 +13,7 @@ from httptools import HttpParserCallbackError, HttpParserError, HttpParserUpgrad
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.server.lingering_close import LingeringClose
 from service.server.refusal import RequestRefused, new_request_id
 
 # Of a head; and of what frames a body again, less what its chunks need: their sizes, extensions and trailers.
@@ -24,8 +25,6 @@ MOST_HEADERS = 100
 _PIECE_BYTES = 4096
 # What a chunk of one byte has around it is 5 bytes; programs that pad the size have a few more.
 _FRAMING_FOR_EACH_BYTE = 8
-# How long a client who was refused may go on sending. Where a connection ends before, the answer may be lost.
-_LINGER_S = 2.0
 
 # RFC 9112, section 3.2: a name, an address or [an address], and a port; or nothing.
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(:[0-9]*)?")
@@ -38,6 +37,8 @@ class BoundedRequests(HttpToolsProtocol):
     the system's buffers. A refusal comes after the answers to the requests before it.
     """
 
+    transport: LingeringClose  # type: ignore[assignment] # uvicorn needs no more of one than that has
+
     def __init__(self, *given: Any, access_log: bool = False, **named: Any) -> None:
         """What else is given is uvicorn's."""
         super().__init__(*given, **named)
@@ -48,9 +49,16 @@ class BoundedRequests(HttpToolsProtocol):
         self._framing_bytes = 0  # since the request, or its body, began; what a body's chunks need is taken off
         self._request_since: float | None = None  # None while nothing of a request is missing
         self._in_body = False
+        self._sends_nothing_more = False
+        self._keep_alive = True
         self._body_bytes = 0  # those that came before the request was answered
         self._stopped_by: RequestRefused | None = None
         self._refused: RequestRefused | None = None
+
+    @property
+    def still_sends(self) -> bool:
+        """Whether something comes of the client that will not be read."""
+        return (self._in_body or self._refused is not None) and not self._sends_nothing_more
 
     @property
     def requests_wait(self) -> bool:
@@ -59,13 +67,16 @@ class BoundedRequests(HttpToolsProtocol):
 
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin a connection."""
-        super().connection_made(cast("Any", transport))
+        lingering = LingeringClose(cast("Transport", transport), self.loop, lambda: self.still_sends)
+        super().connection_made(cast("Any", lingering))
         self.flow = _NoReadingAhead(self)
         self._request_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
-        if self._refused is None:
+        if self.transport.lingers:
+            self.transport.discard(len(data))
+        elif self._refused is None:
             self._parse(self._unparsed + data if self._unparsed else data)
 
     def on_message_begin(self) -> None:
@@ -86,6 +97,8 @@ class BoundedRequests(HttpToolsProtocol):
         self._framing_bytes = 0
         super().on_headers_complete()
         self._in_body = True
+        # Until all of it is here: an answer that comes before ends the connection, and says so.
+        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
         self.headers = []  # for trailers, which mean nothing to any call and must not join the headers it reads
 
     def on_body(self, body: bytes) -> None:
@@ -103,6 +116,7 @@ class BoundedRequests(HttpToolsProtocol):
         self._request_since = None
         self._in_body = False
         self._framing_bytes = 0
+        self.cycle.keep_alive = self._keep_alive
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
@@ -111,6 +125,23 @@ class BoundedRequests(HttpToolsProtocol):
         super().on_response_complete()
         if (self._refused or self.flow.read_paused) and not self.transport.is_closing():
             self._go_on(was_last=was_last)
+
+    def eof_received(self) -> bool:  # type: ignore[override] # asyncio takes either
+        """Take the end of what the client sends; whether an answer is still to be sent."""
+        if self.transport.is_closing():
+            return False
+        self._sends_nothing_more = True
+        if self._in_body or self._framing_bytes > 0:
+            self._refuse(_malformed("it ends before its head or body does"))
+        if self.cycle is None or self.cycle.response_complete:
+            return False
+        self._keep_alive = self.cycle.keep_alive = False
+        return True
+
+    def shutdown(self) -> None:
+        """Answer what came, and nothing else."""
+        self._keep_alive = False
+        super().shutdown()
 
     def stop_parsing(self, refused: RequestRefused) -> NoReturn:
         """Refuse the request whose head is being parsed: to be called by what the parser calls."""
@@ -220,9 +251,7 @@ class BoundedRequests(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         request_id = new_request_id()
         self.transport.write(refused.response(self.server_state.default_headers, request_id))
-        self.transport.write_eof()
-        self.flow.resume_reading()
-        self.loop.call_later(_LINGER_S, self.transport.abort)
+        self.transport.close()
         if count:
             refused.count(request_id, access_log=self._access_log)
 
@@ -231,7 +260,7 @@ class _NoReadingAhead(FlowControl):
     """uvicorn's, which would read on after each answer, however many requests wait, and keep all of them."""
 
     def __init__(self, requests: BoundedRequests) -> None:
-        super().__init__(requests.transport)
+        super().__init__(cast("Any", requests.transport))
         self._requests = requests
 
     def resume_reading(self) -> None:

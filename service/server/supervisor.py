@@ -50,9 +50,10 @@ class Supervisor(Multiprocess):
     could_not_start = False
     """Whether it ended because no worker could."""
 
-    def __init__(self, config: Config, sockets: list[socket]) -> None:
-        """Workers of `config` on `sockets`, which are bound."""
+    def __init__(self, config: Config, sockets: list[socket], place: str = "") -> None:
+        """Workers of `config` on `sockets`, which are bound; `place` is what they are announced as."""
         super().__init__(config, sockets)
+        self._place = place
         self._any_answered = False
         self._answered: set[multiprocess.Process] = set()
         self._again_at: dict[multiprocess.Process, float] = {}
@@ -76,7 +77,7 @@ class Supervisor(Multiprocess):
                 self._mourn(place, process)
             elif started:
                 if not self._any_answered:
-                    announce(self.config.host, self.sockets)
+                    announce(self._place)
                 self._any_answered = True
                 self._answered.add(process)
 

@@ -26,15 +26,6 @@ class CoalescedWrites:
         self._send()
         self._transport.close()
 
-    def is_closing(self) -> bool:
-        """Whether it ends. Asked for each answer, for which `__getattr__` takes too long."""
-        return self._transport.is_closing()
-
-    def write_eof(self) -> None:
-        """Send what is held, and say that nothing follows."""
-        self._send()
-        self._transport.write_eof()
-
     def __getattr__(self, name: str) -> Any:  # noqa: D105
         return getattr(self._transport, name)
 

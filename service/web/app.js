@@ -82,7 +82,7 @@ function showAnswer() {
     answer.familiarity === null ? "" : text(answer.familiarity < 0.02 ? "strange" : "familiar", { share: number(answer.familiarity * 100) });
   byId("seen-size").textContent = `${seen.height}×${seen.width}`;
   const type = given.picture.type || "image/png";
-  const address = new URL(`predict?${new URLSearchParams(api.PREDICT_QUERY)}`, location.href);
+  const address = new URL(`predict?${new URLSearchParams(api.PREDICT_QUERY)}`, document.baseURI);
   byId("curl").textContent = `curl -F "file=@${name.replace(/["$`\\]/g, "_")};type=${type}" "${address}"`;
   drawPictures();
   drawBars();

@@ -50,7 +50,7 @@ def test_a_model_that_cannot_be_served_stops_the_start(
     finished = run_to_end("service", "--model-path", path, "--workers", workers, "--port", 0)
     assert finished.returncode == 3
     assert "Traceback" not in finished.stderr
-    errors = [line for line in our_lines(finished.stderr) if line.startswith("ERROR") and str(path) in line]
+    errors = [line for line in our_lines(finished.stderr) if "ERROR:" in line.split() and str(path) in line]
     assert 1 <= len(errors) <= workers
     assert all(reason in line for line in errors)
 

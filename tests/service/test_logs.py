@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from textwrap import dedent
 
 import httpx
@@ -64,8 +65,17 @@ def test_so_does_what_an_exception_says(form: LogFormat) -> None:
 def test_a_long_line_is_cut(form: LogFormat) -> None:
     (line,) = logged(form, """ours.info("GET /%s", "x" * 8000)""").splitlines()
     message = json.loads(line)["message"] if form == "json" else line
-    assert len(message) < MOST_CHARACTERS + 50
+    assert len(message) < MOST_CHARACTERS + 80
     assert "… (8,005 characters)" in message
+
+
+@_FORMS
+def test_each_line_has_its_time_with_the_offset(form: LogFormat) -> None:
+    lines = logged(form, """ours.info("one"); server.warning("two")""").splitlines()
+    for line in lines:
+        time = datetime.fromisoformat(json.loads(line)["time"] if form == "json" else line.split()[0])
+        assert abs(datetime.now(UTC) - time) < timedelta(minutes=1)
+    assert len(lines) == 2
 
 
 @_FORMS

@@ -16,6 +16,7 @@ from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
 from service.inference.repository import ModelRepository
 from service.inference.thread_pool import ThreadPool
+from service.inference.waiting_bytes import WaitingBytes
 from service.prediction import Prediction
 from tests.fakes import FakeEngine, Hold, image_for
 from tests.samples import encoded
@@ -44,7 +45,7 @@ def run(folder: Path, scenario: Callable[[Prediction, FakeEngine], Awaitable[Non
             [(folder / "fake.h5", engine)], start, lambda _: engine, None, 0, 0, DesiredState(folder)
         )
         threads = ThreadPool()
-        await scenario(Prediction(repository, Decoder(10_000), threads), engine)
+        await scenario(Prediction(repository, Decoder(10_000, 10, WaitingBytes(100_000_000)), threads), engine)
         await repository.close(1)
         threads.close()
 

@@ -21,7 +21,7 @@ from service.api.schemas import (
 )
 from service.engines.model_summary import ModelSummary
 from service.settings import ServiceSettings
-from tests.applications import application
+from tests.applications import application, fastapi_of
 from tests.fakes import FakeEngine
 from training.report import class_figures
 
@@ -34,7 +34,8 @@ def document(client: TestClient) -> Document:
 
 
 def test_the_document_is_made_once(client: TestClient) -> None:
-    assert client.app.app.app.openapi() is client.app.app.app.openapi()  # type: ignore[attr-defined]
+    app = fastapi_of(client.app)
+    assert app.openapi() is app.openapi()
 
 
 PROTOCOLS = ("/v1/", "/v2")

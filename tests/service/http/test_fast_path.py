@@ -4,24 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from fastapi.testclient import TestClient
 from starlette.middleware.base import RequestResponseEndpoint
-from starlette.types import ASGIApp
 
 from service.api import predict
 from service.http.fast_path import FastPath
 from service.settings import ServiceSettings
-from tests.applications import application
+from tests.applications import application, fastapi_of
 from tests.fakes import FakeEngine, image_for
 from tests.samples import encoded
 
 OWL = encoded(image_for("owl"))
-
-
-def fastapi_of(app: ASGIApp) -> FastAPI:
-    """What stands behind the middleware and the fast path."""
-    return app.app.app  # type: ignore[attr-defined,no-any-return]
 
 
 @pytest.fixture

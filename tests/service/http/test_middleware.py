@@ -117,6 +117,19 @@ def test_pages_of_other_hosts_may_call_only_if_they_are_named(client: TestClient
         assert "access-control-allow-origin" not in other.headers
 
 
+@pytest.mark.parametrize("origins", [[], ["https://shop.example"]])
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+def test_a_preflight_request_that_is_refused_says_what_to_do(origins: list[str], method: str) -> None:
+    asked = {"Origin": "https://elsewhere.example", "Access-Control-Request-Method": method}
+    with behind_keys(cors_origins=origins) as client:
+        refused = client.options("/predict", headers=asked)
+    assert refused.status_code == 400
+    assert refused.headers["content-type"] == "application/problem+json"
+    assert "a page of 'https://elsewhere.example' may not send" in refused.json()["detail"]
+    assert "--cors-origins" in refused.json()["detail"]
+    assert "access-control-allow-origin" not in refused.headers
+
+
 def test_what_happened_is_counted(client: TestClient) -> None:
     before = figures(client.get("/metrics").text)
     for _ in range(3):

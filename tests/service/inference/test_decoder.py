@@ -11,6 +11,7 @@ from models.card import ImageInput
 from models.image_errors import BrokenImage, EmptyImage, TooManyPixels, UnknownFormat
 from models.preprocessing import Pixels, PreparedImage
 from service.inference.decoder import SMALL_IMAGE_BYTES, Decoder
+from service.inference.waiting_bytes import WaitingBytes
 from tests.attacks.pictures import jpeg_of_scans, png_of_exif_tags, png_that_inflates
 from tests.samples import encoded
 
@@ -24,12 +25,12 @@ def soon() -> float:
 
 
 def at_once(content: bytes, max_pixels: int = 1_000_000) -> Pixels | None:
-    return Decoder(max_pixels).at_once(content, WANTED)
+    return Decoder(max_pixels, 10, WaitingBytes(100_000_000)).at_once(content, WANTED)
 
 
 def decoded(content: bytes, max_pixels: int = 1_000_000) -> Pixels:
     async def scenario() -> Pixels:
-        decoder = Decoder(max_pixels)
+        decoder = Decoder(max_pixels, 10, WaitingBytes(100_000_000))
         try:
             return await decoder.pixels(content, WANTED, soon())
         finally:
@@ -75,7 +76,7 @@ def test_what_could_take_long_is_decoded_in_a_process(content: bytes) -> None:
 
 def test_what_a_person_is_to_see_comes_from_either() -> None:
     async def scenario() -> tuple[PreparedImage, PreparedImage]:
-        decoder = Decoder(1_000_000)
+        decoder = Decoder(1_000_000, 10, WaitingBytes(100_000_000))
         decoder.start()
         try:
             small = await decoder.prepared(encoded(Image.new("L", (28, 28))), WANTED, soon())
@@ -95,7 +96,7 @@ def test_what_inflates_behind_its_last_row_is_not_inflated_at_once(side: int) ->
     wanted = ImageInput(height=side, width=side, channels=1, scale=1 / 255)
     content = png_that_inflates(200, side)
     began = time.thread_time()
-    assert Decoder(1_000_000).at_once(content, wanted) is None
+    assert Decoder(1_000_000, 10, WaitingBytes(100_000_000)).at_once(content, wanted) is None
     assert time.thread_time() - began < 0.05  # of processor time; all of it takes 0.2 s
 
 

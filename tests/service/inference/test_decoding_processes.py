@@ -20,7 +20,8 @@ from models.preprocessing import prepare
 from service.errors import DeadlineExceeded, NotReady, Overloaded, Unavailable
 from service.inference import decoding_process, decoding_processes
 from service.inference.decoding_messages import ANSWER_HEAD, AnswerHead, ImpossibleAnswer, Question
-from service.inference.decoding_processes import MOST_WAITING, PROCESSES, DecodingProcesses
+from service.inference.decoding_processes import PROCESSES, DecodingProcesses
+from service.inference.waiting_bytes import WaitingBytes
 from tests.attacks.pictures import bmp_of_short_lines
 from tests.samples import encoded
 
@@ -28,6 +29,7 @@ WANTED = ImageInput(height=4, width=5, channels=3, scale=1 / 255)
 PIXELS = np.random.default_rng(0).integers(0, 256, (300, 400, 3), np.uint8)
 PHOTO = encoded(PIXELS, "JPEG")
 MAX_PIXELS = 25_000_000
+MOST_WAITING = 8
 Scenario = Callable[[DecodingProcesses], Awaitable[None]]
 
 
@@ -44,11 +46,11 @@ def soon() -> float:
     return time.monotonic() + 60
 
 
-def run(scenario: Scenario, *limits: float) -> None:
-    """With processes of those limits, started; none of them may be left behind."""
+def run(scenario: Scenario, *limits: float, waiting: int = 1_000_000) -> None:
+    """With processes of those limits, started; none of them may be left behind. `waiting` bytes may wait."""
 
     async def with_processes() -> None:
-        processes = DecodingProcesses(MAX_PIXELS, *limits)
+        processes = DecodingProcesses(MAX_PIXELS, MOST_WAITING, WaitingBytes(waiting), *limits)
         processes.start()
         try:
             await scenario(processes)
@@ -170,13 +172,30 @@ def test_images_that_wait_are_bounded_in_number() -> None:
         started = await all_suspended(processes)
         tasks = [asyncio.create_task(processes.decode(question(), soon())) for _ in range(PROCESSES + MOST_WAITING)]
         await until(lambda: processes._waiting == MOST_WAITING)
-        with pytest.raises(Overloaded, match="wait to be decoded"):
+        with pytest.raises(Overloaded, match=f"{MOST_WAITING} images wait to be decoded, as many as may"):
             await processes.decode(question(), soon())
         for child in started:
             child.resume()
         assert len(await asyncio.gather(*tasks)) == PROCESSES + MOST_WAITING
 
     run(scenario)
+
+
+def test_and_in_bytes() -> None:
+    size = len(question().content)
+
+    async def scenario(processes: DecodingProcesses) -> None:
+        started = await all_suspended(processes)
+        tasks = [asyncio.create_task(processes.decode(question(), soon())) for _ in range(PROCESSES + 2)]
+        await until(lambda: processes._waiting == 2)
+        with pytest.raises(Overloaded, match=f"requests of {2 * size:,} bytes wait already.* .--max-waiting-bytes"):
+            await processes.decode(question(), soon())
+        for child in started:
+            child.resume()
+        assert len(await asyncio.gather(*tasks)) == PROCESSES + 2
+        assert processes._waiting_bytes.count == 0
+
+    run(scenario, waiting=2 * size)
 
 
 def test_a_process_that_ended_while_it_was_idle_is_replaced() -> None:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.connections import read_answer
 from tests.processes import FAKE_ENGINE, Service, running_service
 from tests.samples import ANKLE_BOOT
 
@@ -118,3 +119,21 @@ def test_two_requests_at_once_on_one_connection_are_both_answered(impatient: Ser
     last = HEAD.replace(b"Host: x", b"Host: x\r\nConnection: close")
     answer = closed(impatient, HEAD + IMAGE + last + IMAGE)
     assert answer.count(b"HTTP/1.1 200 ") == 2
+
+
+def test_a_connection_idles_for_as_long_as_is_said_and_ends_with_the_service() -> None:
+    async def run(service: Service, *, stop: bool) -> None:
+        address = urlsplit(service.url)
+        reader, writer = await asyncio.open_connection(address.hostname, address.port)
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await read_answer(reader)).status == 200
+        if stop:
+            service.process.terminate()
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        writer.close()
+
+    with running_service("--keep-alive-s", 0.5, *FAKE_ENGINE) as service:
+        asyncio.run(run(service, stop=False))
+    with running_service("--keep-alive-s", 600, "--drain-timeout-s", 600, *FAKE_ENGINE) as service:
+        asyncio.run(run(service, stop=True))
+        assert service.process.wait(20) == 0

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -121,8 +122,7 @@ def test_a_service_over_ipv6_tells_its_address(workers: int) -> None:
     )  # fmt: skip
     try:
         line = next(line for line in process.stderr if "Uvicorn running on" in line)
-        url = line.split()[4]
-        assert url.startswith("http://[::1]:")
+        (url,) = re.findall(r"http://\[::1\]:\d+", line)
         assert httpx.get(f"{url}/health/ready").status_code == 200
     finally:
         process.terminate()

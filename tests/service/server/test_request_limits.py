@@ -225,20 +225,3 @@ def test_empty_lines_keep_no_connection_open() -> None:
             return await asyncio.wait_for(reader.read(), 10)
 
     assert asyncio.run(run()) == b""
-
-
-def test_a_client_that_goes_on_after_a_refusal_loses_its_connection() -> None:
-    async def go_on(writer: asyncio.StreamWriter) -> None:
-        while True:
-            writer.write(b"x" * 1000)
-            await writer.drain()
-            await asyncio.sleep(0.01)
-
-    async def run() -> None:
-        async with serving(read_and_say_ok) as here:
-            _, writer = await here.connect()
-            writer.write(attacks.many_headers(SIZE))
-            with pytest.raises(ConnectionError):
-                await asyncio.wait_for(go_on(writer), 20)
-
-    asyncio.run(run())

@@ -35,11 +35,11 @@ def overridden(ours: type, theirs: type) -> set[str]:
 
 def test_what_is_overridden_is_there_and_takes_the_same() -> None:
     assert overridden(BoundedRequests, HttpToolsProtocol) == {
-        "connection_made", "data_received",
+        "connection_made", "data_received", "eof_received", "shutdown",
         "on_message_begin", "on_headers_complete", "on_body", "on_message_complete", "on_response_complete",
     }  # fmt: skip
     assert overridden(Connection, HttpToolsProtocol) == {
-        "connection_made", "connection_lost", "on_headers_complete", "on_response_complete",
+        "connection_made", "connection_lost", "eof_received", "on_headers_complete", "on_response_complete",
     }  # fmt: skip
     assert overridden(Supervisor, Multiprocess) == {
         "init_processes", "keep_subprocess_alive", "terminate_all", "join_all", "handle_hup",

@@ -305,14 +305,11 @@ def test_what_is_not_served_is_404(client: TestClient, place: str, part: str, ca
     "path",
     [
         "/v1/models",
-        "/v1/models/",
-        "/V1/Models/",
-        "/v1/models/fake/",
+        "/V1/Models",
         "/v1/models/fake:regress",
-        "/v1/models/fake:predict/",
         "/v1/models/fake/metadata:predict",
         "/v1/models/fake/versions",
-        "/v1/models/fake/labels/",
+        "/v1/models/fake/labels",
         "/v1/models/fake/other",
     ],
 )
