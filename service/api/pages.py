@@ -1,5 +1,6 @@
 """The page that shows the model to a person: plain files, which ask this service and no other host."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -7,6 +8,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from service.context import context_of
+from service.errors import NotFound
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -24,5 +26,6 @@ files = StaticFiles(directory=WEB)
 async def page(request: Request) -> FileResponse:
     """The page. Whoever opens it will ask what its images look like inside the model."""
     context = context_of(request)
-    context.explained.of(context.prediction.current(None)).warm()
+    with suppress(NotFound):  # the page itself says which model there is not
+        context.explained.of(context.prediction.current(request.query_params.get("model"))).warm()
     return FileResponse(WEB / "index.html", headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"})

@@ -6,6 +6,9 @@ import { fixed, text } from "./texts.js";
 
 const SHOWN_CHANNELS = 4;
 
+/** Whether the service works out how a value of the layer comes about. */
+export const isTraced = (layer) => ["Conv2D", "MaxPooling2D", "AveragePooling2D"].includes(layer.type);
+
 /** Enlarge a map; call `ask(row, column)` when a place in it is chosen. */
 export function enlarge(title, rows, limit, ask) {
   byId("detail").hidden = false;
@@ -37,7 +40,7 @@ export function enlarge(title, rows, limit, ask) {
   chosen();
 }
 
-/** Write a trace out: tables of what was read, and the sum or the choice that was made of it. */
+/** Write a trace out: tables of what was read, and the sum or the choice that was made of it; or the value alone. */
 export function drawArithmetic(trace) {
   const parts = [];
   if (trace.kind === "convolution") {
@@ -69,11 +72,11 @@ export function drawArithmetic(trace) {
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));
     parts.push(element("p", {}, `${trace.activation}(${fixed(trace.total, 4)}) = `, value));
   } else {
-    parts.push(element("div", { className: "tables" }, window(trace, 0, text("read"))));
+    if (trace.window) parts.push(element("div", { className: "tables" }, window(trace, 0, text("read"))));
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));
     parts.push(element("p", {}, `${text(trace.kind)} = `, value));
   }
-  if (trace.window.inside.flat().includes(false)) parts.push(element("p", { className: "quiet" }, text("padding")));
+  if (trace.window?.inside.flat().includes(false)) parts.push(element("p", { className: "quiet" }, text("padding")));
   byId("arithmetic").replaceChildren(...parts);
 }
 
