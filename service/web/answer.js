@@ -53,8 +53,9 @@ function offerClasses(entries, classCount, choose) {
     const wanted = field.value.trim().toLowerCase();
     const found = entries.filter(({ label }) => label.toLowerCase().includes(wanted));
     drawBars(found.slice(0, MOST_BARS), choose);
-    const counts = { shown: number(Math.min(found.length, MOST_BARS)), found: number(found.length), of: number(entries.length) };
-    byId("classes-note").textContent = many ? text("classesShown", { ...counts, all: number(classCount) }) : "";
+    const counts = { shown: Math.min(found.length, MOST_BARS), found: found.length, of: entries.length, all: classCount };
+    const key = wanted ? "classesFound" : "classesShown";
+    byId("classes-note").textContent = many ? text(key, inWords(counts)) : "";
   };
   const many = entries.length > MOST_BARS;
   byId("find").hidden = !many;
@@ -62,6 +63,8 @@ function offerClasses(entries, classCount, choose) {
   field.oninput = draw;
   draw();
 }
+
+const inWords = (counts) => Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, number(count)]));
 
 function drawBars(entries, choose) {
   const bars = byId("bars");

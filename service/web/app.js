@@ -127,9 +127,9 @@ function hideWhy() {
   drawPictures(given);
 }
 
-function chooseMap(layer, place, rows, limit) {
+function chooseMap(layer, place, rows, range) {
   const { picture } = given;
-  enlarge(text("map", { number: place, layer: layer.name }), rows, limit, (row, column) => {
+  enlarge(text("map", { number: place, layer: layer.name }), rows, range, (row, column) => {
     traced += 1;
     const own = traced;
     if (!isTraced(layer)) return drawArithmetic({ kind: "value", value: rows[row][column] });

@@ -10,18 +10,18 @@ const SHOWN_CHANNELS = 4;
 export const isTraced = (layer) => ["Conv2D", "MaxPooling2D", "AveragePooling2D"].includes(layer.type);
 
 /** Enlarge a map; call `ask(row, column)` when a place in it is chosen. */
-export function enlarge(title, rows, limit, ask) {
+export function enlarge(title, rows, range, ask) {
   byId("detail").hidden = false;
   byId("detail-title").textContent = title;
   byId("arithmetic").replaceChildren();
   const canvas = byId("map");
-  drawMap(canvas, rows, limit);
+  drawMap(canvas, rows, range);
   const [row, column] = [byId("row"), byId("column")];
   row.max = rows.length - 1;
   column.max = rows[0].length - 1;
   const chosen = () => {
     const place = [row, column].map((field) => Math.max(0, Math.min(field.max, Math.round(field.valueAsNumber || 0))));
-    drawMap(canvas, rows, limit);
+    drawMap(canvas, rows, range);
     const context = canvas.getContext("2d");
     context.fillStyle = "#ff3b30";
     context.fillRect(place[1], place[0], 1, 1);

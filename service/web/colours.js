@@ -26,15 +26,20 @@ export function highest(values) {
   return values.reduce((most, row) => row.reduce((inner, value) => Math.max(inner, Math.abs(value)), most), 1e-9);
 }
 
-/** Draw rows of numbers on a canvas, a pixel for each; `limit` is the value of the last colour. */
-export function drawMap(canvas, rows, limit) {
+/** What the colours of some maps reach to: the largest absolute value, and whether any is below 0. */
+export const rangeOf = (maps) => ({
+  limit: maps.reduce((most, rows) => Math.max(most, highest(rows)), 0),
+  negative: maps.some((rows) => rows.some((row) => row.some((value) => value < 0))),
+});
+
+/** Draw rows of numbers on a canvas, a pixel for each, in colours of that range. */
+export function drawMap(canvas, rows, { limit, negative }) {
   const height = rows.length;
   const width = rows[0].length;
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  const negative = rows.some((row) => row.some((value) => value < 0));
   const colours = new Uint32Array(image.data.buffer);
   rows.forEach((row, y) =>
     row.forEach((value, x) => {

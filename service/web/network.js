@@ -1,6 +1,6 @@
 // The network from left to right, each stage with the maps of this picture. Knows no calls.
 
-import { drawMap, highest } from "./colours.js";
+import { drawMap, highest, rangeOf } from "./colours.js";
 import { byId, element, press, rove } from "./elements.js";
 import { number, text } from "./texts.js";
 
@@ -28,9 +28,11 @@ export const isToScale = (summary) => Math.max(summary.input_shape[0], summary.i
 /** Draw the stages of `layers`, the first of them behind the input. Returns where the output of each goes, by name. */
 export function drawStages({ summary, card }, layers, seen) {
   const places = new Map(layers.map((layer) => [layer.name, element("div")]));
+  // Of a long network each kind of layer is explained once.
+  const first = (layer, place) => isToScale(summary) || layers.findIndex(({ type }) => type === layer.type) === place;
   byId("stages").replaceChildren(
     ...(layers[0] === summary.layers[0] ? [inputStage(summary, card.input, seen)] : []),
-    ...layers.map((layer) => stageOf(layer, places.get(layer.name), layer === summary.layers.at(-1))),
+    ...layers.map((layer, place) => stageOf(layer, places.get(layer.name), first(layer, place), layer === summary.layers.at(-1))),
   );
   return places;
 }
@@ -63,7 +65,7 @@ function inputStage(summary, { scale, offset }, seen) {
   return stage(text("input"), [summary.input_shape.join("×")], picture, what);
 }
 
-function stageOf(layer, place, last) {
+function stageOf(layer, place, explained, last) {
   const facts = [layer.output_shape.join("×")];
   if (layer.parameters) facts.push(text("parameters", { count: number(layer.parameters) }));
   if (layer.kernel_size) facts.push(text("kernel", { size: layer.kernel_size.join("×"), padding: layer.padding }));
@@ -72,7 +74,7 @@ function stageOf(layer, place, last) {
   if (layer.activation && layer.activation !== "linear") facts.push(layer.activation);
   if (layer.dropout !== null) facts.push(text("dropped", { share: number(layer.dropout * 100) }));
   const key = last && layer.activation === "softmax" ? "whatSoftmax" : WHAT[layer.type];
-  return stage(layer.name, facts, place, key ? text(key) : layer.type);
+  return stage(layer.name, facts, place, key && explained ? text(key) : layer.type);
 }
 
 function stage(title, facts, picture, what) {
@@ -91,17 +93,17 @@ function mapGrid(layer, output, summary, choose) {
   const columns = shown.length > 32 ? 8 : Math.min(4, shown.length);
   const grid = element("div", { className: "maps", role: "group", "aria-label": text("mapsOf", { layer: layer.name }) });
   grid.style.gridTemplateColumns = `repeat(${columns}, max-content)`;
-  const limit = output.maps.reduce((most, map) => Math.max(most, highest(map)), 0);
+  const range = rangeOf(output.maps);
   for (const place of shown) {
     const canvas = element("canvas");
     const rows = output.maps[place];
-    drawMap(canvas, rows, limit);
+    drawMap(canvas, rows, range);
     Object.assign(canvas.style, sizeOf(summary, canvas.height, canvas.width));
     const name = text("map", { number: place, layer: layer.name });
     const button = element("button", { title: name, "aria-label": name, "aria-pressed": "false" }, canvas);
     button.addEventListener("click", () => {
       press(button, byId("stages"));
-      choose(layer, place, rows, limit);
+      choose(layer, place, rows, range);
     });
     grid.append(button);
   }
@@ -120,7 +122,7 @@ function strip(values) {
   const width = Math.ceil(values.length / height);
   const rows = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => values[y * width + x] ?? 0));
   const canvas = element("canvas", { className: "strip", role: "img", "aria-label": text("values", { count: number(values.length) }) });
-  drawMap(canvas, rows, highest([values]));
+  drawMap(canvas, rows, rangeOf([[values]]));
   Object.assign(canvas.style, { width: `${Math.max(16, width * 4)}px`, height: `${height * 4}px` });
   return canvas;
 }
