@@ -237,9 +237,9 @@ async def _prepared(
 def _class_index(wanted: str | None, names: tuple[str, ...]) -> int | None:
     if wanted is None:
         return None
-    lowered = [name.lower() for name in names]
-    if wanted.lower() in lowered:
-        return lowered.index(wanted.lower())
+    same = [index for index, name in enumerate(names) if name.lower() == wanted.lower()]
+    if same:  # of two that differ in case alone, the one that is written so
+        return max(same, key=lambda index: names[index] == wanted)
     if wanted.isdecimal() and int(wanted) < len(names):
         return int(wanted)
     listed = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

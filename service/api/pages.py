@@ -1,5 +1,6 @@
 """The page that shows the model to a person: plain files, which ask this service and no other host."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from fastapi import APIRouter, Request
@@ -7,6 +8,7 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 from service.context import context_of
+from service.errors import NotFound
 
 WEB = Path(__file__).parent.parent / "web"
 
@@ -24,7 +26,8 @@ files = StaticFiles(directory=WEB)
 async def page(request: Request) -> HTMLResponse:
     """The page. Whoever opens it will ask what its images look like inside the model."""
     context = context_of(request)
-    context.explained.of(context.prediction.current(None)).warm()
+    with suppress(NotFound):  # the page itself says which model there is not
+        context.explained.of(context.prediction.current(request.query_params.get("model"))).warm()
     html = (WEB / "index.html").read_text()
     if root := request.scope["root_path"]:
         # A proxy may show it without the slash at the end, beside which its files would be looked for.

@@ -1,26 +1,29 @@
 // Joins the parts of the page: what the person gives and chooses, the service's calls, and what is drawn of them.
 
+import { drawAnswer, drawPictures } from "./answer.js";
 import * as api from "./api.js";
-import { drawArithmetic, enlarge } from "./arithmetic.js";
+import { drawArithmetic, enlarge, isTraced } from "./arithmetic.js";
 import { drawCard } from "./card.js";
 import { drawOver } from "./colours.js";
-import { byId, element, press, rove } from "./elements.js";
+import { byId, element, press } from "./elements.js";
 import { listenForPictures, offerSamples } from "./giving.js";
-import { drawStages } from "./network.js";
+import { offerParts, showInsides } from "./insides.js";
+import { shrunk } from "./shrinking.js";
 import { language, number, setLanguage, text, translate } from "./texts.js";
 
-const SENT_EDGE = 640;
-
-let model = null; // { summary, card, curves }
-let given = null; // { picture, name, sent, seen, answer, outputs, fault }
-let asked = 0; // counts the pictures, so that a late answer to an earlier one is not shown
+let model = null; // { card, summary, fault, models, curves }
+let given = null; // { picture, name, sent, seen, answer, outputs, from, to, chosen }
+// Count what is asked for, so that nothing is shown of a late answer to something earlier.
+let asked = 0;
+let explained = 0;
 let traced = 0;
 
 function say(key, values) {
   byId("status").textContent = key ? text(key, values) : "";
 }
 
-const wordsOf = (error) => (error.key ? text(error.key) : error.message);
+const wordsOf = (error) =>
+  error.key ? text(error.key, { ...error.values, megabytes: number(error.values.megabytes ?? 0, 1) }) : error.message;
 
 function complain(error) {
   say(null);
@@ -29,13 +32,14 @@ function complain(error) {
   if (!(error instanceof api.Problem)) console.error(error);
 }
 
-/** Run something that may fail; what went wrong is shown in words. */
+/** Run something that may fail; what went wrong is shown in words, unless another picture was given meanwhile. */
 async function trying(work) {
+  const own = asked;
   byId("error").textContent = "";
   try {
     await work();
   } catch (error) {
-    complain(error);
+    if (own === asked) complain(error);
   }
 }
 
@@ -46,157 +50,147 @@ async function bitmap(source) {
   return image;
 }
 
+/** Ask for what is in `picture`, a Blob or a promise of one. */
 function take(picture, name) {
   asked += 1;
   const own = asked;
+  forget();
   return trying(async () => {
     say("waiting");
-    const address = URL.createObjectURL(picture);
+    if (!model) await load();
+    const { height, width } = model.card.input;
+    const { picture: sending, from, to } = await shrunk(await picture, Math.max(height, width));
+    if (own !== asked) return;
+    const answer = await api.predict(sending);
+    const address = URL.createObjectURL(sending);
     try {
-      // The first maps may take seconds, for which the answer does not wait.
-      const maps = api.featureMaps(picture).then(({ layers }) => [layers, null], (error) => [[], error]);
-      const answer = await api.predict(picture);
       const [sent, seen] = await Promise.all([bitmap(address).catch(() => bitmap(answer.input)), bitmap(answer.input)]);
       if (own !== asked) return;
-      given = { picture, name, sent, seen, answer, outputs: null, fault: null };
-      showAnswer();
-      say("answered", { label: answer.labels ? answer.labels.join(", ") || "–" : answer.label, version: answer.model.version });
-      const [layers, fault] = await maps;
-      if (own !== asked) return;
-      given.outputs = Object.fromEntries(layers.map((output) => [output.layer, output]));
-      given.fault = fault;
-      showStages();
+      given = { picture: sending, name, sent, seen, answer, outputs: new Map(), from, to, chosen: null };
     } finally {
       URL.revokeObjectURL(address);
+    }
+    showGiven();
+    say("answered", { label: answer.labels ? answer.labels.join(", ") || "–" : answer.label, version: answer.model.version });
+  });
+}
+
+/** Nothing of an earlier picture stands as if it were said of the next one. */
+function forget() {
+  given = null;
+  for (const part of ["answer", "detail"]) byId(part).hidden = true;
+  if (model) showLayers();
+}
+
+function showGiven() {
+  drawAnswer(given, model.card.class_names.length, explain);
+  const { from, to } = given;
+  byId("shrunk").textContent = from ? text("shrunk", { from: from.join("×"), to: to.join("×") }) : "";
+  byId("detail").hidden = true;
+  showLayers();
+}
+
+function showLayers() {
+  if (model.summary) showInsides(model, given, chooseMap, wordsOf);
+  else byId("maps-note").textContent = wordsOf(model.fault);
+}
+
+function explain(entry) {
+  explained += 1;
+  const own = explained;
+  const { picture } = given;
+  const current = () => own === explained && given?.picture === picture;
+  return trying(async () => {
+    drawPictures(given);
+    given.chosen = entry;
+    byId("why").textContent = text("waiting");
+    press(byId("bars").querySelector(`[data-index="${entry.index}"]`), byId("bars"));
+    const method = byId("method").value;
+    try {
+      const found = await api.attribution(picture, method, entry.label);
+      if (!current()) return;
+      drawOver(byId("sent"), found.values, found.frame);
+      drawOver(byId("seen"), found.values, { left: 0, top: 0, width: 1, height: 1 });
+      byId("why").textContent = text("whyText", { label: found.label, method });
+      byId("hide-why").hidden = false;
+    } catch (error) {
+      if (!current()) return;
+      hideWhy();
+      throw error;
     }
   });
 }
 
-function showAnswer() {
-  const { answer, seen, name } = given;
-  byId("answer").hidden = false;
-  const most = `${answer.label}, ${number(answer.probability * 100, 1)}%`;
-  // Of a multi-label model several may be right, or none.
-  byId("label").textContent = answer.labels ? answer.labels.join(", ") || text("noLabel", { most }) : most;
-  byId("familiarity").textContent =
-    answer.familiarity === null ? "" : text(answer.familiarity < 0.02 ? "strange" : "familiar", { share: number(answer.familiarity * 100) });
-  byId("seen-size").textContent = `${seen.height}×${seen.width}`;
-  const type = given.picture.type || "image/png";
-  const address = new URL(`predict?${new URLSearchParams(api.PREDICT_QUERY)}`, document.baseURI);
-  byId("curl").textContent = `curl -F "file=@${name.replace(/["$`\\]/g, "_")};type=${type}" "${address}"`;
-  drawPictures();
-  drawBars();
-  byId("detail").hidden = true;
-  showStages();
+function hideWhy() {
+  explained += 1; // what is still on its way is not shown any more
+  given.chosen = null;
+  drawPictures(given);
 }
 
-/** What the layers made of the picture, once it has come. */
-function showStages() {
-  const { seen, outputs, fault } = given;
-  byId("maps-note").textContent = fault ? wordsOf(fault) : outputs ? "" : text("mapsWaiting");
-  drawStages(model.summary, outputs, seen, model.card.class_names, chooseMap);
-}
-
-/** Both pictures anew, without an attribution over them. */
-function drawPictures() {
-  const { sent, seen } = given;
-  const shrink = Math.min(1, SENT_EDGE / Math.max(sent.naturalWidth, sent.naturalHeight));
-  // A few pixels would be too coarse a ground for the attribution of a network that saw more of them.
-  const grow = Math.max(1, Math.ceil(280 / Math.max(sent.naturalWidth, sent.naturalHeight)));
-  paint(byId("sent"), sent, shrink < 1 ? shrink : grow);
-  paint(byId("seen"), seen, Math.max(1, Math.ceil(280 / Math.max(seen.naturalWidth, seen.naturalHeight))));
-  byId("hide-why").hidden = true;
-  byId("why").textContent = text("chooseClass");
-  press(null, byId("bars"));
-}
-
-function paint(canvas, image, scale) {
-  canvas.width = Math.max(1, Math.round(image.naturalWidth * scale));
-  canvas.height = Math.max(1, Math.round(image.naturalHeight * scale));
-  const context = canvas.getContext("2d");
-  // What is transparent is shown as the service takes it.
-  context.fillStyle = "white";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingEnabled = scale < 1;
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
-}
-
-function drawBars() {
-  const bars = byId("bars");
-  bars.replaceChildren(
-    ...given.answer.probabilities.slice(0, 20).map((entry) => {
-      const bar = element("span", { className: "bar" });
-      bar.style.width = `${100 * entry.probability}%`;
-      const value = `${number(entry.probability * 100, 1)}%`;
-      const button = element(
-        "button",
-        { "aria-pressed": "false", "data-index": entry.index },
-        element("span", {}, entry.label),
-        element("span", { className: "track" }, bar),
-        element("span", { className: "value" }, value),
-      );
-      button.addEventListener("click", () => explain(entry.index));
-      return button;
-    }),
-  );
-  rove(bars, 1);
-}
-
-function explain(index) {
-  const own = asked;
-  return trying(async () => {
-    byId("why").textContent = text("waiting");
-    const method = byId("method").value;
-    const found = await api.attribution(given.picture, method, index);
-    if (own !== asked) return;
-    drawPictures();
-    press(byId("bars").querySelector(`[data-index="${index}"]`), byId("bars"));
-    drawOver(byId("sent"), found.values, found.frame);
-    drawOver(byId("seen"), found.values, { left: 0, top: 0, width: 1, height: 1 });
-    byId("why").textContent = text("whyText", { label: found.label, method });
-    byId("hide-why").hidden = false;
-  });
-}
-
-function chooseMap(layer, place, rows, limit) {
-  enlarge(text("map", { number: place, layer: layer.name }), rows, limit, (row, column) => {
+function chooseMap(layer, place, rows, range) {
+  const { picture } = given;
+  enlarge(text("map", { number: place, layer: layer.name }), rows, range, (row, column) => {
     traced += 1;
     const own = traced;
+    if (!isTraced(layer)) return drawArithmetic({ kind: "value", value: rows[row][column] });
     return trying(async () => {
-      const trace = await api.trace(given.picture, layer.name, place, row, column);
+      const trace = await api.trace(picture, layer.name, place, row, column);
       if (own === traced) drawArithmetic(trace);
     });
   });
   byId("detail").scrollIntoView({ block: "nearest" });
 }
 
-function showMethod() {
-  byId("method-text").textContent = text(byId("method").value);
+async function load() {
+  // Whatever is missing beside the card, there are answers.
+  const [card, summary, models] = await Promise.all([
+    api.getCard(),
+    api.getSummary().catch((error) => error),
+    api.getModels().catch(() => []),
+  ]);
+  const fault = summary instanceof Error ? summary : null;
+  model = { card, summary: fault ? null : summary, fault, models, curves: null };
+  showModel();
 }
 
 function start() {
   return trying(async () => {
     say("loading");
-    const [summary, card] = await Promise.all([api.getSummary(), api.getCard()]);
-    model = { summary, card, curves: null };
-    showModel();
+    await load();
     say("ready");
-    if (!card.training) return;
-    model.curves = await api.getCurves(); // drawn when they are first asked for, which may take seconds
-    drawCard(card, model.curves);
+    if (!model.card.training) return;
+    // Drawn when they are first asked for, which may take seconds.
+    model.curves = URL.createObjectURL(await api.getCurves());
+    drawCard(model.card, model.curves);
   });
 }
 
 /** Everything that has words in it. */
 function showModel() {
   translate();
-  showMethod();
+  byId("method-text").textContent = text(byId("method").value);
   const { summary, card, curves } = model;
-  byId("model").textContent = text("model", { name: summary.name, version: summary.version, count: number(summary.parameters) });
-  offerSamples(card.class_names, take);
+  describe();
+  offerSamples(card.class_names, take, api.getSample);
   drawCard(card, curves);
-  if (given) showAnswer();
-  else drawStages(summary, null, null, card.class_names, chooseMap);
+  if (summary) offerParts(summary, showLayers);
+  if (given) showGiven();
+  else showLayers();
+}
+
+/** Which of the models that are served this is, and the choice of another one. */
+function describe() {
+  const { summary, card, models } = model;
+  const { height, width, channels } = card.input;
+  const version = summary?.version ?? models.find(({ name }) => name === card.name)?.version ?? "?";
+  const facts = { name: card.name, version, classes: number(card.class_names.length), size: `${height}×${width}×${channels}` };
+  const parts = [text("model", facts), summary && text("parameters", { count: number(summary.parameters) })];
+  byId("model").textContent = parts.filter(Boolean).join(", ");
+  const ready = models.filter(({ state }) => state === "READY");
+  byId("models").hidden = ready.length < 2;
+  const field = byId("which-model");
+  field.replaceChildren(...ready.map(({ name }) => element("option", { value: name, selected: name === card.name }, name)));
+  if (api.chosenModel !== null) byId("card-link").href = api.addressOf("model-card");
 }
 
 byId("language").value = language();
@@ -207,12 +201,12 @@ byId("language").addEventListener("change", ({ target }) => {
   if (model) showModel();
   else translate();
 });
+byId("which-model").addEventListener("change", ({ target }) => location.assign(`?${new URLSearchParams({ model: target.value })}`));
 byId("method").addEventListener("change", () => {
-  showMethod();
-  const pressed = byId("bars").querySelector('[aria-pressed="true"]');
-  if (pressed) explain(Number(pressed.dataset.index));
+  byId("method-text").textContent = text(byId("method").value);
+  if (given?.chosen) explain(given.chosen);
 });
-byId("hide-why").addEventListener("click", drawPictures);
+byId("hide-why").addEventListener("click", hideWhy);
 byId("copy").addEventListener("click", async () => {
   try {
     await navigator.clipboard.writeText(byId("curl").textContent);

@@ -6,19 +6,22 @@ import { fixed, text } from "./texts.js";
 
 const SHOWN_CHANNELS = 4;
 
+/** Whether the service works out how a value of the layer comes about. */
+export const isTraced = (layer) => ["Conv2D", "MaxPooling2D", "AveragePooling2D"].includes(layer.type);
+
 /** Enlarge a map; call `ask(row, column)` when a place in it is chosen. */
-export function enlarge(title, rows, limit, ask) {
+export function enlarge(title, rows, range, ask) {
   byId("detail").hidden = false;
   byId("detail-title").textContent = title;
   byId("arithmetic").replaceChildren();
   const canvas = byId("map");
-  drawMap(canvas, rows, limit);
+  drawMap(canvas, rows, range);
   const [row, column] = [byId("row"), byId("column")];
   row.max = rows.length - 1;
   column.max = rows[0].length - 1;
   const chosen = () => {
     const place = [row, column].map((field) => Math.max(0, Math.min(field.max, Math.round(field.valueAsNumber || 0))));
-    drawMap(canvas, rows, limit);
+    drawMap(canvas, rows, range);
     const context = canvas.getContext("2d");
     context.fillStyle = "#ff3b30";
     context.fillRect(place[1], place[0], 1, 1);
@@ -37,7 +40,7 @@ export function enlarge(title, rows, limit, ask) {
   chosen();
 }
 
-/** Write a trace out: tables of what was read, and the sum or the choice that was made of it. */
+/** Write a trace out: tables of what was read, and the sum or the choice that was made of it; or the value alone. */
 export function drawArithmetic(trace) {
   const parts = [];
   if (trace.kind === "convolution") {
@@ -69,11 +72,11 @@ export function drawArithmetic(trace) {
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));
     parts.push(element("p", {}, `${trace.activation}(${fixed(trace.total, 4)}) = `, value));
   } else {
-    parts.push(element("div", { className: "tables" }, window(trace, 0, text("read"))));
+    if (trace.window) parts.push(element("div", { className: "tables" }, window(trace, 0, text("read"))));
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));
     parts.push(element("p", {}, `${text(trace.kind)} = `, value));
   }
-  if (trace.window.inside.flat().includes(false)) parts.push(element("p", { className: "quiet" }, text("padding")));
+  if (trace.window?.inside.flat().includes(false)) parts.push(element("p", { className: "quiet" }, text("padding")));
   byId("arithmetic").replaceChildren(...parts);
 }
 

@@ -3,13 +3,19 @@
 import { byId, element, rove } from "./elements.js";
 import { fixed, number, text } from "./texts.js";
 
+// Of more classes than that, those that are told worst from the others say most.
+const MOST_CLASSES = 30;
+const MOST_WORST = 20;
+
 /** Draw the card; `curves` is the address of the picture of its learning curves, or null. */
 export function drawCard(card, curves) {
+  const guessed = card.sources.filter((source) => source.guessed);
   byId("card-text").textContent = [
     card.data && text("cardData", { name: card.data.name, count: number(card.data.training_pictures) }),
     card.training && text("cardTraining", { recipe: card.training.recipe, date: card.training.finished.slice(0, 10) }),
     card.evaluation && text("cardTest", { accuracy: number(card.evaluation.test.accuracy * 100, 2) }),
     !card.training && text("noCard"),
+    guessed.length && text("guessed", { list: guessed.map(({ field, value }) => `${field} ${value}`).join(", ") }),
   ]
     .filter(Boolean)
     .join(" ");
@@ -18,11 +24,15 @@ export function drawCard(card, curves) {
     const picture = element("img", { className: "curves", src: curves, alt: text("curvesText") });
     parts.push(element("div", {}, element("h3", {}, text("curves")), picture));
   }
-  if (card.evaluation) parts.push(perClass(card.evaluation.per_class), matrix(card));
+  if (card.evaluation) {
+    parts.push(perClass(card.evaluation.per_class), card.class_names.length > MOST_CLASSES ? confusions(card) : matrix(card));
+  }
   byId("card-parts").replaceChildren(...parts);
 }
 
-function perClass(figures) {
+function perClass(all) {
+  const many = all.length > MOST_CLASSES;
+  const figures = many ? all.toSorted((a, b) => a.f1 - b.f1).slice(0, MOST_WORST) : all;
   const head = ["class", "precision", "recall", "f1"].map((key) => element("th", { scope: "col" }, text(key)));
   const rows = figures.map((entry) =>
     element(
@@ -32,7 +42,7 @@ function perClass(figures) {
       ...[entry.precision, entry.recall, entry.f1].map((value) => element("td", {}, fixed(value, 3))),
     ),
   );
-  return element("div", { className: "scroll" }, element("h3", {}, text("perClass")), element("table", {}, element("tr", {}, ...head), ...rows));
+  return element("div", { className: "scroll" }, element("h3", {}, text(many ? "perClassWorst" : "perClass")), element("table", {}, element("tr", {}, ...head), ...rows));
 }
 
 function matrix(card) {
@@ -56,4 +66,15 @@ function matrix(card) {
   const grid = element("table", { className: "matrix" }, head, ...rows);
   rove(grid, names.length);
   return element("div", { className: "wide" }, element("h3", {}, text("matrix")), meaning, element("div", { className: "scroll" }, grid));
+}
+
+/** What is taken for something else most often. */
+function confusions({ class_names: names, evaluation }) {
+  const found = evaluation.confusion_matrix.flatMap((counts, row) => {
+    const whole = counts.reduce((sum, count) => sum + count, 0);
+    return counts.flatMap((count, column) => (row === column || !count ? [] : [{ count, whole, real: names[row], said: names[column] }]));
+  });
+  const worst = found.sort((a, b) => b.count - a.count).slice(0, MOST_WORST);
+  const lines = worst.map((one) => element("li", {}, text("cellWrong", { ...one, count: number(one.count), whole: number(one.whole) })));
+  return element("div", {}, element("h3", {}, text("confusions")), element("ul", {}, ...lines));
 }

@@ -15,24 +15,38 @@ function signed(share) {
   return share >= 0 ? [255, fade, fade] : [fade, fade, 255];
 }
 
+// Of thousands of maps each pixel is only looked up here.
+const tableOf = (colour) =>
+  new Uint32Array(new Uint8ClampedArray(Array.from({ length: 256 }, (_, place) => [...colour(place / 255), 255]).flat()).buffer);
+const VIRIDIS = tableOf(viridis);
+const SIGNED = tableOf((share) => signed(2 * share - 1));
+
 /** The largest absolute value in an array of arrays, at least a tiny bit. */
 export function highest(values) {
   return values.reduce((most, row) => row.reduce((inner, value) => Math.max(inner, Math.abs(value)), most), 1e-9);
 }
 
-/** Draw rows of numbers on a canvas, a pixel for each; `limit` is the value of the last colour. */
-export function drawMap(canvas, rows, limit) {
+/** What the colours of some maps reach to: the largest absolute value, and whether any is below 0. */
+export const rangeOf = (maps) => ({
+  limit: maps.reduce((most, rows) => Math.max(most, highest(rows)), 0),
+  negative: maps.some((rows) => rows.some((row) => row.some((value) => value < 0))),
+});
+
+/** Draw rows of numbers on a canvas, a pixel for each, in colours of that range. */
+export function drawMap(canvas, rows, { limit, negative }) {
   const height = rows.length;
   const width = rows[0].length;
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d");
   const image = context.createImageData(width, height);
-  const negative = rows.some((row) => row.some((value) => value < 0));
-  rows.flat().forEach((value, place) => {
-    const colour = negative ? signed(value / limit) : viridis(value / limit);
-    image.data.set([...colour, 255], place * 4);
-  });
+  const colours = new Uint32Array(image.data.buffer);
+  rows.forEach((row, y) =>
+    row.forEach((value, x) => {
+      const share = Math.max(negative ? -1 : 0, Math.min(1, value / limit));
+      colours[y * width + x] = negative ? SIGNED[Math.round((share + 1) * 127.5)] : VIRIDIS[Math.round(share * 255)];
+    }),
+  );
   context.putImageData(image, 0, 0);
 }
 

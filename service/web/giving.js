@@ -39,8 +39,8 @@ export function listenForPictures(take, tell) {
   prepareCamera(take, tell);
 }
 
-/** Offer the samples, where they are of the classes that the network knows. */
-export function offerSamples(classNames, take) {
+/** Offer the samples, where they are of the classes that the network knows; `get(number)` promises one's Blob. */
+export function offerSamples(classNames, take, get) {
   if (classNames.join() !== FASHION_MNIST) return;
   const group = byId("samples");
   group.replaceChildren();
@@ -48,7 +48,7 @@ export function offerSamples(classNames, take) {
     const name = text("sample", { name: classNames[number] });
     const image = element("img", { src: `web/samples/${number}.png`, alt: name, width: 48, height: 48 });
     const button = element("button", { title: name }, image);
-    button.addEventListener("click", async () => take(await (await fetch(image.src)).blob(), `${number}.png`));
+    button.addEventListener("click", () => take(get(number), `${number}.png`));
     group.append(button);
   }
   rove(group, 5);

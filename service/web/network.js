@@ -1,12 +1,15 @@
 // The network from left to right, each stage with the maps of this picture. Knows no calls.
 
-import { drawMap, highest } from "./colours.js";
+import { drawMap, highest, rangeOf } from "./colours.js";
 import { byId, element, press, rove } from "./elements.js";
 import { number, text } from "./texts.js";
 
-// One scale for all maps, so that a pooling is seen to halve them; smaller for networks of larger pictures.
+// One scale for all maps, so that a pooling is seen to halve them; of networks of larger pictures the smallest are
+// larger than that, or nobody would see them.
 const LARGEST_MAP = 56;
+const LEAST_MAP = 24;
 const MOST_MAPS = 64;
+const MOST_CLASSES = 20;
 const STRIP_HEIGHT = 448;
 
 const WHAT = {
@@ -19,31 +22,50 @@ const WHAT = {
   Dropout: "whatDropout",
 };
 
-/** Draw the stages of `summary`; with `outputs`, by layer name, and the input's canvas, what came out of each. */
-export function drawStages(summary, outputs, seen, classNames, choose) {
-  const stages = byId("stages");
+/** Whether all maps of `summary` are drawn in one scale. */
+export const isToScale = (summary) => Math.max(summary.input_shape[0], summary.input_shape[1]) <= LARGEST_MAP;
+
+/** Draw the stages of `layers`, the first of them behind the input. Returns where the output of each goes, by name. */
+export function drawStages({ summary, card }, layers, seen) {
+  const places = new Map(layers.map((layer) => [layer.name, element("div")]));
+  // Of a long network each kind of layer is explained once.
+  const first = (layer, place) => isToScale(summary) || layers.findIndex(({ type }) => type === layer.type) === place;
+  byId("stages").replaceChildren(
+    ...(layers[0] === summary.layers[0] ? [inputStage(summary, card.input, seen)] : []),
+    ...layers.map((layer, place) => stageOf(layer, places.get(layer.name), first(layer, place), layer === summary.layers.at(-1))),
+  );
+  return places;
+}
+
+/** Show in `place` what a layer made; `before` is what the layer before it made. */
+export function showOutput(place, layer, output, before, { summary, card }, choose) {
+  const last = layer === summary.layers.at(-1);
+  let picture = null;
+  if (output instanceof Blob) picture = drawn(layer, output);
+  else if (output?.maps) picture = mapGrid(layer, output, summary, choose);
+  else if (output?.values && last && output.values.length === card.class_names.length) picture = classBars(layer, output, card.class_names);
+  else if (output?.values) picture = strip(output.values);
+  else if (layer.type === "Flatten" && before?.maps) picture = strip(flattened(before.maps));
+  place.replaceChildren(...(picture ? [picture] : []));
+}
+
+function sizeOf(summary, height, width) {
   const scale = LARGEST_MAP / Math.max(summary.input_shape[0], summary.input_shape[1]);
-  stages.replaceChildren(inputStage(summary, seen, scale));
-  let vector = null;
-  summary.layers.forEach((layer, place) => {
-    const output = outputs?.[layer.name];
-    const last = place === summary.layers.length - 1;
-    if (layer.type === "Flatten") vector = outputs?.[summary.layers[place - 1]?.name];
-    stages.append(stageOf(layer, output, vector, { scale, last, classNames, choose }));
-  });
+  const grow = isToScale(summary) ? 1 : Math.max(1, LEAST_MAP / (scale * Math.max(height, width)));
+  return { width: `${width * scale * grow}px`, height: `${height * scale * grow}px` };
 }
 
-function inputStage(summary, seen, scale) {
+function inputStage(summary, { scale, offset }, seen) {
   const [height, width] = summary.input_shape;
-  const picture = element("canvas", { className: "strip", role: "img", "aria-label": text("input") });
-  picture.width = width;
-  picture.height = height;
-  Object.assign(picture.style, { width: `${width * scale}px`, height: `${height * scale}px` });
+  const picture = element("canvas", { className: "strip", role: "img", "aria-label": text("input"), width, height });
+  Object.assign(picture.style, sizeOf(summary, height, width));
   if (seen) picture.getContext("2d").drawImage(seen, 0, 0, width, height);
-  return stage(text("input"), [summary.input_shape.join("×")], picture, text("whatInput"));
+  const plain = typeof scale === "number" && typeof offset === "number";
+  const what = plain ? text("whatInput", { black: number(offset, 2), white: number(255 * scale + offset, 2) }) : text("whatInputByColour");
+  return stage(text("input"), [summary.input_shape.join("×")], picture, what);
 }
 
-function stageOf(layer, output, vector, { scale, last, classNames, choose }) {
+function stageOf(layer, place, explained, last) {
   const facts = [layer.output_shape.join("×")];
   if (layer.parameters) facts.push(text("parameters", { count: number(layer.parameters) }));
   if (layer.kernel_size) facts.push(text("kernel", { size: layer.kernel_size.join("×"), padding: layer.padding }));
@@ -51,13 +73,8 @@ function stageOf(layer, output, vector, { scale, last, classNames, choose }) {
   if (layer.strides) facts.push(text("stride", { size: layer.strides.join("×") }));
   if (layer.activation && layer.activation !== "linear") facts.push(layer.activation);
   if (layer.dropout !== null) facts.push(text("dropped", { share: number(layer.dropout * 100) }));
-  let picture = null;
-  if (output?.maps) picture = mapGrid(layer, output, scale, choose);
-  else if (output?.values && last) picture = classBars(output.values, classNames);
-  else if (output?.values) picture = strip(output.values);
-  else if (layer.type === "Flatten" && vector?.maps) picture = strip(flattened(vector.maps));
   const key = last && layer.activation === "softmax" ? "whatSoftmax" : WHAT[layer.type];
-  return stage(layer.name, facts, picture, key ? text(key) : layer.type);
+  return stage(layer.name, facts, place, key && explained ? text(key) : layer.type);
 }
 
 function stage(title, facts, picture, what) {
@@ -71,21 +88,22 @@ function stage(title, facts, picture, what) {
   );
 }
 
-function mapGrid(layer, output, scale, choose) {
+function mapGrid(layer, output, summary, choose) {
   const shown = output.maps.length > MOST_MAPS ? output.strongest.slice(0, MOST_MAPS) : output.maps.map((_, place) => place);
   const columns = shown.length > 32 ? 8 : Math.min(4, shown.length);
   const grid = element("div", { className: "maps", role: "group", "aria-label": text("mapsOf", { layer: layer.name }) });
   grid.style.gridTemplateColumns = `repeat(${columns}, max-content)`;
-  const limit = Math.max(...output.maps.map(highest));
+  const range = rangeOf(output.maps);
   for (const place of shown) {
     const canvas = element("canvas");
-    drawMap(canvas, output.maps[place], limit);
-    Object.assign(canvas.style, { width: `${canvas.width * scale}px`, height: `${canvas.height * scale}px` });
+    const rows = output.maps[place];
+    drawMap(canvas, rows, range);
+    Object.assign(canvas.style, sizeOf(summary, canvas.height, canvas.width));
     const name = text("map", { number: place, layer: layer.name });
     const button = element("button", { title: name, "aria-label": name, "aria-pressed": "false" }, canvas);
     button.addEventListener("click", () => {
       press(button, byId("stages"));
-      choose(layer, place, output.maps[place], limit);
+      choose(layer, place, rows, range);
     });
     grid.append(button);
   }
@@ -104,17 +122,30 @@ function strip(values) {
   const width = Math.ceil(values.length / height);
   const rows = Array.from({ length: height }, (_, y) => Array.from({ length: width }, (_, x) => values[y * width + x] ?? 0));
   const canvas = element("canvas", { className: "strip", role: "img", "aria-label": text("values", { count: number(values.length) }) });
-  drawMap(canvas, rows, highest([values]));
+  drawMap(canvas, rows, rangeOf([[values]]));
   Object.assign(canvas.style, { width: `${Math.max(16, width * 4)}px`, height: `${height * 4}px` });
   return canvas;
 }
 
-function classBars(values, classNames) {
-  const list = element("div", { className: "output" });
-  values.slice(0, 20).forEach((value, index) => {
+/** The layer's own values: shares of a softmax or sigmoids, and otherwise scores. */
+function classBars(layer, { values, strongest }, classNames) {
+  const shares = ["softmax", "sigmoid"].includes(layer.activation);
+  const shown = values.length > MOST_CLASSES ? strongest.slice(0, MOST_CLASSES) : values.map((_, index) => index);
+  const most = shares ? 1 : highest([values]);
+  const bars = shown.map((index) => {
     const bar = element("div", { className: "bar" });
-    bar.style.width = `${100 * value}%`;
-    list.append(element("div", {}, element("span", {}, `${classNames[index]} ${number(100 * value, 1)}%`), bar));
+    bar.style.width = `${Math.max(0, (100 * values[index]) / most)}%`;
+    const value = shares ? `${number(100 * values[index], 1)}%` : number(values[index], 2);
+    return element("div", {}, element("span", {}, `${classNames[index]} ${value}`), bar);
   });
-  return list;
+  const rest = values.length - shown.length;
+  const note = rest ? element("p", { className: "what" }, text("otherClasses", { count: number(rest) })) : null;
+  return element("div", { className: "output" }, ...bars, note);
+}
+
+/** What is too much to be sent as numbers. */
+function drawn(layer, blob) {
+  const picture = element("img", { className: "drawn", src: URL.createObjectURL(blob), alt: text("mapsOf", { layer: layer.name }) });
+  picture.onload = () => URL.revokeObjectURL(picture.src);
+  return element("div", { className: "what" }, picture, text("tooManyValues"));
 }

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import shutil
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -11,60 +11,16 @@ import keras
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Playwright, Route, expect, sync_playwright
+from playwright.sync_api import Page, Route, expect
 
 from models.card import ClassFigures, Evaluation, Score, read_card, write_card
+from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, give
 from tests.processes import Service, running_service
-from tests.samples import ANKLE_BOOT, SAMPLE_FILES, left_out_without
+from tests.samples import ANKLE_BOOT, left_out_without
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
 
-# What explains has to start for it, on a machine that has other work.
-FIRST_EXPLANATION_MS = 60_000
-BAG = next(file for file in SAMPLE_FILES if "bag" in file.name)
 WEB = Path(__file__).parents[2] / "service" / "web"
-
-
-@pytest.fixture(scope="module")
-def playwright() -> Iterator[Playwright]:
-    with sync_playwright() as playwright:
-        yield playwright
-
-
-@pytest.fixture(scope="module")
-def browser(playwright: Playwright) -> Iterator[Browser]:
-    browser = playwright.chromium.launch(
-        executable_path=CHROMIUM,
-        args=["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
-    )
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens pages; none of them may fail in silence or ask another host."""
-    complaints: list[str] = []
-    contexts = []
-
-    def open_page(url: str, **options: object) -> Page:
-        context = browser.new_context(**{"locale": "en-US", **options})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: None if is_own(request.url, url) else complaints.append(request.url))
-        page.goto(url)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def is_own(address: str, url: str) -> bool:
-    return address.startswith((url, "data:", "blob:"))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,22 +28,6 @@ def explaining(service: Service) -> None:
     """The process that explains is there: its start, seconds after a page is first opened, is no test's subject."""
     url = f"{service.url}/plot/attribution?method=saliency"
     httpx.post(url, content=ANKLE_BOOT.read_bytes(), headers={"Content-Type": "image/png"}, timeout=120)
-
-
-@pytest.fixture
-def page(opened: Callable[..., Page], service: Service) -> Page:
-    page = opened(service.url)
-    expect(page.locator("#status")).to_have_text("Ready. Give it a picture.")
-    return page
-
-
-def give(page: Page, file: Path) -> None:
-    page.set_input_files("#file", file)
-
-
-def answered(page: Page, label: str) -> None:
-    expect(page.locator("#label")).to_contain_text(label)
-    expect(page.locator("#status")).to_contain_text(f"It is: {label}.")
 
 
 def test_a_sample(page: Page) -> None:
@@ -285,16 +225,11 @@ def test_the_command_that_is_shown_does_the_same(page: Page, service: Service) -
 
 
 def test_both_languages_have_every_text(opened: Callable[..., Page], service: Service) -> None:
-    texts = (WEB / "texts.js").read_text()
     english, korean = (
-        {
-            line.strip().partition(":")[0].strip('"')
-            for line in part.splitlines()
-            if line.startswith("    ") and ":" in line
-        }
-        for part in texts.split("  ko: {")
+        {found[1] for found in re.finditer(r'^  "?([\w+-]+)"?:', (WEB / name).read_text(), re.MULTILINE)}
+        for name in ("english.js", "korean.js")
     )
-    assert english - {"", "return text"} >= korean
+    assert english == korean >= {"title", "grad-cam++", "whatConvolution"}
     korean_page = opened(service.url, locale="ko-KR")
     expect(korean_page.locator("h1")).to_have_text("신경망 들여다보기")
     expect(korean_page.locator("html")).to_have_attribute("lang", "ko")
@@ -350,12 +285,6 @@ def test_a_file_that_is_no_picture_is_told_in_words_and_the_next_one_works(page:
     expect(page.locator("#error")).to_have_text("")
 
 
-def test_a_service_that_is_gone_is_told_in_words(page: Page) -> None:
-    page.context.set_offline(True)
-    give(page, BAG)
-    expect(page.locator("#error")).to_contain_text("The service cannot be reached")
-
-
 def test_a_late_answer_to_an_earlier_picture_is_not_shown(page: Page) -> None:
     held: list[Route] = []
 
@@ -403,18 +332,19 @@ def test_nothing_keeps_people_from_using_it(
     assert Axe().run(page).response["violations"] == []
 
 
-def test_a_model_of_other_classes_has_no_samples_and_works(
-    opened: Callable[..., Page], model_file: Path, tmp_path: Path
-) -> None:
-    with running_service("--model-path", model_file) as other:
-        page = opened(other.url)
-        expect(page.locator("#status")).to_have_text("Ready. Give it a picture.")
-        expect(page.locator("#card-text")).to_have_text("This file says nothing of how it was trained.")
-        assert page.locator("#samples button").count() == 0
-        give(page, BAG)
-        expect(page.locator("#status")).to_contain_text("It is: ")
-        expect(page.locator("#bars button")).to_have_count(3)
-        expect(page.locator("#stages .maps button")).to_have_count(8, timeout=FIRST_EXPLANATION_MS)
+def test_nothing_is_cut_off_at_any_width(page: Page) -> None:
+    give(page, ANKLE_BOOT)
+    answered(page, "Ankle boot")
+    page.locator("#stages .maps button").first.click()
+    expect(page.locator("#value")).to_be_visible()
+    for width in (390, 768, 1000, 1280, 1600):
+        page.set_viewport_size({"width": width, "height": 900})
+        wider = page.evaluate(
+            """() => [...document.querySelectorAll("html, main > section, .answer, .answer > *, figure")]
+                 .filter((part) => part.scrollWidth > part.clientWidth)
+                 .map((part) => part.className || part.localName)"""
+        )
+        assert wider == [], width
 
 
 def test_names_of_classes_are_text_whatever_they_say(
