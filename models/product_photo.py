@@ -55,6 +55,7 @@ _WHITE = 200.0
 _SHARPENING = 0.35
 # Plain backgrounds deviate by less from their plane: walls, tables and paper by 1 to 8, floors and beds by 9 and more.
 _PLAIN = 9.0
+_STEPS_TO_JUDGE = 3
 
 
 def is_thumbnail(grey: Pixels) -> bool:
@@ -126,9 +127,11 @@ def _background(image: Floats) -> tuple[Floats, float]:
     plane = np.zeros((3, 3), np.float32)
     plane[0] = _commonest_colour(colours)
     spread = 1.0
-    for _ in range(12):
+    for step in range(12):
         residuals = np.abs(colours - at_border @ plane).max(axis=1)
         spread = max(1.0, float(np.percentile(residuals, 25)) / _QUARTER_OF_NORMAL)
+        if step >= _STEPS_TO_JUDGE and spread > 2 * _PLAIN:
+            break  # not plain at all
         weights = 1 / (1 + (residuals / (2 * spread)) ** 2)
         weighted = at_border * weights[:, None]
         plane = np.linalg.solve(weighted.T @ at_border + 1e-3 * np.eye(3), weighted.T @ colours).astype(np.float32)
