@@ -89,7 +89,7 @@ def test_small_pictures_and_what_the_browser_cannot_decode_are_sent_as_they_are(
         give(page, file)
     assert page.evaluate("window.sent[0]") == file.stat().st_size
     if size:
-        expect(page.locator("#error")).to_contain_text("not an image in a format that is read here")
+        expect(page.locator("#error")).to_contain_text("the HEIF image cannot be read")
     else:
         answered(page, "Bag")
         expect(page.locator("#shrunk")).to_be_empty()

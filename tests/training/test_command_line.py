@@ -58,7 +58,7 @@ def test_the_environment_counts_as_options_do() -> None:
 
 def test_the_strong_recipe_has_defaults_of_its_own_which_can_be_overruled() -> None:
     strong = TrainingSettings(_cli_parse_args=["--recipe", "strong"])
-    assert (strong.epochs, strong.batch_size, strong.learning_rate, strong.validation_share) == (150, 128, 0.002, 0.1)
+    assert (strong.epochs, strong.batch_size, strong.learning_rate, strong.validation_share) == (90, 128, 0.002, 0.1)
     assert (strong.filters, strong.dense, strong.dropout) == ((32, 64), 100, 0.4)
     assert TrainingSettings(_cli_parse_args=["--recipe", "strong", "--epochs", "3"]).epochs == 3
 
