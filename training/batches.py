@@ -31,7 +31,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
         change: Change | None = None,
     ) -> None:
         """`images` are uint8 (count, height, width, channels); each pixel of a batch is multiplied by `scale`."""
-        super().__init__(workers=_WORKERS)
+        super().__init__(workers=_WORKERS if change else 1)
         self._images, self._labels = images, labels
         self._scale, self._batch_size = np.float32(scale), batch_size
         self._seed, self._change = seed, change

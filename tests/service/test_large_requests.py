@@ -12,7 +12,7 @@ READ = [
     ("json batch", "service.api.bodies"),
     ("rows", "service.protocols.tfserving.routes"),
     ("tensor", "service.protocols.oip.infer"),
-    ("load", "service.protocols.oip.routes"),
+    ("load", "service.protocols.oip.model_repository"),
 ]
 WRITE = [
     ("batch", "service.api.predict"),
