@@ -11,9 +11,6 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
 Change = Callable[[Images, int, np.random.Generator], npt.NDArray[np.float32]]
 
-# Images are changed while the network is fitted to those before.
-_WORKERS = 2
-
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
     """All images once, in order; with a seed, in another order in each epoch, and each changed anew by `change`.
@@ -31,7 +28,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
         change: Change | None = None,
     ) -> None:
         """`images` are uint8 (count, height, width, channels); each pixel of a batch is multiplied by `scale`."""
-        super().__init__(workers=_WORKERS if change else 1)
+        super().__init__()
         self._images, self._labels = images, labels
         self._scale, self._batch_size = np.float32(scale), batch_size
         self._seed, self._change = seed, change
