@@ -100,7 +100,7 @@ def hostile(chance: random.Random) -> Question:
         ("unknown path", as_request(path=f"/{chance.randrange(10**9)}", method="GET")),
         ("wrong method", as_request(path="/predict", method="DELETE")),
         ("malformed form", as_request(form("file", image)[:cut], content_type=FORM_TYPE)),
-        ("form without file", as_request(form("other", image), content_type=FORM_TYPE)),
+        ("form without file", as_request(form("other", b"no image"), content_type=FORM_TYPE)),
         ("malformed JSON", as_request(b'{"instances": [', "/v1/models/best-cnn-model:predict", json_type)),
         ("wrong tensor", as_request(b'{"inputs": [{}]}', "/v2/models/best-cnn-model/infer", json_type)),
     )
