@@ -63,4 +63,4 @@ class LingeringClose(CoalescedWrites):
             self._transport.abort()
             return
         self._looked_at_bytes = self._came_bytes
-        self._loop.call_later(SILENCE_S, self._look)
+        self._loop.call_later(min(SILENCE_S, self._until - self._loop.time()), self._look)
