@@ -38,7 +38,7 @@ def product_mask(photo: Pixels) -> Mask:
     cv2.setRNGSeed(0)  # the mixtures begin with k-means, which draws at random
     mixtures = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(small, marks, (0, 0, 0, 0), *mixtures, _ITERATIONS, cv2.GC_INIT_WITH_MASK)
-    found = _without_holes(largest_parts((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD), _PART_SHARE))
+    found = without_holes(largest_parts((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD), _PART_SHARE))
     soft = cv2.resize(found.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     mask: Mask = soft > 0.5
     return mask
@@ -62,7 +62,8 @@ def _first_guess(height: int, width: int) -> Pixels:
     return marks
 
 
-def _without_holes(mask: Mask) -> Mask:
+def without_holes(mask: Mask) -> Mask:
+    """`mask` and whatever it encloses."""
     outside = np.pad(mask.astype(np.uint8), 1)
     cv2.floodFill(outside, None, (0, 0), 2)
     filled: Mask = outside[1:-1, 1:-1] != 2

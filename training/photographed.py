@@ -14,11 +14,12 @@ import numpy.typing as npt
 
 from models.card import FASHION_MNIST_CLASS_NAMES
 from models.product_photo import fitted
+from models.segmentation import Mask, largest_parts
 from training.augmentation import augmented
+from training.robustness import silhouette
 
 Images = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 Random = np.random.Generator
 
 _WITH_SLEEVES = frozenset(
@@ -57,7 +58,7 @@ def photographed(thumbnail: Images, label: int, random: Random) -> Images | None
 
     None where next to nothing is left of the product.
     """
-    light, cover = thumbnail.astype(np.float32), _silhouette(thumbnail)
+    light, cover = thumbnail.astype(np.float32), silhouette(thumbnail)
     layers, scale, turn = [_Layer(light, cover, np.eye(3, dtype=np.float32))], 1.45, random.normal(0, 8)
     if label in _SHOES:
         turn = random.uniform(-180, 180) if random.random() < 0.7 else turn
@@ -73,13 +74,6 @@ def photographed(thumbnail: Images, label: int, random: Random) -> Images | None
     rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
     trimmed = np.ascontiguousarray(light[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.float32)
     return fitted(trimmed, *thumbnail.shape)[0]
-
-
-def _silhouette(thumbnail: Images) -> Floats:
-    """1 where the product is, holes inside it filled."""
-    outside = np.pad((thumbnail > 2).astype(np.uint8), 1)
-    cv2.floodFill(outside, None, (0, 0), 2)
-    return np.asarray(outside[1:-1, 1:-1] != 2, np.float32)
 
 
 def _extent(cover: Floats) -> tuple[int, int, int, int]:
@@ -164,12 +158,7 @@ def _found(cover: Floats, random: Random) -> Mask:
     if random.random() < 0.7:
         soft = np.asarray(cv2.GaussianBlur(cover, (0, 0), random.uniform(0.5, 2)), np.float32)
         cover = soft + _field(random, int(random.integers(6, 16)), random.uniform(0, 0.22))
-    product = cover > 0.5
-    _, parts, figures, _ = cv2.connectedComponentsWithStats(product.astype(np.uint8))
-    areas = figures[:, cv2.CC_STAT_AREA]
-    areas[0] = 0
-    kept: Mask = (areas >= max(1, _SPECK_SHARE * areas.max()))[parts]
-    return kept & product
+    return largest_parts(cover > 0.5, _SPECK_SHARE)
 
 
 def _in_other_light(light: Floats, product: Mask, random: Random) -> Floats:

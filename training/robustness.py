@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from models.segmentation import without_holes
+
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 Random = np.random.Generator
@@ -29,17 +31,14 @@ def _scene(thumbnail: Pixels, random: Random, tint: tuple[float, float, float] =
     """The product as it may have looked before the data set was made: dark where the thumbnail is light."""
     edge = int(random.integers(_SMALLEST, _LARGEST) * random.uniform(0.6, 0.9))
     light = cv2.resize(thumbnail.astype(np.float32), (edge, edge), interpolation=cv2.INTER_CUBIC).clip(0, 255)
-    cover = cv2.resize(_silhouette(thumbnail), (edge, edge), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+    cover = cv2.resize(silhouette(thumbnail), (edge, edge), interpolation=cv2.INTER_CUBIC).clip(0, 1)
     colours = 255 - light[..., None] * np.array(tint, np.float32)
     return _Scene(colours, np.clip((cover - 0.3) / 0.4, 0, 1))
 
 
-def _silhouette(thumbnail: Pixels) -> Floats:
+def silhouette(thumbnail: Pixels) -> Floats:
     """1 where the product is, holes inside it filled."""
-    outside = np.pad((thumbnail > 2).astype(np.uint8), 1)
-    cv2.floodFill(outside, None, (0, 0), 2)
-    silhouette: Floats = (outside[1:-1, 1:-1] != 2).astype(np.float32)
-    return silhouette
+    return np.asarray(without_holes(thumbnail > 2), np.float32)
 
 
 def _placed(scene: _Scene, random: Random, background: Floats | tuple[float, float, float], shift: float = 0) -> Floats:
