@@ -56,6 +56,11 @@ class Connection(BoundedRequests):
         self._look_again()
         self._has_room = self._limit.opened(self)
 
+    def most_linger_s(self) -> float:
+        """Less where the request itself came too slowly, whoever found that out."""
+        late = self._request_is_late(self.loop.time())
+        return self._timeout_s * _LATE_SHARE if late else super().most_linger_s()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """End it."""
         self._timer.cancel()
@@ -120,7 +125,6 @@ class Connection(BoundedRequests):
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.abort()
             elif self._in_body:
-                self.transport.most_s = min(self.transport.most_s, self._timeout_s * _LATE_SHARE)
                 self.cycle.message_event.set()
         self._look_again()
 

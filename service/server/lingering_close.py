@@ -22,14 +22,19 @@ class LingeringClose(CoalescedWrites):
     What comes meanwhile is to be given to `discard`. The client has time and bytes within bounds.
     """
 
-    def __init__(self, transport: Transport, loop: AbstractEventLoop, still_sends: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        transport: Transport,
+        loop: AbstractEventLoop,
+        still_sends: Callable[[], bool],
+        most_s: Callable[[], float],
+    ) -> None:
         super().__init__(transport, loop)
         self._still_sends = still_sends
+        self._most_s = most_s
         self._came_bytes = self._looked_at_bytes = 0
         self._until = 0.0
         self.lingers = False
-        self.most_s = MOST_S
-        """For how long; whoever was too slow already may have less."""
 
     def close(self) -> None:
         """Send what is held, and close: at once, or when the client has ended."""
@@ -43,8 +48,9 @@ class LingeringClose(CoalescedWrites):
         if self._transport.can_write_eof():  # TLS has no such thing; the answer says that the connection ends
             self._transport.write_eof()
         self._transport.resume_reading()
-        self._until = self._loop.time() + self.most_s
-        self._loop.call_later(min(SILENCE_S, self.most_s), self._look)
+        most_s = min(MOST_S, self._most_s())
+        self._until = self._loop.time() + most_s
+        self._loop.call_later(min(SILENCE_S, most_s), self._look)
 
     def is_closing(self) -> bool:
         """Whether it ends. Asked for each answer, for which `__getattr__` takes too long."""

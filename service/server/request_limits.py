@@ -4,6 +4,7 @@ The parser keeps each line of a head until its end and joins it anew with every 
 a bound takes all memory, and time by its square.
 """
 
+import math
 import re
 from asyncio import BaseTransport, Transport
 from http import HTTPStatus
@@ -65,9 +66,15 @@ class BoundedRequests(HttpToolsProtocol):
         """Whether the client sent more than is answered now, so that nothing else is read."""
         return bool(self.pipeline or self._unparsed)
 
+    def most_linger_s(self) -> float:
+        """How long a client that still sends has to read its answer, if that is less than anybody has."""
+        return math.inf
+
     def connection_made(self, transport: BaseTransport) -> None:
         """Begin a connection."""
-        lingering = LingeringClose(cast("Transport", transport), self.loop, lambda: self.still_sends)
+        lingering = LingeringClose(
+            cast("Transport", transport), self.loop, lambda: self.still_sends, self.most_linger_s
+        )
         super().connection_made(cast("Any", lingering))
         self.flow = _NoReadingAhead(self)
         self._request_since = self.loop.time()
