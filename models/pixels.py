@@ -1,5 +1,6 @@
 """The ways that people scale pixels of 0 to 255 for a model, and the words for them. Knows no image."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -45,3 +46,14 @@ def pixel_range_of(scale: PerChannel, offset: PerChannel) -> str:
         if np.allclose(scale, known.scale, rtol=1e-3) and np.allclose(offset, known.offset, rtol=1e-3, atol=1e-6):
             return word
     return f"× {scale} + {offset}"
+
+
+def option_values_joined(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command line, with `--pixels -1..1` made `--pixels=-1..1`: argparse takes it for an option."""
+    joined: list[str] = []
+    for argument in arguments:
+        if joined and joined[-1] == "--pixels":
+            joined[-1] = f"--pixels={argument}"
+        else:
+            joined.append(argument)
+    return joined

@@ -148,10 +148,10 @@ def png_data_url(pixels: Pixels) -> str:
     return f"data:image/png;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
-def scaled(pixels: Pixels, wanted: ImageInput) -> ModelInput:
+def scaled(pixels: Pixels | ModelInput, wanted: ImageInput) -> ModelInput:
     """What the model takes: float32 of the same shape, scaled and in the channels' order as the card says.
 
-    `pixels` are uint8 (…, channels), grey or RGB; of one image or of many.
+    `pixels` are uint8, or as float32 between those, (…, channels), grey or RGB; of one image or of many.
     """
     ordered = pixels[..., ::-1] if wanted.channel_order == "bgr" and wanted.channels == 3 else pixels
     values = ordered.astype(np.float32) * np.asarray(wanted.scale, np.float32)

@@ -7,30 +7,34 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from models.card import ImageInput
+from models.preprocessing import scaled
+
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.uint8]
-Change = Callable[[Images, int, np.random.Generator], npt.NDArray[np.float32]]
+Floats = npt.NDArray[np.float32]
+Change = Callable[[Images, Labels, np.random.Generator], Floats]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
-    """All images once, in order; with a seed, in another order in each epoch, and each changed anew by `change`.
+    """All images once, in order; with a seed, in another order in each epoch, and changed anew by `change`.
 
-    That is told the image's label, too.
+    That makes of uint8 images (batch, height, width, channels) and their labels float32 of the same shape, 0 to 255.
     """
 
     def __init__(
         self,
         images: Images,
         labels: Labels,
-        scale: float,
+        taken: ImageInput,
         batch_size: int = 256,
         seed: int | None = None,
         change: Change | None = None,
     ) -> None:
-        """`images` are uint8 (count, height, width, channels); each pixel of a batch is multiplied by `scale`."""
+        """`images` are uint8 (count, height, width, channels); `taken` says how the network takes their pixels."""
         super().__init__()
         self._images, self._labels = images, labels
-        self._scale, self._batch_size = np.float32(scale), batch_size
+        self._taken, self._batch_size = taken, batch_size
         self._seed, self._change = seed, change
         self._epoch = -1
         self.on_epoch_end()
@@ -39,16 +43,14 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc] # Keras has no types
         """How many batches there are."""
         return math.ceil(len(self._labels) / self._batch_size)
 
-    def __getitem__(self, number: int) -> tuple[npt.NDArray[np.float32], Labels]:
+    def __getitem__(self, number: int) -> tuple[Floats, Labels]:
         """Batch `number`: float32 (batch, height, width, channels) and its labels."""
         chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]
         images, labels = self._images[chosen], self._labels[chosen]
         if self._change is None:
-            return images * self._scale, labels
+            return scaled(images, self._taken), labels
         random = np.random.default_rng([self._seed or 0, self._epoch, number])
-        pairs = zip(images, labels, strict=True)
-        changed = np.stack([self._change(image, int(label), random) for image, label in pairs])
-        return changed * self._scale, labels
+        return scaled(self._change(images, labels, random), self._taken), labels
 
     def on_epoch_end(self) -> None:
         """Shuffle for the next epoch."""

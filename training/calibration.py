@@ -36,9 +36,15 @@ def features_and_logits(network: keras.Model, images: keras.utils.PyDataset | Im
     Images that are given as an array are scaled already. Raises ValueError: see `_softmax_layer`.
     """
     last = _softmax_layer(network)
-    features = keras.Model(network.inputs, last.input).predict(images, verbose=0)
+    features = keras.Model(network.inputs[0], last.input).predict(images, verbose=0)
     kernel, *bias = last.get_weights()
     return features, features @ kernel + sum(bias)
+
+
+def softmax(logits: Images) -> Probabilities:
+    """Probabilities of logits, both (images, classes)."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
 
 
 def expected_calibration_error(probabilities: Probabilities, labels: Labels) -> float:

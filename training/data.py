@@ -38,7 +38,8 @@ class Split:
     """Images for fitting, for choosing the best epoch, and for the final judgement.
 
     Images are uint8 (count, height, width, channels), 0 to 255; labels are whole numbers (count,), indices of
-    `class_names`. `preparation` is how the service is to prepare images like them.
+    `class_names`. `preparation` is how the service is to prepare images like them. `test_files` are those of the test
+    images, in the same order, or empty where there is no file for each.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Split:
     test_pictures: Images
     test_labels: Labels
     preparation: Preparation = "resize"
+    test_files: tuple[Path, ...] = ()
 
 
 def load_fashion_mnist(data_dir: Path | None, validation_share: float, seed: int) -> Split:

@@ -25,6 +25,10 @@ class PublishError(TrainingError):
     """The model file could not be written."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A person or the system ended a run that has begun. The text is one line: what is left, how to go on."""
+
+
 def reason_of(error: Exception) -> str:
     """Why a file could not be written, in one line; of what HDF5 says, the part that is for a person."""
     told_by_hdf5 = re.search(r"error message = '([^']+)'", str(error))

@@ -1,6 +1,5 @@
 """The command line of the robustness test: how a model file does on images that look like people's own."""
 
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -8,18 +7,19 @@ from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from models.card import ImageInput, ModelFileError, Share, read_card
+from models.command_line import settings_of, stop
 from models.decoding import open_image
 from models.image_errors import ImageError
+from models.library_notes import library_notes_left_out
 from models.ood import OodScorer
 from models.preprocessing import prepared_pixels, scaled
-from models.printable import printable
 from training.errors import DataError, TrainingError
 from training.photographs import find_photographs
 
@@ -82,17 +82,11 @@ class Figures(BaseModel):
 
 def main() -> None:
     """Run `make evaluate`. Exits with 1 where the model or the data cannot be read, 2 for wrong settings."""
-    try:
-        settings = EvaluationSettings(_cli_parse_args=True)
-    except ValidationError as error:
-        texts = (f"--{str(part['loc'][0]).replace('_', '-')}: {part['msg']}" for part in error.errors())
-        print(f"make evaluate: {'; '.join(texts)}", file=sys.stderr)
-        sys.exit(2)
+    settings = settings_of(EvaluationSettings)
     try:
         figures = judge(settings)
     except (ModelFileError, TrainingError) as error:
-        print(f"make evaluate: {printable(str(error))}", file=sys.stderr)
-        sys.exit(1)
+        stop(EvaluationSettings, 1, str(error))
     if settings.output:
         settings.output.write_text(figures.model_dump_json(indent=2) + "\n")
     Console().print(
@@ -110,7 +104,8 @@ def judge(settings: EvaluationSettings) -> Figures:
     real = find_photographs(settings.photographs, card.class_names) if settings.photographs else []
     own = _files(settings.ood_images, settings.images) if settings.ood_images else []
     # TensorFlow takes seconds to import: --help and wrong settings should not wait for it.
-    import keras  # noqa: PLC0415
+    with library_notes_left_out():
+        import keras  # noqa: PLC0415
 
     from training.calibration import features_and_logits  # noqa: PLC0415
     from training.data import load_fashion_mnist  # noqa: PLC0415

@@ -1,120 +1,95 @@
 """The run, top to bottom: data → network → fit → evaluate → publish."""
 
-import json
 import math
 import platform
 import time
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
 from models.card import Data, Epoch, ImageInput, ModelCard, Training
 from models.ood import fit_ood_statistics
-from models.printable import printable
 from training import recipe
+from training.base import Base
 from training.batches import Batches
-from training.calibration import divide_logits, features_and_logits, fit_temperature
-from training.data import Split, load_fashion_mnist, load_mnist
-from training.errors import Diverged, TrainingError, reason_of
-from training.folder import load_folder
+from training.calibration import divide_logits, features_and_logits, fit_temperature, softmax
+from training.data import Split
+from training.errors import Interrupted, TrainingError
+from training.map_sizes import ensure_large_enough
+from training.mlflow_tracking import MlflowTracking
 from training.network import build_network
 from training.publish import check_writable, publish
 from training.report import draw_run, evaluate, print_report
+from training.runs import (
+    FITTED,
+    describe_checkpoint,
+    finish,
+    interrupted_run,
+    left_by_interruption,
+    new_run,
+    recipe_settings,
+)
 from training.settings import TrainingSettings
-
-SCALE = 1 / 255
-_MOST_TOLD = 20
-SETTINGS_FILE = "settings.json"
-# What may differ between an interrupted run and the one that goes on with it.
-_FREE_ON_RESUME = {"epochs", "data_dir", "data", "output", "runs_dir", "resume"}
+from training.transfer import fit_on_base, network_on
 
 
-def load(settings: TrainingSettings, console: Console) -> Split:
-    """What `--data` names. Files of a folder that cannot be read are told on `console`. Raises DataError."""
-    if settings.data == "fashion-mnist":
-        return load_fashion_mnist(settings.data_dir, settings.validation_share, settings.seed)
-    if settings.data == "mnist":
-        return load_mnist(settings.validation_share, settings.seed)
-    edge, channels = settings.image_size, settings.channels
-    wanted = ImageInput(height=edge, width=edge, channels=channels, scale=SCALE)
-    split, left_out = load_folder(Path(settings.data), wanted, settings.validation_share, settings.seed)
-    if left_out:
-        console.print(f"{len(left_out):,} of the files cannot be read and are left out:")
-        for file in left_out[:_MOST_TOLD]:
-            console.print(printable(f"  {file.path}: {file.reason}"), soft_wrap=True, markup=False)
-        if len(left_out) > _MOST_TOLD:
-            console.print(f"  and {len(left_out) - _MOST_TOLD:,} more")
-    return split
-
-
-def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard:
-    """Fit the network to `split`, publish it at `settings.output`, and return its card.
+def run(settings: TrainingSettings, split: Split, console: Console, base: Base | None = None) -> ModelCard:
+    """Fit a network to `split`, on `base` if given, publish it at `settings.output`, and return its card.
 
     Raises TrainingError or OSError; what stood at `settings.output` before is then still there, whole.
     """
     check_writable(settings.output)
-    height, width, channels = split.training_pictures.shape[1:]
-    if min(height, width) < 2 ** len(settings.filters):
-        raise TrainingError(
-            f"--filters names {len(settings.filters)} convolutions, each followed by a pooling of 2, and images of "
-            f"{height}×{width} are too small for that; name fewer"
-        )
-    run_dir = _interrupted_run(settings) if settings.resume else _new_run(settings)
+    taken = _check_images(split, settings, base)
+    run_dir = interrupted_run(settings) if settings.resume else new_run(settings)
     console.print(
         f"{split.name} from {split.source}: {len(split.training_labels):,} images for training, "
         f"{len(split.validation_labels):,} for validation, {len(split.test_labels):,} for the test",
         soft_wrap=True,
     )
     console.print(f"The run keeps its files in {run_dir}", soft_wrap=True)
+    try:
+        return _run_in(run_dir, taken, settings, split, console, base)
+    except KeyboardInterrupt as error:
+        left = left_by_interruption(run_dir, run_dir / recipe.CHECKPOINT, settings.output)
+        raise Interrupted(left) from error
 
+
+def _run_in(
+    run_dir: Path, taken: ImageInput, settings: TrainingSettings, split: Split, console: Console, base: Base | None
+) -> ModelCard:
+    known = ModelCard(name=settings.output.stem, class_names=split.class_names, input=taken)
+    describe_checkpoint(run_dir / recipe.CHECKPOINT, known)
+    tracking = MlflowTracking(settings, run_dir, console) if settings.mlflow else None
     keras.utils.set_random_seed(settings.seed)
     tf.config.experimental.enable_op_determinism()
-    build = partial(
-        build_network,
-        height,
-        width,
-        channels,
-        len(split.class_names),
-        settings.filters,
-        settings.dense,
-        settings.dropout,
-    )
-    keras.mixed_precision.set_global_policy(recipe.precision(settings))
-    network = build()
-    recipe.compile_network(network, settings, math.ceil(len(split.training_labels) / settings.batch_size))
-    network.summary()
-
     started = time.monotonic()
-    _fit(
-        network,
-        run_dir,
-        **recipe.training_input(split, settings, SCALE),
-        validation_data=Batches(split.validation_pictures, split.validation_labels, SCALE),
-        epochs=settings.epochs,
-        callbacks=recipe.fit_callbacks(run_dir, settings),
-    )
+    if not (run_dir / FITTED).exists():
+        if base:
+            fit_on_base(_network(split, settings, base), base, split, settings, run_dir, console)
+        else:
+            _fit_from_scratch(split, settings, run_dir, taken)
+        (run_dir / FITTED).touch()
     seconds = time.monotonic() - started
 
-    history = recipe.read_history(run_dir)
-    if not all(math.isfinite(row["loss"]) for row in history):
-        raise Diverged(f"the loss is no longer a number after epoch {len(history)}; try a lower --learning-rate")
     keras.utils.clear_session()  # its precision, too: what is published is float32, with the layers' usual names
-    network = build()
+    network = _network(split, settings, base)
     network.load_weights(run_dir / recipe.CHECKPOINT)
-    if settings.recipe == "strong":
-        _calibrate(network, split)
-    recipe.compile_network(network, settings, steps=1)
-    training = _training_part(settings, history, seconds)
-    evaluation = evaluate(network, split, SCALE)
-    inside = features_and_logits(network, Batches(split.validation_pictures, split.validation_labels, SCALE))
+    features, logits = features_and_logits(network, Batches(split.validation_pictures, split.validation_labels, taken))
+    if settings.recipe == "strong" or base:
+        temperature = fit_temperature(softmax(logits), split.validation_labels)
+        divide_logits(network, temperature)
+        logits = logits / np.float32(temperature)
+    tests = network.predict(Batches(split.test_pictures, split.test_labels, taken), verbose=0)
+    training = _training_part(settings, recipe.read_history(run_dir), seconds)
+    evaluation = evaluate(split, softmax(logits), tests)
     card = ModelCard(
         name=settings.output.stem,
         class_names=split.class_names,
-        input=ImageInput(height=height, width=width, channels=channels, scale=SCALE, preparation=split.preparation),
+        input=taken,
         data=Data(
             name=split.name,
             sha256=split.sha256,
@@ -124,55 +99,72 @@ def run(settings: TrainingSettings, split: Split, console: Console) -> ModelCard
         ),
         training=training,
         evaluation=evaluation,
-        familiarity=fit_ood_statistics(*inside, split.validation_labels),
+        familiarity=fit_ood_statistics(features, logits, split.validation_labels),
     )
     publish(network, card, settings.output)
-    draw_run(run_dir, network, split.class_names, training, evaluation, console)
+    finish(run_dir, card)
+    draw_run(run_dir, network, split, tests, training, evaluation, console)
     print_report(training, evaluation, settings.output, run_dir, console)
+    if tracking:
+        tracking.finish(network, card, settings.output, recipe.read_history(run_dir))
     return card
 
 
-def _calibrate(network: keras.Model, split: Split) -> None:
-    probabilities = network.predict(Batches(split.validation_pictures, split.validation_labels, SCALE), verbose=0)
-    divide_logits(network, fit_temperature(probabilities, split.validation_labels))
-
-
-def _fit(network: keras.Model, run_dir: Path, **options: object) -> None:
-    try:
-        network.fit(**options)
-    except RuntimeError as error:  # what HDF5 raises when it cannot write the rest of a checkpoint
-        if "errno" not in str(error):
-            raise
-        raise TrainingError(
-            f"the run's files in {run_dir} cannot be written: {reason_of(error)}; make room and try again"
-        ) from error
-
-
-def _new_run(settings: TrainingSettings) -> Path:
-    run_dir = settings.runs_dir / datetime.now().strftime("%Y-%m-%d_%H-%M-%S.%f")
-    run_dir.mkdir(parents=True)
-    (run_dir / SETTINGS_FILE).write_text(json.dumps(_recipe_settings(settings), indent=2) + "\n")
-    return run_dir
-
-
-def _interrupted_run(settings: TrainingSettings) -> Path:
-    """The latest run that was interrupted after its first epoch. Raises TrainingError where there is none that fits."""
-    backups = sorted(settings.runs_dir.glob(f"*/{recipe.BACKUP}/training_metadata.json"))
-    if not backups:
-        raise TrainingError(f"no run in {settings.runs_dir} was interrupted; start one without --resume")
-    run_dir = backups[-1].parent.parent
-    before, now = json.loads((run_dir / SETTINGS_FILE).read_text()), _recipe_settings(settings)
-    for name in sorted(before.keys() - _FREE_ON_RESUME):
-        if before[name] != now.get(name):
+def _check_images(split: Split, settings: TrainingSettings, base: Base | None) -> ImageInput:
+    """What the network is to take. Raises TrainingError where the images are not of that size, or too small for it."""
+    height, width, channels = split.training_pictures.shape[1:]
+    if base:
+        wanted = (base.input.height, base.input.width, base.input.channels)
+        if (height, width, channels) != wanted:
             raise TrainingError(
-                f"the run in {run_dir} was started with {name} = {before[name]}, not {now.get(name)}; "
-                "go on with the same settings, or start a new run without --resume"
+                f"--base takes images of {' × '.join(map(str, wanted))}, and {split.name} has {height} × {width} × "
+                f"{channels}; name a folder of images of your own with --data"
             )
-    return run_dir
+        return base.input.model_copy(update={"preparation": split.preparation})
+    ensure_large_enough(height, width, settings)
+    return ImageInput(
+        height=height,
+        width=width,
+        channels=channels,
+        scale=1 / 255,
+        fit=settings.fit or "pad",
+        preparation=split.preparation,
+    )
 
 
-def _recipe_settings(settings: TrainingSettings) -> dict[str, object]:
-    return settings.model_dump(mode="json", exclude={"data_dir", "output", "runs_dir", "resume"})
+def _network(split: Split, settings: TrainingSettings, base: Base | None) -> keras.Model:
+    classes = len(split.class_names)
+    if base:
+        return network_on(base, classes, settings)
+    height, width, channels = split.training_pictures.shape[1:]
+    return build_network(
+        height,
+        width,
+        channels,
+        classes,
+        settings.filters,
+        settings.dense,
+        settings.dropout,
+        padding=settings.padding,
+        strides=settings.strides,
+        pooling=settings.pooling,
+    )
+
+
+def _fit_from_scratch(split: Split, settings: TrainingSettings, run_dir: Path, taken: ImageInput) -> None:
+    keras.mixed_precision.set_global_policy(recipe.precision(settings))
+    network = _network(split, settings, base=None)
+    recipe.compile_network(network, settings, math.ceil(len(split.training_labels) / settings.batch_size))
+    network.summary()
+    recipe.fit(
+        network,
+        run_dir,
+        **recipe.training_input(split, settings, taken),
+        validation_data=Batches(split.validation_pictures, split.validation_labels, taken),
+        epochs=settings.epochs,
+        class_weight=recipe.class_weight(split, settings),
+        callbacks=recipe.fit_callbacks(run_dir, settings),
+    )
 
 
 def _training_part(settings: TrainingSettings, history: list[dict[str, float]], seconds: float) -> Training:
@@ -187,8 +179,8 @@ def _training_part(settings: TrainingSettings, history: list[dict[str, float]], 
         for row in history
     )
     return Training(
-        recipe=settings.recipe,
-        settings=_recipe_settings(settings),
+        recipe="transfer" if settings.base else settings.recipe,
+        settings=recipe_settings(settings),
         history=epochs,
         best_epoch=min(epochs, key=lambda epoch: epoch.validation_loss).epoch,
         seconds=round(seconds, 1),

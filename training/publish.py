@@ -36,9 +36,7 @@ def publish(network: keras.Model, card: ModelCard, output: Path) -> None:
     try:
         _save(network, beside)
         write_card(beside, card)
-        _flush(beside)
-        beside.replace(output)
-        _flush(output.parent)
+        replace_whole(output, beside)
     except (OSError, RuntimeError, ValueError) as error:  # HDF5 reports a full disk as any of the first two
         raise PublishError(
             f"{output} was not published: {reason_of(error)}; what was there before is untouched"
@@ -47,14 +45,22 @@ def publish(network: keras.Model, card: ModelCard, output: Path) -> None:
         beside.unlink(missing_ok=True)
 
 
+def replace_whole(path: Path, beside: Path) -> None:
+    """Put the file `beside` in the place of `path`: whatever happens, there is the old one or the new one, whole."""
+    _flush(beside)
+    beside.replace(path)
+    _flush(path.parent)
+
+
 def _save(network: keras.Model, path: Path) -> None:
     if path.suffix == ".h5":
         network.save(path, include_optimizer=False)
         return
-    # A .keras always has the state of the optimizer, if there is one.
-    bare = network.__class__.from_config(network.get_config())
-    bare.set_weights(network.get_weights())
-    bare.save(path)
+    network.save(path)
+    if network.compiled:
+        # A .keras has the state of the optimizer of a compiled network. Read anew, the rest of it is whole; a copy made
+        # from its configuration would lack what layers have computed of their own, such as a normalization's mean.
+        keras.saving.load_model(path, compile=False).save(path)
 
 
 def _beside(output: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from models.card import ImageInput
 from tests.samples import SAMPLE_FILES, label_of, pixels_of
 from training.augmentation import augmented
 from training.batches import Batches
@@ -10,12 +11,15 @@ IMAGES = np.stack([pixels_of(file) for file in SAMPLE_FILES])[..., np.newaxis]
 LABELS = np.array([label_of(file) for file in SAMPLE_FILES], np.uint8)
 
 
-def change(image: np.ndarray, _label: int, random: np.random.Generator) -> np.ndarray:
-    return augmented(image, random)
+TAKEN = ImageInput(height=28, width=28, channels=1, scale=1 / 255)
+
+
+def change(images: np.ndarray, _labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return np.stack([augmented(image, random) for image in images])
 
 
 def test_each_epoch_has_every_label_once_in_another_order() -> None:
-    batches = Batches(IMAGES, LABELS, 1 / 255, 64, 1, change)
+    batches = Batches(IMAGES, LABELS, TAKEN, 64, 1, change)
     assert len(batches) == 4
     epochs = []
     for _ in range(2):
@@ -28,14 +32,14 @@ def test_each_epoch_has_every_label_once_in_another_order() -> None:
 
 
 def test_the_same_seed_gives_the_same_images_and_each_epoch_others() -> None:
-    first, second = (Batches(IMAGES, LABELS, 1 / 255, 64, 1, change) for _ in range(2))
+    first, second = (Batches(IMAGES, LABELS, TAKEN, 64, 1, change) for _ in range(2))
     assert np.array_equal(first[2][0], second[2][0])
     second.on_epoch_end()
     assert not np.array_equal(first[2][0], second[2][0])
 
 
 def test_pictures_are_scaled_float32_of_the_same_shape() -> None:
-    images, _ = Batches(IMAGES, LABELS, 1 / 255, 200, 1, change)[0]
+    images, _ = Batches(IMAGES, LABELS, TAKEN, 200, 1, change)[0]
     assert images.shape == IMAGES.shape
     assert images.dtype == np.float32
     assert images.min() >= 0

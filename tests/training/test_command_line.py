@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes import command, run_to_end
-from tests.samples import needs_full_set
+from tests.samples import ROOT, needs_full_set
 from training.settings import TrainingSettings
 
 
@@ -30,7 +30,17 @@ def test_the_defaults_are_the_textbooks() -> None:
     settings = TrainingSettings()
     assert (settings.epochs, settings.batch_size, settings.patience, settings.learning_rate) == (20, 32, 2, 0.001)
     assert (settings.filters, settings.dense, settings.dropout) == ((32, 64), 100, 0.4)
+    assert (settings.padding, settings.strides, settings.pooling) == ("same", (1,), "max")
     assert (settings.validation_share, settings.seed) == (0.2, 42)
+
+
+@pytest.mark.parametrize(
+    ("options", "converted"), [("", True), ("--epochs 5", True), ("--data my-images --output models/mine.h5", False)]
+)
+def test_make_converts_the_served_model_where_that_is_what_was_fitted(options: str, converted: bool) -> None:
+    dry_run = ["make", "--dry-run", "--assume-old=.venv/cpu", "train", f"ARGS={options}"]
+    told = subprocess.run(dry_run, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert ("service.convert models/best-cnn-model.h5" in told) == converted
 
 
 @pytest.mark.parametrize(
@@ -40,6 +50,11 @@ def test_the_defaults_are_the_textbooks() -> None:
         (["--validation-share", "1"], "--validation-share: Input should be less than 1, got '1'"),
         (["--epochs", "many"], "--epochs: "),
         (["--filters", "32,x"], "--filters: "),
+        (["--strides", "0"], "--strides: Input should be greater than or equal to 1, got '0'"),
+        (["--strides", "1,2,1"], "--strides has 3 numbers, and --filters names 2 convolutions"),
+        (["--padding", "full"], "--padding: Input should be 'same' or 'valid', got 'full'"),
+        (["--pixels", "-1..1"], "--pixels has a meaning with --base only"),  # and is no option named -1
+        (["--pooling", "min"], "--pooling: Input should be 'max' or 'average', got 'min'"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_one_line(options: list[str], part: str) -> None:
@@ -67,6 +82,19 @@ def test_filters_are_given_by_commas_as_the_docs_show_them(monkeypatch: pytest.M
     assert TrainingSettings(_cli_parse_args=["--filters", "8,16"]).filters == (8, 16)
     monkeypatch.setenv("TRAINING_FILTERS", "32,64")
     assert TrainingSettings().filters == (32, 64)
+
+
+def test_one_stride_is_for_all_convolutions_and_several_are_for_each() -> None:
+    assert TrainingSettings(_cli_parse_args=["--strides", "2"]).strides == (2,)
+    assert TrainingSettings(_cli_parse_args=["--strides", "2,1"]).strides == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--filters", "8,8"), ("--padding", "same"), ("--strides", "1"), ("--pooling", "max")]
+)
+def test_a_base_brings_its_own_convolutions(option: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{option} has a meaning without --base only"):
+        TrainingSettings(_cli_parse_args=["--base", "mobilenetv2", option, value])
 
 
 def test_a_missing_data_file_is_one_line_and_the_published_model_stays(tmp_path: Path) -> None:

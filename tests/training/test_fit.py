@@ -1,6 +1,9 @@
 """A whole run on the sample of real images: what it publishes, that it can be repeated, interrupted and resumed."""
 
 import io
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -11,20 +14,21 @@ from keras import callbacks
 from PIL import Image
 from rich.console import Console
 
-from models.card import ImageInput, ModelCard, read_card
-from tests.samples import sample_split
+from models.card import ModelCard, read_card
+from service.model_files.beside import sources_beside
+from tests.samples import ROOT, sample_split
 from training import fit, recipe
 from training.calibration import fit_temperature
 from training.errors import Diverged, PublishError, TrainingError
 from training.network import build_network
-from training.publish import check_writable, publish
+from training.publish import publish
 from training.settings import TrainingSettings
 
 QUIET = Console(quiet=True)
 
 
 def settings_in(folder: Path, **given: object) -> TrainingSettings:
-    small = {"epochs": 3, "filters": (4, 8), "dense": 16, "learning_rate": 0.01}
+    small = {"epochs": 3, "dense": 16, "learning_rate": 0.01} | ({} if "base" in given else {"filters": (4, 8)})
     return TrainingSettings(output=folder / "models" / "net.h5", runs_dir=folder / "runs", **(small | given))
 
 
@@ -42,6 +46,17 @@ def test_the_textbooks_network_has_its_parameters() -> None:
     assert [layer.count_params() for layer in network.layers] == [320, 0, 18_496, 0, 0, 313_700, 0, 1_010]
 
 
+def test_padding_strides_and_pooling_are_settings(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path, epochs=1, padding="valid", strides=(2, 1), pooling="average")
+    card = fit.run(settings, sample_split(), QUIET)
+    assert card.training is not None
+    assert [card.training.settings[name] for name in ("padding", "strides", "pooling")] == ["valid", [2, 1], "average"]
+    first, pooling, second, *_ = keras.saving.load_model(settings.output, compile=False).layers
+    assert (first.padding, first.strides, first.output.shape[1:3]) == ("valid", (2, 2), (13, 13))
+    assert (type(pooling).__name__, pooling.pool_size, pooling.padding) == ("AveragePooling2D", (2, 2), "valid")
+    assert (second.padding, second.strides, second.output.shape[1:3]) == ("valid", (1, 1), (4, 4))
+
+
 def test_a_run_publishes_the_best_epoch_with_its_card(tmp_path: Path) -> None:
     settings, split = settings_in(tmp_path), sample_split()
     console = Console(record=True, width=100, file=io.StringIO())
@@ -55,12 +70,16 @@ def test_a_run_publishes_the_best_epoch_with_its_card(tmp_path: Path) -> None:
     (run_dir,) = settings.runs_dir.iterdir()
     assert {file.name for file in run_dir.iterdir()} == {
         "best-cnn-model.h5",
+        "best-cnn-model.card.json",
         "settings.json",
         "history.csv",
         "learning-curves.png",
         "confusion-matrix.png",
         "architecture.png",
+        "mistakes.html",
+        "card.json",
     }
+    assert ModelCard.model_validate_json((run_dir / "card.json").read_text()) == card
     for file in run_dir.glob("*.png"):
         with Image.open(file) as image:
             assert min(image.size) > 300
@@ -208,7 +227,7 @@ def test_without_graphviz_the_run_still_ends_well(tmp_path: Path, monkeypatch: p
 
 
 def test_more_poolings_than_the_images_bear_are_refused_before_the_run(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"6 convolutions.*28×28 are too small.*name fewer"):
+    with pytest.raises(TrainingError, match=r"28×28 are too small: pooling 5 of 6.*keep at most 4 of --filters"):
         fit.run(settings_in(tmp_path, filters=(1,) * 6), sample_split(), QUIET)
     assert not (tmp_path / "runs").exists()
 
@@ -225,20 +244,6 @@ def test_a_fault_that_is_not_the_disks_is_not_told_as_one(tmp_path: Path, monkey
 def test_a_name_that_is_no_model_files_is_refused_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(PublishError, match=r"ends neither in \.h5 nor in \.keras"):
         fit.run(TrainingSettings(output=tmp_path / "model.pt"), sample_split(), QUIET)
-
-
-def test_a_keras_file_is_published_as_well(tmp_path: Path) -> None:
-    output = tmp_path / "models" / "net.keras"
-    network = build_network(8, 8, 1, 2, filters=(4,), dense=5, dropout=0.1)
-    network.compile("adam", loss="sparse_categorical_crossentropy")
-    card = ModelCard(name="net", class_names=("a", "b"), input=ImageInput(height=8, width=8, channels=1, scale=1 / 255))
-    check_writable(output)
-    publish(network, card, output)
-    assert [file.name for file in output.parent.iterdir()] == ["net.keras"]
-    assert read_card(output) == card
-    loaded = keras.saving.load_model(output)
-    assert not loaded.compiled
-    assert all(map(np.array_equal, loaded.get_weights(), network.get_weights()))
 
 
 def test_a_place_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
@@ -265,3 +270,84 @@ def test_where_the_processor_cannot_be_asked_everything_is_float32(monkeypatch: 
     monkeypatch.setattr(Path, "read_text", fail)
     assert recipe.precision(TrainingSettings(recipe="strong")) == "float32"
     assert recipe.precision(TrainingSettings()) == "float32"
+
+
+@interrupted_in_process
+def test_who_interrupts_a_run_is_told_what_there_is_and_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = settings_in(tmp_path)
+    told = []
+    for epoch in (0, 2):
+        usual = recipe.fit_callbacks
+        with monkeypatch.context() as context:
+            context.setattr(recipe, "fit_callbacks", lambda *given: [*usual(*given), InterruptAt(epoch)])  # noqa: B023
+            with pytest.raises(KeyboardInterrupt) as raised:
+                fit.run(settings, sample_split(), QUIET)
+        told.append(str(raised.value))
+    before, after = sorted(settings.runs_dir.iterdir())
+    as_it_was = f"interrupted; {settings.output} is as it was; the run's files are in "
+    assert told[0] == f"{as_it_was}{before}; no whole epoch is done, so start it anew"
+    assert told[1] == (
+        f"{as_it_was}{after}; the best epoch so far is {after / 'best-cnn-model.h5'}, which can be served; "
+        "the same command with --resume goes on after the last whole epoch"
+    )
+
+
+@interrupted_in_process
+def test_who_interrupts_a_run_that_is_published_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt_drawing(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fit, "draw_run", interrupt_drawing)
+    settings = settings_in(tmp_path, epochs=1)
+    with pytest.raises(KeyboardInterrupt, match=r"net\.h5 is published already"):
+        fit.run(settings, sample_split(), QUIET)
+    assert read_card(settings.output) is not None
+
+
+@interrupted_in_process
+def test_the_checkpoint_of_an_interrupted_run_is_served_as_the_model_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt(monkeypatch, settings_in(tmp_path), 1)
+    (run_dir,) = (tmp_path / "runs").iterdir()
+    ((facts, source, _),) = sources_beside(run_dir / recipe.CHECKPOINT)
+    assert source == "best-cnn-model.card.json"
+    assert facts.class_names == sample_split().class_names
+    assert (facts.scale, facts.fit, facts.image_size) == (1 / 255, "pad", (28, 28))
+
+
+def test_a_kill_while_the_checkpoint_is_written_leaves_the_former_one(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    # Two good epochs; in the second, the process is killed when half of the checkpoint is written.
+    code = f"""
+import os, signal
+from pathlib import Path
+import keras
+from rich.console import Console
+from service.model_files.beside import sources_beside
+from tests.samples import ROOT, sample_split
+from training import fit
+from training.settings import TrainingSettings
+usual, calls = keras.Model.save, []
+def save(network, path, **given):
+    usual(network, path, **given)
+    calls.append(path)
+    if len(calls) == 2:
+        os.truncate(path, Path(path).stat().st_size // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+keras.Model.save = save
+settings = TrainingSettings.model_validate_json({settings.model_dump_json(exclude_unset=True)!r})
+fit.run(settings, sample_split(), Console())
+"""
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, text=True)
+    assert finished.returncode == -signal.SIGKILL, finished.stderr
+    (run_dir,) = settings.runs_dir.iterdir()
+    former = weights_of(run_dir / recipe.CHECKPOINT)
+    assert len(former) == 8
+    # Going on, the half one is never taken.
+    card = fit.run(settings_in(tmp_path, resume=True), sample_split(), QUIET)
+    assert card.training is not None
+    assert [epoch.epoch for epoch in card.training.history] == [1, 2, 3]
+    assert not [file.name for file in run_dir.iterdir() if file.name.startswith(".")]

@@ -1,6 +1,7 @@
 """A folder of somebody's own images, from the files to answers over HTTP."""
 
 import io
+import zlib
 from pathlib import Path
 
 import httpx
@@ -14,10 +15,11 @@ from models.decoding import open_image
 from models.preprocessing import prepared_pixels
 from tests.processes import run_to_end, running_service
 from tests.samples import encoded
-from training.data import load_mnist
+from tests.training.test_near_duplicates import scene
+from training.data import Split, load_mnist
 from training.errors import DataError
-from training.fit import load
 from training.folder import load_folder
+from training.load import load
 from training.settings import TrainingSettings
 
 WANTED = ImageInput(height=16, width=16, channels=3, scale=1 / 255)
@@ -45,9 +47,29 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
+def loaded(place: Path, seed: int = 1) -> tuple[Split, str]:
+    """The split, and what was told."""
+    console = Console(record=True, width=400, file=io.StringIO())
+    split = load_folder(place, WANTED, 0.2, seed, console)
+    return split, console.export_text()
+
+
+def write_scenes(folder: Path, *files: str) -> Path:
+    """An image in each file, of which no two are alike."""
+    for file in files:
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(scene(zlib.crc32(file.encode())), "PNG"))
+    return folder
+
+
+def many(*places: str, count: int = 10) -> list[str]:
+    return [f"{place}/{number}.png" for place in places for number in range(count)]
+
+
 def test_every_image_is_there_once_prepared_as_the_service_does_it(folder: Path) -> None:
-    split, left_out = load_folder(folder, WANTED, 0.2, seed=1)
-    assert left_out == []
+    split, told = loaded(folder)
+    assert "left out" not in told
     assert split.class_names == ("blue", "green", "red")
     assert [len(part) for part in (split.test_labels, split.validation_labels, split.training_labels)] == [9, 18, 63]
     images = np.concatenate([split.test_pictures, split.validation_pictures, split.training_pictures])
@@ -61,38 +83,170 @@ def test_every_image_is_there_once_prepared_as_the_service_does_it(folder: Path)
 
 
 def test_the_same_seed_gives_the_same_split(folder: Path) -> None:
-    first, second = (load_folder(folder, WANTED, 0.2, seed=1)[0] for _ in range(2))
+    first, second = (loaded(folder)[0] for _ in range(2))
     assert first.sha256 == second.sha256
     assert np.array_equal(first.test_pictures, second.test_pictures)
-    assert load_folder(folder, WANTED, 0.2, seed=2)[0].sha256 != first.sha256
+    assert loaded(folder, seed=2)[0].sha256 != first.sha256
+
+
+def test_each_class_has_its_share_in_each_part(folder: Path) -> None:
+    split, _ = loaded(folder)
+    parts = (split.training_labels, split.validation_labels, split.test_labels)
+    assert [np.bincount(labels).tolist() for labels in parts] == [[21] * 3, [6] * 3, [3] * 3]
+    assert (np.diff(split.training_labels.astype(int)) != 0).sum() > 20  # shuffled
+
+
+def test_the_files_of_the_test_images_are_known(folder: Path) -> None:
+    split, _ = loaded(folder)
+    assert len(split.test_files) == len(split.test_labels) == 9
+    for path, label, pixels in zip(split.test_files, split.test_labels, split.test_pictures, strict=True):
+        assert path.is_relative_to(folder / split.class_names[label])
+        assert np.array_equal(prepared_pixels(open_image(path.read_bytes(), 10_000), WANTED), pixels)
+
+
+def test_given_parts_are_kept_and_a_missing_one_is_drawn_and_told(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("train/cat", "train/dog"), *many("test/cat", "test/dog", count=3))
+    split, told = loaded(tmp_path)
+    assert split.class_names == ("cat", "dog")
+    assert [len(part) for part in (split.training_labels, split.validation_labels, split.test_labels)] == [16, 4, 6]
+    assert all(path.is_relative_to(tmp_path / "test") for path in split.test_files)
+    assert f"{tmp_path} has no validation part: 20% of the training images of each class are that" in told
+
+
+def test_a_csv_file_names_images_classes_and_parts(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("images", count=12))
+    parts = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
+    rows = (f"images/{number}.png,{number % 2},{part}\n" for number, part in enumerate(parts))
+    (tmp_path / "pets.csv").write_text("path,label,split\n" + "".join(rows) + "images/12.png,1,train\n")
+    split, told = loaded(tmp_path / "pets.csv")
+    assert (split.name, split.class_names) == ("pets", ("0", "1"))
+    assert {path.name for path in split.test_files} == {"10.png", "11.png"}
+    assert sorted(split.training_labels) == [0] * 4 + [1] * 4
+    assert f"{tmp_path / 'images' / '12.png'}: No such file or directory" in told
+
+
+def test_a_csv_file_that_looks_in_the_wrong_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "pets.csv").write_text("path,label\n" + "".join(f"{number}.png,{number % 2}\n" for number in range(10)))
+    with pytest.raises(DataError, match=r"pets\.csv: none of its 10 files can be read, .*/0\.png the first of them"):
+        loaded(tmp_path / "pets.csv")
+
+
+def test_a_class_without_an_image_that_can_be_read_in_a_part_is_named(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("train/cat", "train/dog", "val/cat", "val/dog", "test/cat", count=2))
+    with pytest.raises(DataError, match="no image for the test of the class dog"):
+        loaded(tmp_path)
+    (tmp_path / "test" / "dog").mkdir()
+    (tmp_path / "test" / "dog" / "1.png").write_text("found to be no image when it is read")
+    with pytest.raises(DataError, match="no image for the test of the class dog"):
+        loaded(tmp_path)
+
+
+def test_copies_stay_in_one_part_where_that_is_drawn(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("cat", "dog", count=20))
+    for number in range(20):
+        image = Image.open(tmp_path / "cat" / f"{number}.png")
+        (tmp_path / "cat" / f"{number}-copy.jpg").write_bytes(encoded(image.resize((200, 150)), "JPEG"))
+        (tmp_path / "cat" / f"{number}-again.png").write_bytes((tmp_path / "cat" / f"{number}.png").read_bytes())
+    split, told = loaded(tmp_path)
+    assert told == ""
+    cats = [path.stem.partition("-")[0] for path in split.test_files if path.parent.name == "cat"]
+    assert len(cats) == 6
+    assert len(set(cats)) == 2
+
+
+def test_copies_in_several_given_parts_are_told_with_what_follows(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("train/cat", "train/dog", "val/cat", "val/dog", "test/cat", "test/dog"))
+    image = tmp_path / "train" / "cat" / "0.png"
+    (tmp_path / "test" / "cat" / "same.png").write_bytes(image.read_bytes())
+    (tmp_path / "test" / "cat" / "small.jpg").write_bytes(encoded(Image.open(image).resize((100, 75)), "JPEG"))
+    (tmp_path / "val" / "cat" / "same.png").write_bytes((tmp_path / "train" / "cat" / "1.png").read_bytes())
+    _, told = loaded(tmp_path)
+    assert (
+        "2 of the 22 images for the test are also among those for training or validation: 1 the same file, 1 nearly "
+        "the same image. The accuracy for the test may be up to 0.091 too good"
+    ) in told
+    assert f"{tmp_path / 'test' / 'cat' / 'same.png'} is {image}\n" in told
+    assert f"{tmp_path / 'test' / 'cat' / 'small.jpg'} is nearly {image}\n" in told
+    assert "1 of the 21 images for validation are also among those for training: 1 the same file" in told
+
+
+def test_an_image_in_two_classes_is_told(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("cat", "dog"))
+    (tmp_path / "dog" / "cat.png").write_bytes((tmp_path / "cat" / "3.png").read_bytes())
+    _, told = loaded(tmp_path)
+    assert "1 image is in several classes, of which one can be right at most:" in told
+    assert {str(tmp_path / "cat" / "3.png"), str(tmp_path / "dog" / "cat.png")} <= set(told.split())
+
+
+def test_a_class_of_images_that_are_nearly_the_same_is_split_all_the_same(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("cat"))
+    (tmp_path / "dog").mkdir()
+    for quality in range(30, 50):
+        (tmp_path / "dog" / f"{quality}.jpg").write_bytes(encoded(scene(1), "JPEG", quality=quality))
+    _, told = loaded(tmp_path)
+    assert "2 of the 3 images for the test are also among those for training or validation: 0 the same file" in told
+
+
+def test_copies_in_a_given_part_do_not_count_as_different_images_for_what_is_drawn(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("train/cat", "test/cat", "test/dog"))
+    (tmp_path / "train" / "dog").mkdir()
+    for quality in range(30, 50):
+        (tmp_path / "train" / "dog" / f"{quality}.jpg").write_bytes(encoded(scene(1), "JPEG", quality=quality))
+    split, _ = loaded(tmp_path)
+    assert np.bincount(split.validation_labels).tolist() == [2, 4]
+
+
+def test_classes_of_very_different_sizes_are_told_unless_that_is_made_up_for(tmp_path: Path) -> None:
+    write_scenes(tmp_path, *many("cat", count=20), *many("dog", count=4))
+    for class_weights, expected in (("none", True), ("balanced", False)):
+        console = Console(record=True, width=400, file=io.StringIO())
+        load(TrainingSettings(data=str(tmp_path), class_weights=class_weights), console)
+        told = console.export_text()
+        assert ("from 2 images for training of dog to 14 of cat" in told) == expected
+        assert ("--class-weights balanced" in told) == expected
 
 
 def test_files_that_cannot_be_read_are_left_out_and_named(folder: Path) -> None:
     (folder / "red" / "notes.txt").write_text("no image")
     (folder / "red" / ".DS_Store").write_text("what file managers leave")
     (folder / "blue" / "broken.png").write_bytes(encoded(Image.new("RGB", (50, 50)))[:60])
-    split, left_out = load_folder(folder, WANTED, 0.2, seed=1)
-    assert {file.path.name for file in left_out} == {"notes.txt", "broken.png"}
-    assert all(file.reason for file in left_out)
+    split, told = loaded(folder)
+    assert "2 of the files cannot be used and are left out:\n" in told
+    assert f"{folder / 'blue' / 'broken.png'}: the PNG image" in told
+    assert f"{folder / 'red' / 'notes.txt'}: the content is not" in told
     assert sum(map(len, (split.test_labels, split.validation_labels, split.training_labels))) == 90
 
 
-def test_folders_that_are_no_data_set_are_told(folder: Path, tmp_path: Path) -> None:
+def test_what_is_no_data_set_is_told_before_anything_is_read(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere cannot be read as a folder"):
-        load_folder(tmp_path / "nowhere", WANTED, 0.2, 1)
-    with pytest.raises(DataError, match="0 subfolders, expected one for each class and at least two"):
-        load_folder(folder / "red" / "deeper", WANTED, 0.2, 1)
+        loaded(tmp_path / "nowhere")
     (folder / "yellow").mkdir()
-    with pytest.raises(DataError, match="yellow holds no image that can be read"):
-        load_folder(folder, WANTED, 0.2, 1)
+    with pytest.raises(DataError, match="there is no image for training of the class yellow"):
+        loaded(folder)
+    (folder / "yellow" / "1.png").touch()
+    with pytest.raises(DataError, match="class yellow has 1 image for training and needs at least 3"):
+        loaded(folder)
 
 
-def test_too_few_images_to_split_are_told(tmp_path: Path) -> None:
-    for name in COLOURS:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "one.png").write_bytes(encoded(image(name, np.random.default_rng(0))))
-    with pytest.raises(DataError, match="3 images of 3 classes: too few"):
-        load_folder(tmp_path, WANTED, 0.2, 1)
+def test_one_epoch_on_a_folder_with_parts_from_the_command_line(tmp_path: Path) -> None:
+    write_scenes(
+        tmp_path / "data", *many("train/cat", "train/dog", "VAL/cat", "VAL/dog", "test/cat", "test/dog", count=4)
+    )
+    (tmp_path / "data" / "train" / "dog" / "4.png").write_bytes((tmp_path / "data/test/dog/1.png").read_bytes())
+    (tmp_path / "data" / "__MACOSX").mkdir()
+    finished = run_to_end(
+        "training", "--data", tmp_path / "data", "--image-size", 16, "--channels", 3, "--filters", 4, "--dense", 8,
+        "--epochs", 1, "--class-weights", "balanced", "--output", tmp_path / "pets.keras",
+        "--runs-dir", tmp_path / "runs",
+    )  # fmt: skip
+    assert finished.returncode == 0, finished.stderr
+    assert "9 images for training, 8 for validation, 8 for the test" in finished.stdout
+    assert "1 of the 8 images for the test are also among those for training or validation" in finished.stdout
+    assert "Reading images" not in finished.stdout + finished.stderr
+    card = read_card(tmp_path / "pets.keras")
+    assert card is not None
+    assert card.class_names == ("cat", "dog")
+    assert card.training.settings["class_weights"] == "balanced"
 
 
 @pytest.mark.parametrize("recipe", ["textbook", "strong"])
@@ -105,7 +259,7 @@ def test_a_network_for_ones_own_images_is_right_about_them_over_http(folder: Pat
         "--validation-share", 0.2, "--output", output, "--runs-dir", tmp_path / "runs",
     )  # fmt: skip
     assert finished.returncode == 0, finished.stderr
-    assert "1 of the files cannot be read and are left out:" in finished.stdout
+    assert "1 of the files cannot be used and are left out:" in finished.stdout
     card = read_card(output)
     assert card is not None
     assert card.class_names == ("blue", "green", "red")
@@ -143,7 +297,7 @@ def test_of_many_files_that_cannot_be_read_twenty_are_named(folder: Path) -> Non
     split = load(TrainingSettings(data=str(folder), image_size=8), console)
     assert split.training_pictures.shape[1:] == (8, 8, 1)
     told = console.export_text()
-    assert told.startswith("25 of the files cannot be read and are left out:")
+    assert "25 of the files cannot be used and are left out:\n" in told
     assert told.count(".txt: ") == 20
     assert "and 5 more" in told
 
@@ -158,8 +312,8 @@ def test_names_of_files_neither_begin_a_line_nor_command_the_terminal(folder: Pa
 
 
 def test_what_data_names_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.fit.load_mnist", lambda share, seed: ("mnist", share, seed))
-    monkeypatch.setattr("training.fit.load_fashion_mnist", lambda place, share, seed: ("fashion", place, share, seed))
+    monkeypatch.setattr("training.load.load_mnist", lambda share, seed: ("mnist", share, seed))
+    monkeypatch.setattr("training.load.load_fashion_mnist", lambda place, share, seed: ("fashion", place, share, seed))
     console = Console(quiet=True)
     assert load(TrainingSettings(data="mnist"), console) == ("mnist", 0.2, 42)
     assert load(TrainingSettings(seed=1), console) == ("fashion", None, 0.2, 1)
