@@ -1,0 +1,129 @@
+"""Which files are meant: those that are named, and in folders those that are pictures. Knows no model."""
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from models.image_errors import ImageError
+from models.image_formats import format_of
+from models.picture_folders import is_system_file
+from models.regular_files import open_regular
+from service.predict.errors import WrongUse
+
+_STANDARD_INPUT = "-"
+# A file with one of these is meant to be a picture, be it one that can be read or not.
+_SUFFIXES = frozenset(
+    (
+        *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".dib", ".webp", ".avif", ".tif", ".tiff"),
+        *(".heic", ".heif", ".hif", ".jxl", ".jp2", ".j2k", ".psd", ".svg", ".ico"),
+        *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2"),
+    )
+)
+_FIRST_BYTES = 2_000
+
+
+@dataclass
+class Inputs:
+    """The paths in order, each once, as they were named or found; and what is left out, as lines for a person."""
+
+    paths: list[str] = field(default_factory=list)
+    others: int = 0
+    twice: int = 0
+    linked: int = 0
+    unread: list[str] = field(default_factory=list)
+
+    def notices(self) -> list[str]:
+        """What is told of it."""
+        told = [f"the folder {folder} and what is below it is left out" for folder in self.unread]
+        if self.others:
+            told.append(f"{self.others:,} files in the folders are no pictures and are left out")
+        if self.linked:
+            told.append(f"{self.linked:,} links to folders are left out; name the folders themselves")
+        if self.twice:
+            told.append(f"{self.twice:,} paths were named more than once; each has one row")
+        return told
+
+
+def listed(given: Sequence[str], leave_out: Path | None, standard_input: BinaryIO | None = None) -> Inputs:
+    """What is `given` on the command line, without what is in the folder `leave_out`.
+
+    Folders are walked in order of names, without hidden ones and those of systems. Files that are named stay in, be
+    they pictures or not. Raises WrongUse where there is nothing of a name that was given.
+    """
+    found = Inputs()
+    seen: set[str] = set()
+    for path in _walked(given, leave_out, found, standard_input or sys.stdin.buffer):
+        if path in seen:
+            found.twice += 1
+            continue
+        seen.add(path)
+        found.paths.append(path)
+    if not found.paths:
+        raise WrongUse(f"there is no picture in {', '.join(given)}; name a folder that holds some, or files")
+    return found
+
+
+def _walked(given: Sequence[str], leave_out: Path | None, found: Inputs, standard_input: BinaryIO) -> Iterator[str]:
+    for one in given:
+        if one == _STANDARD_INPUT:
+            for path in _read_paths(standard_input):
+                yield from _below(path, leave_out, found) if Path(path).is_dir() else (path,)
+        elif Path(one).is_dir():
+            yield from _below(one, leave_out, found)
+        elif os.path.lexists(one):
+            yield os.path.normpath(one)
+        else:
+            raise WrongUse(f"there is no file or folder {one}; expected folders, files, or - to read their names")
+
+
+def _read_paths(standard_input: BinaryIO) -> list[str]:
+    """By lines; or by zero bytes where there is one, as `find -print0` writes."""
+    content = standard_input.read()
+    separator = b"\0" if b"\0" in content else b"\n"
+    lines = (
+        content.split(separator) if separator == b"\0" else [line.rstrip(b"\r") for line in content.split(separator)]
+    )
+    return [os.path.normpath(os.fsdecode(line)) for line in lines if line]
+
+
+def _below(folder: str, leave_out: Path | None, found: Inputs) -> Iterator[str]:
+    left_out = leave_out.resolve() if leave_out else None
+
+    def unread(error: OSError) -> None:
+        found.unread.append(f"{error.filename} ({error.strerror or error})")
+
+    for parent, folders, files in os.walk(os.path.normpath(folder), onerror=unread):
+        kept = []
+        for name in sorted(folders):
+            path = Path(parent, name)
+            if is_system_file(name) or (left_out and path.resolve() == left_out):
+                continue
+            if path.is_symlink():
+                found.linked += 1
+            else:
+                kept.append(name)
+        folders[:] = kept
+        for name in sorted(files):
+            if is_system_file(name):
+                continue
+            file = os.path.join(parent, name)  # noqa: PTH118 - a Path for each of a million files takes seconds
+            if os.path.splitext(name)[1].lower() in _SUFFIXES or _is_picture(file):  # noqa: PTH122
+                yield file
+            else:
+                found.others += 1
+
+
+def _is_picture(path: str) -> bool:
+    """Whether its first bytes are those of a picture; some have another suffix or none."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116
+            return False
+        with open_regular(Path(path)) as file:
+            format_of(file.read(_FIRST_BYTES))
+    except (OSError, ImageError):
+        return False
+    return True
