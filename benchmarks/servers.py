@@ -41,6 +41,7 @@ class Program:
     name: str
     command: tuple[str, ...]
     doors: tuple[Endpoint, ...]
+    answers: str = "Ankle boot"  # what stands in a right answer to the first body
 
 
 SERVICE = Program(
@@ -109,18 +110,36 @@ class Running:
     def memory_mb(self) -> float:
         """Megabytes of it and of all its processes; what several share is divided among them (PSS)."""
         total = 0
-        for process in (self.process, *self.process.children(recursive=True)):
+        for process in self._processes():
             with suppress(psutil.NoSuchProcess):
                 total += process.memory_full_info().pss
         return total / 1e6
+
+    def cpu_s(self) -> float:
+        """Seconds of processor time that it and all its processes took so far."""
+        total = 0.0
+        for process in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system
+        return total
+
+    def _processes(self) -> list[psutil.Process]:
+        return [self.process, *self.process.children(recursive=True)]
+
+
+def free_port() -> int:
+    """One that nobody listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
 
 
 @contextmanager
 def started(program: Program, bodies: BodyLimits) -> Iterator[Running]:
     """`program`, from its start to its end; ready is when it gives the first right answer. Raises RuntimeError."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     begun = time.monotonic()
     process = _start([part.replace("PORT", str(port)) for part in program.command])
     url = f"http://127.0.0.1:{port}"
@@ -170,8 +189,8 @@ def _wait_until_right(program: Program, url: str, bodies: BodyLimits, process: s
         with suppress(httpx.TransportError):
             answer = first_answer(url, bodies, _START_S)
             if answer.status_code == httpx.codes.OK:
-                if "Ankle boot" not in answer.text:
-                    raise RuntimeError(f"{program.name} takes an ankle boot for something else: {answer.text[:200]}")
+                if program.answers not in answer.text:
+                    raise RuntimeError(f"{program.name} answers no {program.answers}: {answer.text[:200]}")
                 return
         time.sleep(0.02)
     raise RuntimeError(f"{program.name} did not answer within {_START_S} s of its start")

@@ -20,13 +20,17 @@ def sources_beside(path: Path) -> list[Source]:
     `<name>.card.json`, `<name>.labels.txt`, `labels.txt` and `class_indices.json`. Raises ModelFileError for one that
     cannot be read.
     """
-    folder = path.parent
-    card = folder / f"{path.stem}.card.json"
+    card, *labels = names_beside(path)
     # What is there and cannot be read is told, and not passed over: the names in it may have been meant.
     sources = [Source(_card_facts(card), card.name)] if os.path.lexists(card) else []
-    labels = (folder / f"{path.stem}.labels.txt", folder / "labels.txt", folder / "class_indices.json")
     there = (file for file in labels if os.path.lexists(file))
     return sources + [Source(Facts(class_names=read_labels(file)), file.name) for file in there]
+
+
+def names_beside(path: Path) -> list[Path]:
+    """Where files may stand that say something of the model file at `path`, in the order in which they count."""
+    names = (f"{path.stem}.card.json", f"{path.stem}.labels.txt", "labels.txt", "class_indices.json")
+    return [path.with_name(name) for name in names]
 
 
 def _card_facts(path: Path) -> Facts:

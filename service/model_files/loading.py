@@ -23,6 +23,9 @@ from service.model_files.pixel_layers import PixelLayers, pixel_layers
 from service.model_files.sizes import APPLICATION_LAYERS, check_sizes, output_sizes
 from service.model_files.snapshot import ModelFileLimits, snapshot
 
+_AN_OPTION = "an option"
+_MOST_SHOWN = 10
+
 
 class LoadedModel(NamedTuple):
     """A Keras model that gives (rows, units), its card, where all that was found, and the version of its file.
@@ -58,7 +61,7 @@ def _load(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedModel:
         card = read_card(copy)
         check_sizes(path, copy)
         model = _loaded(path, copy)
-        sources = [Source(options, "an option")]
+        sources = [Source(options, _AN_OPTION)]
         if card is not None:
             sources.append(Source(Facts.of_card(card), "the card in the file"))
         sources += sources_beside(path)
@@ -104,10 +107,18 @@ def _check_fit(found: Classifier, specification: Specification) -> None:
     if classes < 2:
         raise ModelFileError(f"its one output value cannot be a {card.head}; say with --head what it means")
     if len(card.class_names) != classes:
-        raise ModelFileError(
-            f"{sources['class_names']} names {len(card.class_names)} classes, but the model has {classes}; give as "
-            "many names as it has classes, in its order"
-        )
+        raise _other_number_of_names(sources["class_names"], card.class_names, classes)
+
+
+def _other_number_of_names(source: str, names: tuple[str, ...], classes: int) -> ModelFileError:
+    first = f"{', '.join(names[:_MOST_SHOWN])}{', …' if len(names) > _MOST_SHOWN else ''}"
+    if source == _AN_OPTION:
+        source, to_do = "--class-names or --labels", "give all of them in its order, or neither option"
+    else:
+        to_do = "give all of them in its order, there or with --class-names"
+    return ModelFileError(
+        f"{source} names {len(names)} classes, but the model has {classes}; {to_do} (the names are {first})"
+    )
 
 
 def _scaled_twice(card: ModelCard, pixels: PixelLayers) -> tuple[Finding, ...]:

@@ -51,6 +51,16 @@ def remove_left_behind(prefix: str) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_ours(folder: Path) -> bool:
+    """Whether it is a folder in which nobody but this user and the system's owner can have put anything."""
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    others_write = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid in (os.geteuid(), 0) and not others_write
+
+
 def _is_left_behind(folder: Path) -> bool:
     """Whether nobody is at work there any longer. Raises OSError where somebody is, or it is none of our folders."""
     status = folder.lstat()

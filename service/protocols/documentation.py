@@ -22,6 +22,8 @@ _EXAMPLES = {
     422: "element 0 of the input: the PNG image cannot be decoded: it is damaged or cut short",
     429: "this API key has 600 requests a minute, and they are spent; go on in 7 s",
     500: "the service failed at this request; its log says more",
+    501: "this is one of several replicas, and the others would not learn of it; put the file into the storage that "
+    "all of them share, and start them with --watch",
     503: "256 images wait for the model and at most 256 may; send the request again later",
     504: "the model did not come to this request in time; send it again later",
     507: "the state of the models cannot be written: No space left on device",

@@ -115,7 +115,7 @@ class LoadedModel(TypedDict):
 
 
 class ResponseTensor(TypedDict):
-    """The output: `data` by row and class; or, behind the JSON, as many bytes as the parameters say."""
+    """An output: `data` by row and value; or, behind the JSON, as many bytes as the parameters say."""
 
     name: str
     datatype: str

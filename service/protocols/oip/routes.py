@@ -1,10 +1,7 @@
 """The Open Inference Protocol, version 2, as the clients of Triton and KServe speak it."""
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
-from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic_core import to_json
@@ -20,37 +17,20 @@ from service.protocols.oip.answers import (
     ModelConfig,
     ModelMetadata,
     ModelReady,
-    ModelStatistics,
     ServerLive,
     ServerMetadata,
     ServerReady,
     Statistics,
 )
+from service.protocols.oip.descriptions import EXTENSIONS, model_config, model_metadata
 from service.protocols.oip.documentation import INFER_BODY, INFERRED, ModelName
-from service.protocols.oip.infer import INPUT, OUTPUT, answer_infer
+from service.protocols.oip.infer import answer_infer
+from service.protocols.oip.statistics import counting, statistics_of
 
 PREFIX = "/v2"
 TAG = "open-inference-protocol"
 router = APIRouter(prefix=PREFIX, tags=[TAG])
 router.include_router(model_repository.router)
-
-PLATFORM = "keras_h5"
-EXTENSIONS = ["binary_tensor_data", "classification", "model_configuration", "model_repository", "statistics"]
-
-
-@dataclass
-class _Counts:
-    """What this process has answered of one version of the model by this protocol."""
-
-    rows: int = 0
-    answered: int = 0
-    answered_ns: int = 0
-    failed: int = 0
-    failed_ns: int = 0
-
-
-# Gone with the version that they are of.
-_COUNTS: WeakKeyDictionary[ModelRunner, _Counts] = WeakKeyDictionary()
 
 
 async def _versions(request: Request, model: ModelName) -> ModelVersions:
@@ -69,7 +49,7 @@ Runner = Annotated[ModelRunner, Depends(_runner)]
 
 
 def _of_model(method: str, call: str, name: str, **documented: Any) -> Callable[[Endpoint], Endpoint]:
-    version = "the first 12 hex digits of the model file's SHA-256"
+    version = "the first 12 hex digits of the model file's SHA-256, or the number of its version folder"
     return for_versions(router, method, "/models/{model}", call, version, f"oip_model_{name}", **documented)
 
 
@@ -113,39 +93,22 @@ async def all_stats(request: Request) -> Statistics:
     What Triton counts beside that, such as forward passes, is not known here and left out.
     """
     repository = context_of(request).prediction.repository
-    return {"model_stats": [_stats(model.current) for model in repository.models]}
+    return {"model_stats": [statistics_of(model.current) for model in repository.models]}
 
 
 @_of_model("GET", "/stats", "statistics", summary="Count what a model answered", responses=errors(404))
 async def stats(runner: Runner) -> Statistics:
     """What this process has answered by this protocol about one model."""
-    return {"model_stats": [_stats(runner)]}
-
-
-def _stats(runner: ModelRunner) -> ModelStatistics:
-    counts = _counts(runner)
-    return {
-        "name": runner.card.name,
-        "version": runner.version,
-        "inference_count": counts.rows,
-        "inference_stats": {
-            "success": {"count": counts.answered, "ns": counts.answered_ns},
-            "fail": {"count": counts.failed, "ns": counts.failed_ns},
-        },
-    }
+    return {"model_stats": [statistics_of(runner)]}
 
 
 @_of_model("GET", "", "metadata", summary="Describe a model", responses=errors(404))
 async def metadata(model: Versions, runner: Runner) -> ModelMetadata:
-    """Name, versions and tensors. The input is declared as pixels; FP32 and BYTES are taken in its place."""
-    wanted = runner.card.input
-    return {
-        "name": runner.card.name,
-        "versions": [version.version for version in model.loaded],
-        "platform": PLATFORM,
-        "inputs": [{"name": INPUT, "datatype": "UINT8", "shape": [-1, wanted.height, wanted.width, wanted.channels]}],
-        "outputs": [{"name": OUTPUT, "datatype": "FP32", "shape": [-1, len(runner.card.class_names)]}],
-    }
+    """Name, versions and tensors. The input is declared as pixels; FP32 and BYTES are taken in its place.
+
+    The output `embedding`, which a model has that ends in a dense layer, is sent to those who ask for it alone.
+    """
+    return model_metadata(model, runner)
 
 
 @_of_model("GET", "/ready", "ready", summary="Are images taken for a model?", responses=errors(404, 503))
@@ -157,15 +120,7 @@ async def model_ready(runner: Runner) -> ModelReady:
 @_of_model("GET", "/config", "config", summary="Describe a model as Triton does", responses=errors(404))
 async def config(request: Request, runner: Runner) -> ModelConfig:
     """The metadata once more, as Triton's image client reads it; sizes are without the batch."""
-    wanted = runner.card.input
-    dims = [wanted.height, wanted.width, wanted.channels]
-    return {
-        "name": runner.card.name,
-        "platform": PLATFORM,
-        "max_batch_size": context_of(request).settings.max_images_per_request,
-        "input": [{"name": INPUT, "data_type": "TYPE_UINT8", "format": "FORMAT_NHWC", "dims": dims}],
-        "output": [{"name": OUTPUT, "data_type": "TYPE_FP32", "dims": [len(runner.card.class_names)]}],
-    }
+    return model_config(runner, context_of(request).settings.max_images_per_request)
 
 
 @_of_model(
@@ -178,18 +133,13 @@ async def config(request: Request, runner: Runner) -> ModelConfig:
     responses={**INFERRED, **errors(400, 404, 408, 413, 415, 422, 503, 504)},
 )
 async def infer(request: Request, runner: Runner) -> Response:
-    """The probabilities of each row, or its most probable classes. Counted for `stats`, with what fails."""
-    counts = _counts(runner)
-    start = time.perf_counter_ns()
-    try:
+    """The probabilities of each row, or its most probable classes, and its embedding where `outputs` name it.
+
+    Counted for `stats`, with what fails.
+    """
+    with counting(runner) as counts:
         response, rows = await answer_infer(request, runner)
-    except Exception:
-        counts.failed += 1
-        counts.failed_ns += time.perf_counter_ns() - start
-        raise
-    counts.rows += rows
-    counts.answered += 1
-    counts.answered_ns += time.perf_counter_ns() - start
+        counts.rows += rows
     return response
 
 
@@ -197,7 +147,3 @@ def _ready(runner: ModelRunner) -> ServerReady:
     if not runner.ready:
         raise NotReady(STOPPING)
     return {"ready": True}
-
-
-def _counts(runner: ModelRunner) -> _Counts:
-    return _COUNTS.setdefault(runner, _Counts())

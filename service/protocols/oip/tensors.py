@@ -2,9 +2,9 @@
 
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,12 +79,12 @@ class OutputTensor(BaseModel):
 
 
 class InferRequest(BaseModel):
-    """A question with one input, and one output at most: all that the models served here have."""
+    """A question with one input, and two outputs at most: all that the models served here have."""
 
     id: Annotated[str, Field(max_length=_LONGEST_ID)] | None = None
     parameters: RequestParameters = RequestParameters()
     inputs: Annotated[list[InputTensor], Field(min_length=1, max_length=1)]
-    outputs: Annotated[list[OutputTensor], Field(max_length=1)] = []
+    outputs: Annotated[list[OutputTensor], Field(max_length=2)] = []
 
 
 def read_request(body: bytes, json_length: int | None, bounds: JsonBounds) -> tuple[InferRequest, memoryview]:
@@ -95,10 +95,14 @@ def read_request(body: bytes, json_length: int | None, bounds: JsonBounds) -> tu
     length = len(body) if json_length is None else json_length
     if length > len(body):
         raise MalformedRequest(f"the JSON is declared to have {length:,} bytes, and {len(body):,} bytes arrived")
-    content = parse_json(body[:length], bounds)
+    return infer_request(parse_json(body[:length], bounds)), memoryview(body)[length:]
+
+
+def infer_request(content: Any) -> InferRequest:
+    """What plain objects say that are named as in the protocol's JSON. Raises MalformedRequest."""
     try:
         # Not from the JSON itself: pydantic makes the whole input anew for each fault that it finds in that.
-        return InferRequest.model_validate(content), memoryview(body)[length:]
+        return InferRequest.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the body"
@@ -136,26 +140,45 @@ def read_values(tensor: InputTensor, behind: memoryview) -> Numbers | list[bytes
         return values.astype(np.float32)
 
 
-def write_answer(
-    answer: Mapping[str, Any], name: str, values: npt.NDArray[Any], *, binary: bool
-) -> tuple[bytes, int | None]:
-    """`answer` as JSON, with `values` as the one output: in it, or behind it. The JSON's length where they are behind.
+class GivenTensor(NamedTuple):
+    """An output to be sent, behind the JSON where `binary`: values are float32, or objects of type bytes, in UTF-8."""
 
-    `values` are float32, or objects of type bytes, which are UTF-8.
-    """
-    datatype = BYTES if values.dtype == object else "FP32"
-    output: dict[str, Any] = {"name": name, "datatype": datatype, "shape": values.shape}
-    if not binary:
-        output["data"] = values.ravel().tolist()
-        # JSON has no word for a value that is no number.
-        return to_json({**answer, "outputs": [output]}, inf_nan_mode="null"), None
-    if datatype == BYTES:
-        content = b"".join(len(value).to_bytes(_LENGTH_BYTES, "little") + value for value in values.flat)
-    else:
-        content = values.astype("<f4").tobytes()
-    output["parameters"] = {"binary_data_size": len(content)}
-    head = to_json({**answer, "outputs": [output]})
-    return head + content, len(head)
+    name: str
+    values: npt.NDArray[Any]
+    binary: bool
+
+
+def write_answer(answer: Mapping[str, Any], tensors: Sequence[GivenTensor]) -> tuple[bytes, int | None]:
+    """`answer` as JSON with `tensors` in it or behind it, in order. The JSON's length where anything is behind."""
+    outputs, contents = zip(*map(_written, tensors), strict=True)
+    # JSON has no word for a value that is no number.
+    head = to_json({**answer, "outputs": outputs}, inf_nan_mode="null")
+    if not any(tensor.binary for tensor in tensors):
+        return head, None
+    return head + b"".join(contents), len(head)
+
+
+def datatype_of(values: npt.NDArray[Any]) -> str:
+    """The protocol's name of what an output has: float32, or bytes as objects."""
+    return BYTES if values.dtype == object else "FP32"
+
+
+def content_of(values: npt.NDArray[Any]) -> bytes:
+    """The values of an output, float32 or bytes as objects, in the protocol's binary form."""
+    if datatype_of(values) == BYTES:
+        return b"".join(len(value).to_bytes(_LENGTH_BYTES, "little") + value for value in values.flat)
+    return values.astype("<f4").tobytes()
+
+
+def _written(tensor: GivenTensor) -> tuple[dict[str, Any], bytes]:
+    """What of it is in the JSON, and what behind."""
+    values = tensor.values
+    datatype = datatype_of(values)
+    output: dict[str, Any] = {"name": tensor.name, "datatype": datatype, "shape": values.shape}
+    if not tensor.binary:
+        return {**output, "data": values.ravel().tolist()}, b""
+    content = content_of(values)
+    return {**output, "parameters": {"binary_data_size": len(content)}}, content
 
 
 def _flat(data: list[Any], shape: list[int]) -> list[Any]:
@@ -178,6 +201,8 @@ def _flat(data: list[Any], shape: list[int]) -> list[Any]:
 
 def _from_json(tensor: InputTensor, flat: list[Any]) -> Numbers | list[bytes]:
     kinds = set(map(type, flat))
+    if tensor.datatype == BYTES and kinds == {bytes}:  # JSON has none, but gRPC has
+        return flat
     if tensor.datatype == BYTES and kinds <= {str}:
         return [decode_base64(value, f"data[{place}]") for place, value in enumerate(flat)]
     try:

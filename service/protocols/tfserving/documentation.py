@@ -93,13 +93,16 @@ class ClassificationResponse(BaseModel):
 class ModelVersionStatus(BaseModel):
     """One version of a model."""
 
-    version: Annotated[str, Field(description="the value of the 12 hex digits that the service's own calls report")]
+    version: Annotated[
+        str,
+        Field(description="its folder's number, or the value of the 12 hex digits that the service's own calls report"),
+    ]
     state: Literal["AVAILABLE", "UNLOADING"]
     status: dict[str, str]
 
 
 class GetModelStatusResponse(BaseModel):
-    """The version that was asked for, or the one that answers."""
+    """The version that was asked for, or all that are loaded, the one that answers first."""
 
     model_version_status: list[ModelVersionStatus]
 

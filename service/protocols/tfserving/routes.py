@@ -21,12 +21,10 @@ from service.http.bodies import SMALL_ANSWER_VALUES, SMALL_BODY_BYTES, read_body
 from service.http.compression import unpack
 from service.http.problems import count_rejection, detail_of, headers_of, status_of
 from service.inference.model_runner import ImageScores, ModelRunner
-from service.inference.repository import ModelRepository
-from service.protocols.tfserving.rows import INPUT_NAME, SIGNATURE_NAME, Rows, read_rows
+from service.protocols.tfserving.models import STABLE, asked_for, metadata, model_named, status, version_number
+from service.protocols.tfserving.rows import Rows, read_rows
 
 PREFIX = "/v1/models"
-OUTPUT_NAME = "output"
-STABLE = "stable"
 
 _CALL = re.compile(
     r"/(?P<model>[^/:]+)(/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -68,14 +66,17 @@ async def answer(request: Request) -> Response:
             f"/versions/{version_number(runner)} or /labels/{STABLE} or neither, and then /metadata, :predict, "
             ":classify or nothing"
         )
-    runner = _asked_for(repository, call["model"], call["version"], call["label"])
+    model = model_named(repository, call["model"])
+    runner = asked_for(model, call["version"], call["label"])
     verb = (call["verb"] or "").lower()
     method = "POST" if verb else "GET"
     if request.method != method:
         raise MalformedRequest(f"this call does not take {request.method}, but {method}")
     if verb:
         return await _ask(request, runner, verb)
-    return _json(_metadata(runner) if call["metadata"] else _status(runner))
+    if call["metadata"]:
+        return _json(metadata(runner))
+    return _json(status((runner,) if call["version"] or call["label"] else model.loaded))
 
 
 route = _AnyCase(f"{PREFIX}{{call:path}}", answer)
@@ -95,25 +96,6 @@ async def respond_to_error(request: Request, error: Exception) -> Response:
     body = to_json({"error": detail_of(error, request.method)})
     status = HTTPStatus.BAD_REQUEST if status in _BAD_REQUESTS else status
     return Response(body, status, headers_of(error), "application/json")
-
-
-def version_number(runner: ModelRunner) -> str:
-    """The model's version as TensorFlow Serving has them, decimal digits: the value of our hexadecimal ones."""
-    return str(int(runner.version, 16))
-
-
-def _asked_for(repository: ModelRepository, name: str, version: str | None, label: str | None) -> ModelRunner:
-    by_name = {model.current.card.name.lower(): model for model in repository.models}
-    model = by_name.get(name.lower()) or repository.named(name)
-    runner = model.current
-    if label and label.lower() != STABLE:
-        raise NotFound(f"there is no label {label!r:.40} on {runner.card.name!r}; the one that answers is {STABLE!r}")
-    if not version:
-        return runner
-    kept = {version_number(kept).lstrip("0"): kept for kept in model.loaded}
-    if version.lstrip("0") not in kept:
-        raise NotFound(f"there is no version {version:.40} of {runner.card.name!r}; there are {', '.join(kept)}")
-    return kept[version.lstrip("0")]
 
 
 async def _ask(request: Request, runner: ModelRunner, verb: str) -> Response:
@@ -156,32 +138,6 @@ async def _read(request: Request, runner: ModelRunner, keys: tuple[str, ...]) ->
 
 def _scores(row: ImageScores, class_names: tuple[str, ...]) -> list[tuple[str, float]]:
     return list(zip(class_names, row.probabilities, strict=True))
-
-
-def _status(runner: ModelRunner) -> dict[str, Any]:
-    state = "AVAILABLE" if runner.ready else "UNLOADING"
-    status = {"error_code": "OK", "error_message": ""}
-    return {"model_version_status": [{"version": version_number(runner), "state": state, "status": status}]}
-
-
-def _metadata(runner: ModelRunner) -> dict[str, Any]:
-    wanted = runner.card.input
-    signature = {
-        "inputs": {INPUT_NAME: _tensor(INPUT_NAME, wanted.height, wanted.width, wanted.channels)},
-        "outputs": {OUTPUT_NAME: _tensor(OUTPUT_NAME, runner.engine.units)},
-        "method_name": "tensorflow/serving/predict",
-        "defaults": {},
-    }
-    return {
-        "model_spec": {"name": runner.card.name, "signature_name": "", "version": version_number(runner)},
-        "metadata": {"signature_def": {"signature_def": {SIGNATURE_NAME: signature}}},
-    }
-
-
-def _tensor(name: str, *sizes: int) -> dict[str, Any]:
-    dimensions = [{"size": str(size), "name": ""} for size in (-1, *sizes)]
-    shape = {"dim": dimensions, "unknown_rank": False}
-    return {"dtype": "DT_FLOAT", "tensor_shape": shape, "name": f"{name}:0"}
 
 
 def _json(content: dict[str, Any]) -> Response:

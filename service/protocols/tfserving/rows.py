@@ -29,12 +29,14 @@ class Rows(NamedTuple):
 
 def read_rows(content: bytes, keys: tuple[str, ...], wanted: ImageInput, most_rows: int) -> Rows:
     """The rows of a JSON body: 1 to `most_rows` of them, under exactly one of `keys`. Raises MalformedRequest."""
-    body = parse_json(content, bounds_for(wanted, most_rows))
+    return rows_in(parse_json(content, bounds_for(wanted, most_rows)), keys, wanted, most_rows)
+
+
+def rows_in(body: Any, keys: tuple[str, ...], wanted: ImageInput, most_rows: int) -> Rows:
+    """The same of a body that is parsed already."""
     if type(body) is not dict:
         raise MalformedRequest(f"the body is {kind_of(body)}, expected a JSON object")
-    signature = body.get("signature_name", "")
-    if signature not in ("", SIGNATURE_NAME):
-        raise MalformedRequest(f"signature_name is {signature!r:.80}, expected {SIGNATURE_NAME!r}, or none at all")
+    check_signature(body.get("signature_name", ""))
     present = [key for key in keys if key in body]
     if len(present) != 1:
         expected = "exactly one of " * (len(keys) > 1) + " and ".join(map(repr, keys))
@@ -47,6 +49,12 @@ def read_rows(content: bytes, keys: tuple[str, ...], wanted: ImageInput, most_ro
     if len(values) > most_rows:
         raise MalformedRequest(f"{key!r} has {len(values)} rows, expected at most {most_rows}; send several requests")
     return Rows(key, [_row(value, key, place, wanted) for place, value in enumerate(values)])
+
+
+def check_signature(name: Any) -> None:
+    """Raises MalformedRequest unless it is the one that there is, or empty."""
+    if name not in ("", SIGNATURE_NAME):
+        raise MalformedRequest(f"signature_name is {name!r:.80}, expected {SIGNATURE_NAME!r}, or none at all")
 
 
 def _column(given: Any) -> Any:

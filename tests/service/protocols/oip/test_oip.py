@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
+import keras
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -100,14 +101,20 @@ def test_the_model_says_what_it_takes_with_and_without_its_version(client: TestC
         "versions": ["0123456789ab"],
         "platform": "keras_h5",
         "inputs": [{"name": "input", "datatype": "UINT8", "shape": [-1, 4, 4, 1]}],
-        "outputs": [{"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]}],
+        "outputs": [
+            {"name": "probabilities", "datatype": "FP32", "shape": [-1, 3]},
+            {"name": "embedding", "datatype": "FP32", "shape": [-1, 3]},
+        ],
     }
     assert client.get(f"{path}/config").json() == {
         "name": "fake",
         "platform": "keras_h5",
         "max_batch_size": 5,
         "input": [{"name": "input", "data_type": "TYPE_UINT8", "format": "FORMAT_NHWC", "dims": [4, 4, 1]}],
-        "output": [{"name": "probabilities", "data_type": "TYPE_FP32", "dims": [3]}],
+        "output": [
+            {"name": "probabilities", "data_type": "TYPE_FP32", "dims": [3]},
+            {"name": "embedding", "data_type": "TYPE_FP32", "dims": [3]},
+        ],
     }
     assert client.get(f"{path}/ready").json() == {"name": "fake", "ready": True}
     assert ask(client, path, json=pixels_question()).argmax() == 2
@@ -157,6 +164,16 @@ def test_a_new_file_is_loaded_and_an_earlier_version_gone_back_to(
 
     monkeypatch.setattr(model, "_load", broken)
     assert_error(client.post(load), 400, "it is broken", "what answered before goes on answering")
+
+
+@pytest.mark.parametrize("version", [None, "0123456789ab"])
+def test_one_of_several_replicas_loads_and_unloads_nothing_by_a_call(version: str | None) -> None:
+    with TestClient(application(ServiceSettings(replicated=True), FakeEngine())) as client:
+        body = {"parameters": {"version": version}} if version else {}
+        for call in ("load", "unload"):
+            answer = client.post(f"/v2/repository/models/fake/{call}", json=body)
+            assert_error(answer, 501, "one of several replicas", "--watch")
+        assert client.post("/v2/repository/index").json()[0]["state"] == "READY"
 
 
 def test_pictures_are_prepared_for_the_version_that_is_asked(
@@ -310,6 +327,24 @@ def test_the_output_is_binary_where_it_is_asked_for(
     assert (LENGTH in client.post(f"{FAKE}/infer", **request).headers) == binary
 
 
+def test_embeddings_are_sent_to_those_who_name_them_alone(client: TestClient) -> None:
+    outputs = [{"name": "embedding"}]
+    answer = client.post(f"{FAKE}/infer", json=pixels_question(outputs=outputs)).json()
+    assert answer["outputs"] == [{"name": "embedding", "datatype": "FP32", "shape": [1, 3], "data": [0, 0, 1]}]
+    unasked = client.post(f"{FAKE}/infer", json=pixels_question()).json()
+    assert [output["name"] for output in unasked["outputs"]] == ["probabilities"]
+    assert ask(client, content=OWL_PNG, headers={LENGTH: "0"}).shape == (1, 3)
+
+
+def test_a_model_without_embeddings_has_one_output(client: TestClient, classifier: FakeEngine) -> None:
+    classifier.embedding_dimension = None
+    assert [output["name"] for output in client.get(FAKE).json()["outputs"]] == ["probabilities"]
+    assert [output["name"] for output in client.get(f"{FAKE}/config").json()["output"]] == ["probabilities"]
+    refused = client.post(f"{FAKE}/infer", json=pixels_question(outputs=[{"name": "embedding"}]))
+    assert_error(refused, 400, "no output 'embedding'; there is 'probabilities'")
+    assert ask(client, json=pixels_question()).argmax() == 2
+
+
 @pytest.mark.parametrize(
     ("most", "expected"),
     [
@@ -338,8 +373,18 @@ def test_classes_are_named_the_most_probable_first(client: TestClient, most: int
             400,
             "no input 'x'; the only one is 'input'",
         ),
-        ({"json": pixels_question(outputs=[{"name": "x"}])}, 400, "no output 'x'; the only one is 'probabilities'"),
-        ({"json": pixels_question(outputs=[{"name": "probabilities"}] * 2)}, 400, "at most 1 item"),
+        (
+            {"json": pixels_question(outputs=[{"name": "x"}])},
+            400,
+            "no output 'x'; there is 'probabilities' and 'embedding'",
+        ),
+        ({"json": pixels_question(outputs=[{"name": "probabilities"}] * 2)}, 400, "'probabilities' is asked for twice"),
+        ({"json": pixels_question(outputs=[{"name": "probabilities"}] * 3)}, 400, "at most 2 items"),
+        (
+            {"json": pixels_question(outputs=[{"name": "embedding", "parameters": {"classification": 2}}])},
+            400,
+            "which has no classes; ask 'probabilities'",
+        ),
         (
             {"json": question([1, 4, 4], "INT64", [0] * 16)},
             400,
@@ -620,6 +665,28 @@ def test_tritons_client_is_told_the_classes(server: triton.InferenceServerClient
     card = read_card(SHIPPED_MODEL)
     assert card is not None
     assert name == card.class_names[int(index)]
+
+
+@pytest.mark.parametrize("binary", [(True, True), (True, False), (False, True), (False, False)])
+def test_tritons_client_is_given_embeddings_where_it_asks_for_them(
+    server: triton.InferenceServerClient, binary: tuple[bool, bool]
+) -> None:
+    model = keras.saving.load_model(SHIPPED_MODEL, compile=False)
+    images = (IMAGES / 255).astype(np.float32)
+    expected = keras.Model(model.inputs, model.layers[-1].input).predict(images, verbose=0)
+    assert server.get_model_metadata(MODEL)["outputs"][1]["shape"] == [-1, 100]
+    names = ("embedding", "probabilities")
+    asked = [triton.InferRequestedOutput(name, binary_data=each) for name, each in zip(names, binary, strict=True)]
+    both = server.infer(MODEL, [input_of(IMAGES, "UINT8")], outputs=asked)
+    alone = server.infer(MODEL, [input_of(IMAGES, "UINT8")], outputs=asked[:1])
+    probabilities = server.infer(MODEL, [input_of(IMAGES, "UINT8")])
+    assert [output["name"] for output in both.get_response()["outputs"]] == [*names]
+    assert [output["name"] for output in alone.get_response()["outputs"]] == ["embedding"]
+    assert [output["name"] for output in probabilities.get_response()["outputs"]] == ["probabilities"]
+    for answer in (both, alone):
+        assert answer.as_numpy("embedding").dtype == np.float32
+        assert answer.as_numpy("embedding") == pytest.approx(expected, abs=1e-4)
+    assert both.as_numpy("probabilities") == pytest.approx(probabilities.as_numpy("probabilities"), abs=1e-6)
 
 
 def test_tritons_client_reads_our_errors(server: triton.InferenceServerClient) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import MalformedRequest
 from service.http.json_bodies import JsonBounds
-from service.protocols.oip.tensors import InputTensor, read_request, read_values, write_answer
+from service.protocols.oip.tensors import GivenTensor, InputTensor, read_request, read_values, write_answer
 
 NOTHING = memoryview(b"")
 
@@ -133,7 +133,7 @@ INPUT = {"name": "input", "shape": [1], "datatype": "UINT8", "data": [1]}
         ({}, "inputs: Field required"),
         ({"inputs": []}, "inputs: List should have at least 1 item"),
         ({"inputs": [INPUT, INPUT]}, "inputs: List should have at most 1 item"),
-        ({"inputs": [INPUT], "outputs": [{"name": "a"}] * 2}, "outputs: List should have at most 1 item"),
+        ({"inputs": [INPUT], "outputs": [{"name": "a"}] * 3}, "outputs: List should have at most 2 items"),
         ({"inputs": [INPUT], "id": 7}, "id: Input should be a valid string, got 7"),
         ({"inputs": [INPUT | {"shape": [-1]}]}, "inputs.0.shape.0: "),
         ({"inputs": [INPUT | {"shape": ["1"]}]}, "inputs.0.shape.0: "),
@@ -166,28 +166,36 @@ def test_a_length_beyond_the_body_is_told() -> None:
 
 def test_an_answer_holds_its_values_or_is_followed_by_them() -> None:
     values = np.array([[0.25, 0.75]], np.float32)
-    inside, length = write_answer({"id": "7"}, "probabilities", values, binary=False)
+    inside, length = write_answer({"id": "7"}, [GivenTensor("probabilities", values, False)])
     output = {"name": "probabilities", "datatype": "FP32", "shape": [1, 2]}
     assert length is None
     assert json.loads(inside) == {"id": "7", "outputs": [output | {"data": [0.25, 0.75]}]}
-    followed, length = write_answer({"id": "7"}, "probabilities", values, binary=True)
+    followed, length = write_answer({"id": "7"}, [GivenTensor("probabilities", values, True)])
     assert json.loads(followed[:length]) == {"id": "7", "outputs": [output | {"parameters": {"binary_data_size": 8}}]}
     assert followed[length:] == struct.pack("<2f", 0.25, 0.75)
 
 
+def test_of_two_tensors_each_is_where_it_was_asked_for() -> None:
+    first, second, third = (np.full((1, 2), value, np.float32) for value in (1, 2, 3))
+    tensors = [GivenTensor("a", first, True), GivenTensor("b", second, False), GivenTensor("c", third, True)]
+    content, length = write_answer({}, tensors)
+    assert [output.get("data") for output in json.loads(content[:length])["outputs"]] == [None, [2, 2], None]
+    assert content[length:] == struct.pack("<4f", 1, 1, 3, 3)
+
+
 def test_text_in_an_answer_is_text_or_bytes_with_their_length() -> None:
     values = np.array([["0.5:0:Mütze".encode()]], object)
-    inside, _ = write_answer({}, "probabilities", values, binary=False)
+    inside, _ = write_answer({}, [GivenTensor("probabilities", values, False)])
     assert json.loads(inside)["outputs"][0] == {
         "name": "probabilities",
         "datatype": "BYTES",
         "shape": [1, 1],
         "data": ["0.5:0:Mütze"],
     }
-    followed, length = write_answer({}, "probabilities", values, binary=True)
+    followed, length = write_answer({}, [GivenTensor("probabilities", values, True)])
     assert followed[length:] == struct.pack("<I", 12) + "0.5:0:Mütze".encode()
 
 
 def test_a_value_that_is_no_number_is_null() -> None:
-    inside, _ = write_answer({}, "probabilities", np.array([[np.nan]], np.float32), binary=False)
+    inside, _ = write_answer({}, [GivenTensor("probabilities", np.array([[np.nan]], np.float32), False)])
     assert json.loads(inside)["outputs"][0]["data"] == [None]

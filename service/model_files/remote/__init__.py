@@ -1,0 +1,1 @@
+"""Models that lie elsewhere: fetched whole, within bounds, and looked for again. No caller names one."""
