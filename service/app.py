@@ -2,24 +2,26 @@
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from models.image_errors import ImageError
-from service.api import explain, model, operations, pages, plots, predict
+from service.api import embed, explain, model, operations, pages, plots, predict
 from service.api.document import install_documentation
 from service.context import Context
 from service.engines.base import Engine, EngineLoader
+from service.engines.findings import log_findings
 from service.errors import ServiceError
 from service.explain.explained_models import ExplainedModels
 from service.explain.process.queue import ExplanationQueue
@@ -28,25 +30,32 @@ from service.http.auth import ApiKeys
 from service.http.bodies import BodyLimits
 from service.http.cross_origin import CrossOrigin
 from service.http.fast_path import FastPath
-from service.http.middleware import RequestMiddleware
+from service.http.middleware import RequestMiddleware, is_open
 from service.http.paths import Paths, path_within
 from service.inference.batcher import BatchLimits
 from service.inference.decoder import Decoder
 from service.inference.desired_state import DesiredState
-from service.inference.model_folder import models_in
 from service.inference.model_runner import ModelRunner
+from service.inference.numbered_versions import LoadedModel
 from service.inference.repository import ModelRepository
 from service.inference.thread_pool import ThreadPool
+from service.inference.version_folders import given_name, is_version_folder
 from service.inference.waiting_bytes import WaitingBytes
+from service.inference.workers import Workers
 from service.logs import LOGGER
 from service.metrics import DEVICE_MEMORY, LOADED
 from service.prediction import Prediction
+from service.protocols import invocations
 from service.protocols.oip import routes as oip
 from service.protocols.tfserving import documentation as tfserving_documentation
 from service.protocols.tfserving import routes as tfserving
+from service.server.listening import on_shutdown
 from service.server.reload_signal import on_sighup
 from service.server.watchdog import watch_for_stalls
-from service.settings import LAST_CALL_S, ServiceSettings
+from service.settings import LAST_CALL_S, URL_NAME, ServiceSettings
+
+if TYPE_CHECKING:
+    from service.protocols.grpc.server import GrpcServer
 
 DISTRIBUTION = "keras-image-service"
 
@@ -62,10 +71,14 @@ expected and what to do.
 
 log = logging.getLogger(LOGGER)
 
-_OR_TRY = ", or try it with cnn-check"
+_NO_URL_NAME = (
+    "the model calls itself {!r:.80}, which other protocols' clients may not find in a URL; give it a name of letters, "
+    "digits and ._- with --model-name"
+)
 
 _TAGS = [
     {"name": "predict", "description": "What is in an image."},
+    {"name": "embed", "description": "An image as a vector, to find others that look like it."},
     {"name": "model", "description": "How the model is built, and what its file says of itself."},
     {"name": "plots", "description": "The same in images."},
     {"name": "explain", "description": "What the model sees in an image, and how it comes to its answer."},
@@ -88,19 +101,23 @@ _PROTOCOLS: tuple[_ProtocolErrors, ...] = (tfserving, oip)
 
 def create_app(
     settings: ServiceSettings,
-    engines: Sequence[Engine],
+    models: Sequence[LoadedModel],
     loader: EngineLoader,
     desired: DesiredState,
 ) -> ASGIApp:
-    """The whole application, middleware included, which answers with `engines`, the default first.
+    """The whole application, middleware included, which answers with `models`, the default first.
 
     `loader` loads others, when files change or `desired` says so. Raises StorageFailed.
     """
-    app = _api(keys_needed=bool(settings.api_keys))
+    health, invoke = _routes_of_a_platform(settings)
+    app = _api(health, invoke, keys_needed=bool(settings.api_keys))
+    keys = _keys(settings, desired)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        repository = _repository(settings, engines, loader, desired)
+        repository = _repository(settings, models, loader, desired)
+        await repository.load_kept_versions()
+        await repository.join()
         threads = ThreadPool()
         waiting = WaitingBytes(settings.max_waiting_bytes)
         decoder = Decoder(settings.max_image_pixels, settings.max_queue_size, waiting)
@@ -112,6 +129,7 @@ def create_app(
             explained,
             BodyLimits(settings.max_body_bytes, settings.receive_timeout_s, waiting),
         )
+        grpc_server = await _grpc_server(app, settings, keys)
         background = {
             asyncio.create_task(watch_for_stalls(settings.watchdog_timeout_s, lambda: repository.busy_s)),
             asyncio.create_task(_report_device_memory(loader)),
@@ -119,6 +137,8 @@ def create_app(
         }
         _reconcile_on_sighup(repository, background)
         yield
+        if grpc_server:
+            await grpc_server.stop()
         for task in background:
             task.cancel()
         await asyncio.gather(repository.close(LAST_CALL_S), decoder.close(), explained.close())
@@ -126,25 +146,26 @@ def create_app(
 
     app.router.lifespan_context = lifespan
     guarded = RequestMiddleware(
-        FastPath(app, predict.router.routes), _keys(settings, desired), respond_to_error, access_log=settings.access_log
+        FastPath(app, [*predict.router.routes, *invoke.routes]),
+        keys,
+        respond_to_error,
+        access_log=settings.access_log,
+        health_route=settings.health_route,
     )
     return Paths(CrossOrigin(guarded, settings.cors_origins), settings.root_path, settings.forwarded_allow_ips)
 
 
 def load_engine(settings: ServiceSettings, loader: EngineLoader, path: Path) -> Engine:
-    """What `loader` makes of the file at `path`; of several models each is named as its file.
+    """What `loader` makes of the file at `path`; of several models each is named as its file or version folder.
 
     Raises ModelFileError or StorageFailed.
     """
     started = time.monotonic()
-    engine = loader.load(path, path.stem if settings.model_path.is_dir() else None)
+    engine = loader.load(path, given_name(path, settings.model_place, settings.model_name))
     LOADED.set(time.monotonic() - started)
-    for finding in engine.findings:
-        level = logging.WARNING if finding.guessed else logging.INFO
-        source = finding.source
-        if finding.guessed:
-            source += f"; a guess: say it with {finding.option}{_OR_TRY * finding.told_by_pictures}"
-        log.log(level, "%s: %s is %s (%s)", engine.card.name, finding.field, finding.value, source)
+    if not re.match(URL_NAME, engine.card.name):
+        log.warning("%s", _NO_URL_NAME.format(engine.card.name))
+    log_findings(engine)
     return engine
 
 
@@ -156,7 +177,18 @@ async def respond_to_error(request: Request, error: Exception) -> Response:
     return await problems.respond_to_error(request, error)
 
 
-def _api(*, keys_needed: bool) -> FastAPI:
+def _routes_of_a_platform(settings: ServiceSettings) -> tuple[APIRouter, APIRouter]:
+    """Its health and its predictions, where it asks for them at other paths than we or other systems' protocols do."""
+    health, invoke = settings.health_route, settings.predict_route
+    if health and is_open(health):
+        health = None
+    if invoke and any(protocol.serves(invoke) for protocol in _PROTOCOLS):
+        invoke = None
+    return invocations.router_of(health, None), invocations.router_of(None, invoke)
+
+
+def _api(health: APIRouter, invoke: APIRouter, *, keys_needed: bool) -> FastAPI:
+    """With the calls of a platform: its health is the first, so that nothing else is told at its path without a key."""
     app = FastAPIOffline(
         title="Keras image service",
         summary="What is in this image, how is the model built, and how good is it?",
@@ -171,8 +203,10 @@ def _api(*, keys_needed: bool) -> FastAPI:
     )
     for kind in (ServiceError, ImageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, respond_to_error)
-    for routes in (predict, model, plots, explain, operations, pages, oip):
+    app.include_router(health)
+    for routes in (predict, embed, model, plots, explain, operations, pages, oip):
         app.include_router(routes.router)
+    app.include_router(invoke)
     app.router.routes.append(tfserving.route)
     app.mount("/web", pages.files)
     install_documentation(app, tfserving_documentation.router.routes, keys_needed=keys_needed)
@@ -188,26 +222,34 @@ def _keys(settings: ServiceSettings, desired: DesiredState) -> ApiKeys | None:
     return ApiKeys(digests, RateLimit(desired.folder / "requests", digests, settings.requests_per_minute).spend)
 
 
+async def _grpc_server(app: FastAPI, settings: ServiceSettings, keys: ApiKeys | None) -> "GrpcServer | None":
+    """What answers gRPC, where it is to be answered."""
+    if settings.grpc_port is None:
+        return None
+    from service.protocols.grpc.server import GrpcServer  # noqa: PLC0415 - its packages may not be installed
+
+    server = GrpcServer(app.state.context, keys, app.title, app.version)
+    await server.start()
+    on_shutdown(server.begin_to_stop)
+    return server
+
+
 def _repository(
-    settings: ServiceSettings, engines: Sequence[Engine], loader: EngineLoader, desired: DesiredState
+    settings: ServiceSettings, models: Sequence[LoadedModel], loader: EngineLoader, desired: DesiredState
 ) -> ModelRepository:
     limits = BatchLimits(settings.max_batch_size, settings.max_queue_size, settings.batch_wait_ms / 1000)
-    folder = settings.model_path if settings.model_path.is_dir() else None
-    files = models_in(folder) if folder else {}
-
-    def path_of(name: str) -> Path:
-        # One that was removed since it was loaded is looked for where it may come again.
-        return files.get(name, folder / f"{name}.h5") if folder else settings.model_path
-
+    path = settings.model_place
     return ModelRepository(
-        [(path_of(engine.card.name), engine) for engine in engines],
-        lambda engine: ModelRunner(engine, limits, settings.request_timeout_s),
+        models,
+        lambda engine, number: ModelRunner(engine, limits, settings.request_timeout_s, number),
         lambda path: load_engine(settings, loader, path),
-        folder,
+        path if path.is_dir() and not is_version_folder(path) else None,
         settings.keep_versions,
         settings.request_timeout_s,
         desired,
         settings.max_model_bytes,
+        replicated=settings.replicated,
+        workers=Workers(desired.folder) if settings.workers > 1 else None,
     )
 
 

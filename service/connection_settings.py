@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 # What browsers leave away where it is the scheme's own.
 _OWN_PORTS = {"http": 80, "https": 443}
+_ROUTE = "^(/[A-Za-z0-9_.~:@-]+)+/?$"
 
 
 class ConnectionSettings(BaseModel):
@@ -17,6 +18,15 @@ class ConnectionSettings(BaseModel):
 
     host: Annotated[str, Field(description="address to listen on; 0.0.0.0 for every one of this machine")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="port to listen on; 0 takes a free one")] = 8000
+    grpc_port: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=65535,
+            description="port to answer gRPC at, beside HTTP and on the same host; 0 takes a free one; none answers "
+            "none",
+        ),
+    ] = None
     uds: Annotated[
         Path | None, Field(description="Unix socket to listen on, instead of a host and a port; it is made")
     ] = None
@@ -47,6 +57,16 @@ class ConnectionSettings(BaseModel):
         NoDecode,
         Field(description="pages of other hosts that may call, like https://example.org, by commas; * lets all"),
     ] = ()
+    health_route: Annotated[
+        str | None,
+        Field(pattern=_ROUTE, description="another path that tells whether the service is ready; see docs/clouds.md"),
+    ] = None
+    predict_route: Annotated[
+        str | None,
+        Field(
+            pattern=_ROUTE, description="another path that takes images, alone or as `instances`; see docs/clouds.md"
+        ),
+    ] = None
     receive_timeout_s: Annotated[
         float,
         Field(gt=0, description="how long a request may take to come and an answer to be read; more for many bytes"),
@@ -67,16 +87,21 @@ class ConnectionSettings(BaseModel):
         ),
     ] = 1024
 
+    @property
+    def ways(self) -> int:
+        """By how many protocols clients connect: HTTP, and gRPC where it is answered."""
+        return 1 if self.grpc_port is None else 2
+
     @model_validator(mode="after")
     def _a_key_is_of_a_certificate(self) -> Self:
         if self.tls_key and not self.tls_certificate:
             raise ValueError(f"--tls-key {self.tls_key} needs a --tls-certificate")
         return self
 
-    @field_validator("root_path")
+    @field_validator("root_path", "health_route", "predict_route")
     @classmethod
-    def _without_a_slash_at_its_end(cls, path: str) -> str:
-        return path.rstrip("/")
+    def _without_a_slash_at_its_end(cls, path: str | None) -> str | None:
+        return path.rstrip("/") if path else path
 
     @field_validator("forwarded_allow_ips")
     @classmethod

@@ -25,6 +25,7 @@ class ServiceError(Exception):
       ├─ TooManyRequests        the rate limit of the client's key is reached
       ├─ ClientDisconnected     the client left before its answer; nobody reads this
       ├─ StorageFailed          no room, or no right, to write a temporary file
+      ├─ NotSupported           the call is not answered by a service that is set up like this one
       ├─ InferenceFailed        the model failed at the batch that the request was in
       ├─ Unavailable            the call cannot be answered at present
       │    ├─ NotReady              the model is not loaded, or the service is stopping
@@ -124,6 +125,12 @@ class StorageFailed(ServiceError):
             f"the service cannot write to its folder for temporary files ({cause.strerror or cause}); make room or "
             "mend its rights there (TMPDIR names it), and send the request again"
         )
+
+
+class NotSupported(ServiceError):
+    """The call is not answered by a service that is set up like this one."""
+
+    code = "not_supported"
 
 
 @contextmanager

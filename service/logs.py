@@ -6,11 +6,13 @@ import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from models.printable import printable
 
 LOGGER = "service"
+# Lines about requests that are refused, which any client can bring about.
+REFUSALS = "service.refusals"
 
 LogFormat = Literal["text", "json"]
 
@@ -21,6 +23,34 @@ MOST_A_MINUTE = 10
 
 # The id of the request that is being answered; none between requests and on the inference thread.
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+class Refusal(NamedTuple):
+    """Why a request is refused: a code for programs, and what its client is told."""
+
+    code: str
+    detail: str
+
+
+# Why the request that is being answered is refused, once it is.
+REFUSAL: ContextVar[Refusal | None] = ContextVar("refusal", default=None)
+
+
+def log_answer(
+    what: str, refusal: Refusal | None, *, access_log: bool, extra: dict[str, object], in_ms: float | None = None
+) -> None:
+    """Log a request that was answered: with `access_log` each one, and otherwise those that were refused, if not often.
+
+    `what` was asked and became of it; `extra` is for lines in JSON.
+    """
+    text = what if in_ms is None else f"{what} in {in_ms:.1f} ms"
+    if refusal:
+        text = f"{text}: {refusal.code}: {refusal.detail}"
+        extra = {**extra, "reason": refusal.code, "detail": refusal.detail[:MOST_CHARACTERS]}
+    if access_log:
+        logging.getLogger(LOGGER).info("%s", text, extra=extra)
+    elif refusal:
+        logging.getLogger(REFUSALS).warning("%s", text, extra=extra)
 
 
 class WithRequestId(logging.Filter):
@@ -66,19 +96,19 @@ class Printable(logging.Filter):
 
 
 class NotTooOften(logging.Filter):
-    """Keeps those who make the server complain, of requests that are no HTTP, from filling the log."""
+    """Keeps those whose requests are refused, or are no HTTP, from filling the log."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """For all lines that are logged from one place in the code together, MOST_A_MINUTE and how many were more."""
+        """For all lines of one reason, from one place in the code, MOST_A_MINUTE together and how many were more."""
         super().__init__()
         self._clock = clock
-        self._seen: dict[tuple[str, int], tuple[float, int]] = {}
+        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether there were fewer of its kind in its minute. Of our own, and below a warning, none is left out."""
         if record.levelno < logging.WARNING or record.name == LOGGER:
             return True
-        kind, now = (record.pathname, record.lineno), self._clock()
+        kind, now = (record.pathname, record.lineno, getattr(record, "reason", "")), self._clock()
         since, count = self._seen.get(kind, (now, 0))
         if now - since >= 60:
             if (more := count - MOST_A_MINUTE) > 0:
@@ -91,7 +121,8 @@ class NotTooOften(logging.Filter):
 def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any]:
     """What `logging.config.dictConfig` and uvicorn take: lines from `level` up, on stderr.
 
-    As `json` each line is an object with time, level, logger, message and request_id.
+    As `json` each line is an object with time, level, logger, message and request_id. Of what libraries log only
+    warnings and errors are among them.
     """
     text = {
         "()": "uvicorn.logging.DefaultFormatter",
@@ -130,4 +161,5 @@ def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any
             }
         },
         "loggers": {LOGGER: logger, "uvicorn": logger},
+        "root": {"handlers": ["default"], "level": "WARNING"},
     }

@@ -9,18 +9,21 @@ import re
 from collections import Counter as Users
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
-from prometheus_client import REGISTRY, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Summary, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from models.printable import printable
 
 SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+# Set for a worker that takes another one's place.
+REPLACEMENT = "SERVICE_WORKER_IS_REPLACEMENT"
 
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-_BY_MODEL = {"keras_service_predictions", "keras_service_out_of_distribution"}
+_BY_MODEL = {"keras_service_predictions", "keras_service_out_of_distribution", "keras_service_confidence"}
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 
 REQUESTS = Counter("keras_service_requests", "Requests answered", ["route", "status"])
@@ -43,11 +46,26 @@ PREDICTED = Counter("keras_service_predictions", "Images answered, by the most p
 OUT_OF_DISTRIBUTION = Counter(
     "keras_service_out_of_distribution", "Images less familiar than 98 of 100 validation images", ["model"]
 )
+CONFIDENCE = Summary("keras_service_confidence", "How probable the most probable class of each image is", ["model"])
+WORKER_RESTARTS = Counter("keras_service_worker_restarts", "Workers that took the place of one that ended")
 MODEL_RELOADS = Counter("keras_service_model_reloads", "New model files, loaded or refused", ["outcome"])
 LOADED = Gauge("keras_service_model_load_seconds", "How long loading and warming took", multiprocess_mode="livemax")
 DEVICE_MEMORY = Gauge(
     "keras_service_device_memory_bytes", "The GPU's memory that is in use", multiprocess_mode="livesum"
 )
+
+
+def count_request(route: str, status: int, seconds: float) -> None:
+    """Count one that was answered with an HTTP status, whose head came `seconds` before its answer's end."""
+    count, time_taken = _request_counters(route, status)
+    count.inc()
+    time_taken.observe(seconds)
+
+
+@cache
+def _request_counters(route: str, status: int) -> tuple[Counter, Histogram]:
+    # Both have few values; to look a metric up by its labels takes longer than to count.
+    return REQUESTS.labels(route, status), REQUEST_SECONDS.labels(route)
 
 
 class ModelsInMemory:
@@ -68,11 +86,15 @@ class ModelsInMemory:
         """Tell of it no longer."""
         self._answers.pop((printable(name), version, device), None)
 
-    def use(self, name: str, class_names: Iterable[str]) -> tuple[list[Counter], Counter]:
-        """The counters of the answers with each class, and of out-of-distribution images; shown until all `leave`."""
+    def use(self, name: str, class_names: Iterable[str]) -> tuple[list[Counter], Counter, Summary]:
+        """What counts the answers with each class, out-of-distribution images, and confidence; shown until all `leave`.
+
+        The summary takes one probability, 0 to 1, for each image, so that it also counts the images.
+        """
         name, labels = printable(name), list(map(printable, class_names))
         self._users.update((name, label) for label in (None, *labels))
-        return [PREDICTED.labels(name, label) for label in labels], OUT_OF_DISTRIBUTION.labels(name)
+        predicted = [PREDICTED.labels(name, label) for label in labels]
+        return predicted, OUT_OF_DISTRIBUTION.labels(name), CONFIDENCE.labels(name)
 
     def leave(self, name: str, class_names: Iterable[str]) -> None:
         """Show them no longer, unless another one uses them still."""
@@ -84,7 +106,11 @@ class ModelsInMemory:
             del self._users[name, label]
             if SHARED_FOLDER not in os.environ:  # from the shared files nothing can be removed; `shown` leaves it out
                 with suppress(KeyError):
-                    OUT_OF_DISTRIBUTION.remove(name) if label is None else PREDICTED.remove(name, label)
+                    if label is not None:
+                        PREDICTED.remove(name, label)
+                    else:
+                        OUT_OF_DISTRIBUTION.remove(name)
+                        CONFIDENCE.remove(name)
 
     def collect(self) -> Iterator[Metric]:
         """What Prometheus's library asks for."""

@@ -3,12 +3,11 @@
 import csv
 import io
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from platformdirs import user_cache_path
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.card import Fit, Interpolation
@@ -16,6 +15,7 @@ from models.head import Head
 from models.pixels import ChannelOrder, PixelRange
 from service.connection_settings import ConnectionSettings, split_by_commas
 from service.logs import LogFormat
+from service.model_address import check_address
 
 ENVIRONMENT_PREFIX = "SERVICE_"
 
@@ -24,6 +24,9 @@ LAST_CALL_S = 0.5
 
 # A phone on a bad connection sends and reads faster.
 _LEAST_BYTES_PER_S = 50_000
+
+# What a model is called stands in paths, of which others take parts by : and /.
+URL_NAME = r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$"
 
 Device = Literal["auto", "cpu", "gpu"]
 EngineName = Literal["auto", "light", "tensorflow", "fake"]
@@ -68,7 +71,13 @@ class ModelSettings(BaseSettings):
         Field(pattern=r"^[1-9][0-9]{0,3}(x[1-9][0-9]{0,3})?$", description="for a model of any size: 224, or 180x240"),
     ] = None
     output: Annotated[str | None, Field(description="which output of a model with several is read, by name")] = None
-    model_name: Annotated[str | None, Field(description="the model's name; else its card's, or its file's")] = None
+    model_name: Annotated[
+        str | None,
+        Field(
+            pattern=URL_NAME,
+            description="the model's name, of letters, digits and ._-; else its card's, or its file's or folder's",
+        ),
+    ] = None
     label_threshold: Annotated[
         float | None,
         Field(ge=0, le=1, description="from which probability on a class is among a multi-label model's labels"),
@@ -104,34 +113,9 @@ class ConversionSettings(ModelSettings):
         return self.cache_dir or user_cache_path("keras-image-service")
 
 
-class ServiceSettings(ConnectionSettings, ConversionSettings):
-    """Serve a Keras image classifier over HTTP.
+class InferenceSettings(ConversionSettings):
+    """What is needed, beside that, to decode images and to run a model on them."""
 
-    Each option can be given in the environment too: --model-path is SERVICE_MODEL_PATH.
-    """
-
-    model_config = SettingsConfigDict(cli_prog_name="cnn-serve")
-
-    workers: Annotated[int, Field(ge=1, description="processes, each with its own copy of the model")] = 1
-    model_path: Annotated[
-        Path, Field(description="the .keras, .h5 or Teachable Machine file to serve, or a folder of them")
-    ] = Path("models/best-cnn-model.h5")
-    default_model: Annotated[
-        str | None, Field(description="which model of a folder answers where none is named; else the first by name")
-    ] = None
-    model_sha256: Annotated[
-        str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="the only SHA-256 that the model file may have")
-    ] = None
-    watch: Annotated[bool, Field(description="load the model file again when it changes")] = False
-    keep_versions: Annotated[int, Field(ge=0, description="previous versions that stay loaded, to roll back to")] = 1
-    watchdog_timeout_s: Annotated[
-        float,
-        Field(
-            gt=0,
-            description="end a process whose event loop or inference thread makes no progress for so long; another "
-            "one takes its place",
-        ),
-    ] = 30.0
     engine: Annotated[
         EngineName,
         Field(
@@ -149,6 +133,57 @@ class ServiceSettings(ConnectionSettings, ConversionSettings):
         Field(ge=1, description="threads of a forward pass; one leaves the other cores to the event loop and workers"),
     ] = 1
     max_batch_size: Annotated[int, Field(ge=1, le=1024, description="most images that share one forward pass")] = 64
+    max_image_pixels: Annotated[
+        int, Field(ge=1, description="largest width times height that is decoded; a HEIC may have 2 times, a JPEG 8")
+    ] = 25_000_000
+
+
+class ServiceSettings(ConnectionSettings, InferenceSettings):
+    """Serve a Keras image classifier over HTTP.
+
+    Each option can be given in the environment too: --model-path is SERVICE_MODEL_PATH.
+    """
+
+    model_config = SettingsConfigDict(cli_prog_name="cnn-serve")
+
+    workers: Annotated[int, Field(ge=1, description="processes, each with its own copy of the model")] = 1
+    model_path: Annotated[
+        str,
+        BeforeValidator(str),
+        Field(
+            description="the .keras, .h5 or Teachable Machine file to serve, a folder of them or of numbered versions, "
+            "or the address of one: https, s3, gs, hf, or models:/ in MLflow"
+        ),
+    ] = "models/best-cnn-model.h5"
+    default_model: Annotated[
+        str | None, Field(description="which model of a folder answers where none is named; else the first by name")
+    ] = None
+    model_sha256: Annotated[
+        str | None, Field(pattern="^[0-9a-fA-F]{64}$", description="the only SHA-256 that the model file may have")
+    ] = None
+    watch: Annotated[bool, Field(description="load the model file again when it changes")] = False
+    replicated: Annotated[
+        bool,
+        Field(
+            description="this is one of several replicas behind one address: calls that load, unload or roll back, "
+            "which would reach only one of them, are answered with 501"
+        ),
+    ] = False
+    watch_interval_s: Annotated[
+        float, Field(gt=0, description="with --watch: how often a model that lies elsewhere is looked for")
+    ] = 60.0
+    download_timeout_s: Annotated[
+        float, Field(gt=0, description="how long it may take to fetch a model that lies elsewhere")
+    ] = 600.0
+    keep_versions: Annotated[int, Field(ge=0, description="previous versions that stay loaded, to roll back to")] = 1
+    watchdog_timeout_s: Annotated[
+        float,
+        Field(
+            gt=0,
+            description="end a process whose event loop or inference thread makes no progress for so long; another "
+            "one takes its place",
+        ),
+    ] = 30.0
     batch_wait_ms: Annotated[
         float, Field(ge=0, le=1000, description="how long an image may wait for others to share its forward pass")
     ] = 0.0
@@ -169,9 +204,6 @@ class ServiceSettings(ConnectionSettings, ConversionSettings):
         float, Field(ge=1, description="how long a graceful shutdown may take to answer what was accepted")
     ] = 30.0
     max_body_bytes: Annotated[int, Field(ge=1, description="largest request body that is read")] = 10 * 1024 * 1024
-    max_image_pixels: Annotated[
-        int, Field(ge=1, description="largest width times height that is decoded; a HEIC may have 2 times, a JPEG 8")
-    ] = 25_000_000
     max_images_per_request: Annotated[int, Field(ge=1, description="most images in one request")] = 64
     api_keys: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[0-9a-fA-F]{64}$")], ...],
@@ -208,8 +240,13 @@ class ServiceSettings(ConnectionSettings, ConversionSettings):
         return self
 
     @model_validator(mode="after")
+    def _a_model_that_can_be_fetched(self) -> Self:
+        check_address(self.model_path)
+        return self
+
+    @model_validator(mode="after")
     def _a_digest_is_of_one_file(self) -> Self:
-        if self.model_sha256 and self.model_path.is_dir():
+        if self.model_sha256 and self.model_place.is_dir():
             raise ValueError(f"--model-sha256 is of one file, and --model-path {self.model_path} is a folder")
         return self
 
@@ -218,6 +255,11 @@ class ServiceSettings(ConnectionSettings, ConversionSettings):
     def _split(cls, value: object) -> object:
         return split_by_commas(value)
 
+    @property
+    def model_place(self) -> Path:
+        """`model_path` as a path of this machine; where it is an address, what it leads to is fetched first."""
+        return Path(self.model_path)
+
     def export(self) -> None:
         """Write every setting to the environment, where worker processes read them again."""
         for name, value in self:
@@ -225,17 +267,6 @@ class ServiceSettings(ConnectionSettings, ConversionSettings):
                 continue
             text = csv_row(value) if isinstance(value, tuple) else str(value)
             os.environ[ENVIRONMENT_PREFIX + name.upper()] = text
-
-
-def option_values_joined(arguments: Sequence[str]) -> list[str]:
-    """The arguments of a command line, with `--pixels -1..1` made `--pixels=-1..1`: argparse takes it for an option."""
-    joined: list[str] = []
-    for argument in arguments:
-        if joined and joined[-1] == "--pixels":
-            joined[-1] = f"--pixels={argument}"
-        else:
-            joined.append(argument)
-    return joined
 
 
 def csv_row(values: tuple[str, ...]) -> str:

@@ -9,7 +9,7 @@ from fastapi import Request
 from service.context import context_of
 from service.http.bodies import SMALL_BODY_BYTES, read_body
 from service.http.compression import unpack
-from service.http.image_bodies import UploadedFile, image_in, images_in, is_json
+from service.http.image_bodies import SentImages, UploadedFile, image_in, images_in, is_json, one_or_more_in
 
 Value = TypeVar("Value")
 
@@ -23,6 +23,12 @@ async def read_images(request: Request) -> list[UploadedFile]:
     """The encoded images in the request, as many as one may bring, in order. Raises as `read_image` does."""
     most = context_of(request).settings.max_images_per_request
     return await _read(request, lambda body, content_type: images_in(body, content_type, most))
+
+
+async def read_one_or_more(request: Request) -> SentImages:
+    """The encoded images in the request, sent in either way. Raises as `read_image` and `read_images` do."""
+    most = context_of(request).settings.max_images_per_request
+    return await _read(request, lambda body, content_type: one_or_more_in(body, content_type, most))
 
 
 async def _read(request: Request, reader: Callable[[bytes, str], Value]) -> Value:

@@ -18,10 +18,12 @@ from service.api.schemas import (
     BatchPrediction,
     BatchProblem,
     ClassProbability,
+    EmbeddingAnswer,
     FeatureMaps,
     Found,
     FrameShown,
     Histogram,
+    ImageEmbedding,
     KernelsAnswer,
     LayerOutput,
     ModelCardAnswer,
@@ -57,6 +59,14 @@ BATCH_ANSWER = BatchAnswer(
             ),
         ),
     ),
+)
+
+# Of a model whose last dense layer takes four values.
+EMBEDDING_ANSWER = EmbeddingAnswer(
+    model=_MODEL,
+    dimension=4,
+    normalized=False,
+    results=(ImageEmbedding(file="boot.png", embedding=(0.0, 1.25, 3.5, 0.0)),),
 )
 
 MODEL_SUMMARY = ModelSummary(

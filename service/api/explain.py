@@ -1,8 +1,10 @@
 """What the model saw and how it came to its answer: kernels, feature maps, attribution, arithmetic."""
 
+import io
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+import numpy as np
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic_core import to_json
 
 from models.preprocessing import ModelInput, PreparationChoice, PreparedImage, scaled
@@ -17,18 +19,19 @@ from service.api.dependencies import (
     unless_disconnected,
 )
 from service.api.examples import ATTRIBUTION, FEATURE_MAPS, KERNELS, TRACE
-from service.api.openapi import IMAGE_BODY, answers, problems
+from service.api.openapi import ARRAY_TYPE, IMAGE_BODY, answers, problems
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
-from service.api.words import AnswerFormat, AttributionMethod, ColourScale, MapOrder
+from service.api.words import AnswerFormat, AttributionMethod, ColourScale, MapFormat, MapOrder
 from service.context import context_of
-from service.errors import NotInModel
+from service.errors import MalformedRequest, NotInModel
 from service.explain.explainer import Explainer
 from service.explain.numbers import rounded
 from service.explain.results import ConvolutionTrace
 from service.http.negotiation import choose_media_type
+from service.http.queries import known_parameters_only
 from service.inference.model_runner import ModelRunner
 
-router = APIRouter(tags=["explain"])
+router = APIRouter(tags=["explain"], dependencies=[Depends(known_parameters_only)])
 
 _FORMS: dict[str, AnswerFormat] = {"image/png": "png", "image/svg+xml": "svg", "application/json": "json"}
 _MEDIA_TYPES = {form: media_type for media_type, form in _FORMS.items()}
@@ -87,7 +90,7 @@ async def plot_kernels(
     "/plot/feature-maps",
     summary="Draw what the layers make of an image",
     response_model=FeatureMaps,
-    responses={**answers(FEATURE_MAPS, images=_IMAGES), **_POST_PROBLEMS},
+    responses={**answers(FEATURE_MAPS, images=_IMAGES, arrays=True), **_POST_PROBLEMS},
     openapi_extra=IMAGE_BODY,
 )
 async def plot_feature_maps(
@@ -102,21 +105,34 @@ async def plot_feature_maps(
     ] = "model",
     preparation: HowPrepared = "auto",
     model: WhichModel = None,
-    form: Format = None,
+    form: Annotated[
+        MapFormat | None,
+        Query(
+            alias="format",
+            description="png, svg or json; npy for the float32 numbers of one layer as NumPy writes them; without it "
+            "what the Accept header prefers",
+        ),
+    ] = None,
     accept: Accept = "*/*",
 ) -> Response:
     """The maps of each convolution and pooling, and the values of each dense layer, for the image that is sent.
 
-    As JSON the numbers are those that Keras itself has between its layers.
+    As JSON, and as .npy, which is about half as long, the numbers are those that Keras itself has between its layers.
     """
     form = form or _preferred(accept)
+    if form == "npy" and layer is None:
+        raise MalformedRequest("layer: format=npy is for one layer, and none is named; name one of /model-summary")
     runner, explainer, _, image = await _prepared(request, preparation, model)
+    if form == "npy":
+        content = io.BytesIO()
+        np.save(content, await unless_disconnected(request, explainer.layer_output(image, str(layer), MOST_VALUES)))
+        return Response(content.getvalue(), media_type=ARRAY_TYPE, headers=_headers(runner))
     if form != "json":
         drawing = explainer.draw_feature_maps(image, layer, order == "strongest", form)
         return _image(runner, form, await unless_disconnected(request, drawing))
     layers = await unless_disconnected(request, explainer.feature_maps(image, layer, MOST_VALUES))
-    content = b'{"model":%b,"layers":%b}' % (to_json(model_name(runner)), layers)
-    return Response(content, media_type="application/json", headers=_headers(runner))
+    answer = b'{"model":%b,"layers":%b}' % (to_json(model_name(runner)), layers)
+    return Response(answer, media_type="application/json", headers=_headers(runner))
 
 
 @router.post(

@@ -1,6 +1,6 @@
 """How the model is built, and what its file says of itself."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from service.api.dependencies import Accept, Explained, Runner, unless_disconnected
@@ -9,8 +9,11 @@ from service.api.openapi import answers, problems
 from service.api.schemas import Found, ModelCardAnswer
 from service.engines.model_summary import ModelSummary
 from service.http.negotiation import choose_media_type
+from service.http.queries import known_parameters_only
 
-router = APIRouter(tags=["model"])
+router = APIRouter(tags=["model"], dependencies=[Depends(known_parameters_only)])
+
+_UNKNOWN_PARAMETER = {400: "unknown query parameter 'modle'; did you mean 'model'?"}
 
 
 @router.get(
@@ -18,7 +21,7 @@ router = APIRouter(tags=["model"])
     summary="List the model's layers",
     response_description="Layers, shapes and parameters; with `Accept: text/plain`, Keras's own table",
     response_model=ModelSummary,
-    responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(404, 503, 504)},
+    responses={**answers(MODEL_SUMMARY, SUMMARY_TABLE), **problems(404, 503, 504, details=_UNKNOWN_PARAMETER)},
 )
 async def model_summary(request: Request, explained: Explained, accept: Accept = "*/*") -> ModelSummary | Response:
     """Each layer with its class, output shape, parameters, kernel, strides, padding and activation, and the totals.
@@ -34,7 +37,7 @@ async def model_summary(request: Request, explained: Explained, accept: Accept =
     "/model-card",
     summary="Show what the model file says of itself",
     response_description="The card",
-    responses={**answers(MODEL_CARD), **problems(404)},
+    responses={**answers(MODEL_CARD), **problems(404, details=_UNKNOWN_PARAMETER)},
 )
 async def model_card(runner: Runner) -> ModelCardAnswer:
     """Class names, the input that the model takes, the data and the recipe it was fitted with, and how good it is.

@@ -29,11 +29,14 @@ _IMAGE_EXAMPLES = {
     "image/svg+xml": '<svg xmlns="http://www.w3.org/2000/svg" width="640" height="320">…</svg>',
 }
 
+_Body = dict[str, dict[str, Any]]
+
 _BINARY = {"type": "string", "format": "binary"}
+ARRAY_TYPE = "application/octet-stream"  # an array has no media type of its own
 # An empty file is answered with 400, so the document says that an image has bytes.
 _IMAGE = _BINARY | {"minLength": 1}
 # That JSON is taken too is left to words: OpenAPI Generator's clients prefer it wherever it stands, and send it empty.
-IMAGE_BODY = {
+IMAGE_BODY: _Body = {
     "requestBody": {
         "required": True,
         "content": {
@@ -50,7 +53,7 @@ IMAGE_BODY = {
     }
 }
 
-FILES_BODY = {
+FILES_BODY: _Body = {
     "requestBody": {
         "required": True,
         "content": {
@@ -68,6 +71,17 @@ FILES_BODY = {
     }
 }
 
+# One image alone, or several.
+IMAGES_BODY: _Body = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            **FILES_BODY["requestBody"]["content"],
+            "image/*": IMAGE_BODY["requestBody"]["content"]["image/*"],
+        },
+    }
+}
+
 
 def problems(*statuses: int, details: Mapping[int, str] | None = None) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that can fail with `statuses`, each with an example; 401, 429 and 500 are among them.
@@ -79,15 +93,17 @@ def problems(*statuses: int, details: Mapping[int, str] | None = None) -> dict[i
 
 
 def answers(
-    example: BaseModel, text: str | None = None, images: tuple[str, ...] = ()
+    example: BaseModel, text: str | None = None, images: tuple[str, ...] = (), *, arrays: bool = False
 ) -> dict[int | str, dict[str, Any]]:
     """The `responses` of a call that answers as JSON like `example` does.
 
-    On demand also as plain text like `text`, or as an image of one of these media types.
+    On demand also as plain text like `text`, as an image of one of these media types, or as an array of numbers.
     """
     content: dict[str, Any] = {"application/json": {"example": example.model_dump(mode="json", exclude_none=True)}}
     if text is not None:
         content["text/plain"] = {"schema": {"type": "string"}, "example": text}
+    if arrays:
+        content[ARRAY_TYPE] = {"schema": _BINARY, "example": "(an array in the format of NumPy's .npy files)"}
     return {200: {"content": content | _images(images)}}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from models.card import Evaluation, Training
 from models.plot_format import PlotFormat
@@ -12,8 +12,9 @@ from service.api.words import ImageFormat, PlotStyle
 from service.errors import NotInCard
 from service.explain.drawing.diagram import NO_GRAPHVIZ
 from service.http.negotiation import choose_media_type
+from service.http.queries import known_parameters_only
 
-router = APIRouter(tags=["plots"])
+router = APIRouter(tags=["plots"], dependencies=[Depends(known_parameters_only)])
 
 _MEDIA_TYPES: dict[PlotFormat, str] = {"png": "image/png", "svg": "image/svg+xml"}
 _FORMATS: dict[str, PlotFormat] = {media_type: form for form, media_type in _MEDIA_TYPES.items()}

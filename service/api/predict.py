@@ -4,10 +4,9 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic_core import to_json
 
-from models.card import ModelCard
 from models.image_errors import ImageError
 from models.preprocessing import png_data_url
 from service.api.bodies import read_image, read_images
@@ -18,7 +17,8 @@ from service.api.schemas import Answer, BatchAnswer
 from service.context import context_of
 from service.http.bodies import SMALL_ANSWER_VALUES, until_disconnected
 from service.http.problems import problem_of
-from service.inference.model_runner import ImageScores, labels_of
+from service.http.queries import known_parameters_only
+from service.inference.ranking import prediction_of
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many of the most probable classes to list")]
 ReturnInput = Annotated[
@@ -27,7 +27,7 @@ ReturnInput = Annotated[
 
 
 # Asked so often that these have a way around FastAPI: see `service.http.fast_path`.
-router = APIRouter(tags=["predict"])
+router = APIRouter(tags=["predict"], dependencies=[Depends(known_parameters_only)])
 
 
 @router.post(
@@ -57,7 +57,7 @@ async def predict(
     runner = context.prediction.current(model)
     left = partial(until_disconnected, request)
     (predicted,) = await context.prediction.predict(runner, [content], left, preparation=preparation)
-    answer = {**_prediction(predicted.scores, runner.card, top_k), "model": model_name(runner)}
+    answer = {**prediction_of(predicted.scores, runner.card, top_k), "model": model_name(runner)}
     if return_input:
         answer["input"] = png_data_url(np.asarray(predicted.image, np.uint8))
     return _json(answer)
@@ -106,24 +106,13 @@ async def predict_batch(
             if isinstance(found, ImageError):
                 results.append({"file": file.name, "problem": problem_of(found)})
             else:
-                prediction = _prediction(found.scores, runner.card, top_k)
+                prediction = prediction_of(found.scores, runner.card, top_k)
                 results.append({"file": file.name, "prediction": prediction})
         return _json({"model": model_name(runner), "results": results})
 
     if len(files) * len(runner.card.class_names) > SMALL_ANSWER_VALUES:
         return await context.prediction.on_a_thread(write, runner.deadline())
     return write()
-
-
-def _prediction(scores: ImageScores, card: ModelCard, top_k: int) -> dict[str, Any]:
-    """The shape of `Prediction`, without the cost of making one."""
-    row, class_names = scores.probabilities, card.class_names
-    order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top_k]
-    classes = [{"label": class_names[index], "index": index, "probability": min(1.0, row[index])} for index in order]
-    prediction = {**classes[0], "familiarity": scores.ood_score, "probabilities": classes}
-    if card.head == "multi-label":
-        prediction["labels"] = [class_names[index] for index in labels_of(row, card)]
-    return prediction
 
 
 def _json(content: dict[str, Any]) -> Response:

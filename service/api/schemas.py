@@ -86,6 +86,34 @@ class BatchAnswer(_Shape):
     results: tuple[BatchResult, ...]
 
 
+class ImageEmbedding(_Shape):
+    """The embedding of one image."""
+
+    file: Annotated[
+        str,
+        Field(
+            description="the name it was sent under; `body` or `image` where it came alone, without a form",
+            examples=["boot.png"],
+        ),
+    ]
+    embedding: Annotated[
+        tuple[float | None, ...],
+        Field(description="`dimension` values; null for one that is no finite number", examples=[[0.0, 1.25, 0.5]]),
+    ]
+
+
+EmbeddingResult = TypeAliasType("EmbeddingResult", ImageEmbedding | BatchProblem)
+
+
+class EmbeddingAnswer(_Shape):
+    """The embedding of each image, in the order in which they were sent. Those of two versions cannot be compared."""
+
+    model: ModelName
+    dimension: Annotated[int, Field(description="how many values each embedding has", examples=[100])]
+    normalized: Annotated[bool, Field(description="whether each was divided by its length")]
+    results: tuple[EmbeddingResult, ...]
+
+
 class Found(_Shape):
     """One thing that is known of the model, and how."""
 
@@ -181,7 +209,10 @@ class TracedWindow(_Shape):
     rows: Annotated[tuple[int, ...], Field(description="of the layer's input; below 0 or past its end for padding")]
     columns: tuple[int, ...]
     inside: Annotated[
-        tuple[tuple[bool, ...], ...], Field(description="by row and column: false for padding, read as 0")
+        tuple[tuple[bool, ...], ...],
+        Field(
+            description="by row and column: false for padding, which a convolution reads as 0, and a pooling leaves out"
+        ),
     ]
     values: Annotated[tuple[tuple[tuple[float, ...], ...], ...], Field(description="by channel, row and column")]
 
@@ -190,7 +221,7 @@ class Trace(_Shape):
     """The arithmetic of one value of one map.
 
     Of a convolution: the sum of `products` = window × kernel, plus `bias`, is `total`, and `activation` makes `value`
-    of it. Of a pooling: `chosen` is the row and column, in the window, of the largest value.
+    of it. Of a pooling: `chosen` is the row and column, in the window, of the largest value; a mean has none.
     """
 
     model: ModelName

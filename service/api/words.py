@@ -17,6 +17,7 @@ _METHOD_NAMES: dict[str, Any] = {
 Preparation = TypeAliasType("Preparation", PreparationChoice)
 ImageFormat = TypeAliasType("ImageFormat", PlotFormat)
 AnswerFormat = TypeAliasType("AnswerFormat", Literal["png", "svg", "json"])
+MapFormat = TypeAliasType("MapFormat", Literal["png", "svg", "json", "npy"])
 PlotStyle = TypeAliasType("PlotStyle", Literal["graph", "blocks"])
 ColourScale = TypeAliasType("ColourScale", KernelScale)
 MapOrder = TypeAliasType("MapOrder", Literal["model", "strongest"])

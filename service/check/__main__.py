@@ -1,29 +1,28 @@
 """The command line of `cnn-check`: settings, one line for what goes wrong, and the exit status."""
 
-import logging
-import os
 import sys
-import warnings
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 
 from models.card import ModelFileError
+from models.command_line import WRONG_ARGUMENTS, settings_of, stop
+from models.library_notes import library_notes_left_out
 from service.check.errors import CheckError
 from service.check.settings import CheckSettings
-from service.command_line import WRONG_ARGUMENTS, settings_of, stop
 from service.errors import StorageFailed
 from service.inference.model_folder import model_files
 from service.model_files.options import facts_of
 from service.model_files.validation.formats import check_quickly
+from service.settings import ServiceSettings
 
 GUESSED, NOT_SERVED, INTERRUPTED = 1, 3, 130
 
 
 def main() -> None:
     """Run `cnn-check`. Exits with 0, 1 (something is guessed), 2 (wrong arguments) or 3 (the file cannot be served)."""
-    settings = settings_of(CheckSettings)
+    settings = settings_of(CheckSettings, beside=ServiceSettings.model_fields)
     try:
         facts_of(settings)
     except ModelFileError as error:
@@ -32,8 +31,8 @@ def main() -> None:
         if settings.model.is_dir():
             settings = settings.model_copy(update={"model": _only_model_in(settings.model)})
         check_quickly(settings.model)
-        _import_tensorflow_quietly()
-        from service.check.run import check  # noqa: PLC0415 - seconds, for which --help should not wait
+        with library_notes_left_out():
+            from service.check.run import check  # noqa: PLC0415 - seconds, for which --help should not wait
 
         guessed = check(settings, Console(highlight=False, markup=False), Console(stderr=True))
     except CheckError as error:
@@ -52,12 +51,6 @@ def _only_model_in(folder: Path) -> Path:
     if others:
         raise CheckError(f"the folder {folder} has {1 + len(others)} models; name one of the files in it")
     return file
-
-
-def _import_tensorflow_quietly() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="keras")  # of how older versions named inputs
 
 
 def _stop(status: int, text: str) -> NoReturn:

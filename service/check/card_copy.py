@@ -1,6 +1,5 @@
 """Writes a copy of a model file that says itself how it is to be used: whole, or not at all. Knows no picture."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from pathlib import Path
 from models.card import ModelCard, ModelFileError, write_card
 from models.card_storage import is_zip
 from models.specification import Facts, Finding
+from models.whole_files import whole_file
 from service.check.errors import CheckError
 from service.model_files.loading import load_model
 from service.model_files.private_folder import private_folder
@@ -63,15 +63,10 @@ def write_copy(model: Path, target: Path, card: ModelCard, limits: ModelFileLimi
 @contextmanager
 def _published(target: Path) -> Iterator[Path]:
     """A file beside `target`, which takes its place once it is whole. Raises CheckError where it cannot be written."""
-    beside = target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
     try:
-        yield beside
-        with beside.open("rb") as written:
-            os.fsync(written.fileno())
-        beside.replace(target)
+        with whole_file(target) as beside:
+            yield beside
     except OSError as error:
         raise CheckError(f"{target} was not written ({error.strerror or error}); name another with --write-card") from (
             error
         )
-    finally:
-        beside.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from models.card import Fit, ImageInput, Interpolation
 from models.decoding import open_image
 from models.image_errors import ImageError
+from models.picture_folders import PART_WORDS, is_system_file
 from models.preprocessing import Pixels, prepared_pixels
 from models.regular_files import read_regular
 from service.check.errors import CheckError
@@ -54,7 +55,13 @@ def chosen(folder: Path) -> Chosen:
         raise CheckError(f"{folder} cannot be read as a folder ({error.strerror}); name another with --pictures") from (
             error
         )
-    subfolders = [entry for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    subfolders = [entry for entry in entries if entry.is_dir() and not is_system_file(entry.name)]
+    parts = [entry.name for entry in subfolders if entry.name.lower() in PART_WORDS]
+    if len(parts) > 1:
+        raise CheckError(
+            f"{folder} has the parts of a data set, {', '.join(parts)}, and not a subfolder for each class; name one "
+            f"of them: --pictures {folder / parts[0]}"
+        )
     if len(subfolders) == 1:
         raise CheckError(
             f"{folder} has one subfolder, {subfolders[0].name}; expected one for each class, or pictures alone"
@@ -103,5 +110,5 @@ def decoded(found: Chosen, most: int, inputs: Sequence[ImageInput], progress: Ca
 
 def _shuffled(paths: Iterator[Path]) -> list[Path]:
     """Neighbours in a folder are often alike, so that the first few would say little of all."""
-    files = [path for path in sorted(paths) if path.is_file() and not path.name.startswith(".")]
+    files = [path for path in sorted(paths) if path.is_file() and not is_system_file(path.name)]
     return [files[place] for place in np.random.default_rng(0).permutation(len(files))]

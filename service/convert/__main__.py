@@ -8,22 +8,24 @@ from rich.console import Console
 from rich.table import Table
 
 from models.card import ModelFileError
-from service.command_line import WRONG_ARGUMENTS, settings_of, stop
+from models.command_line import WRONG_ARGUMENTS, settings_of, stop
 from service.convert.settings import ConvertSettings
 from service.engines.light.cache import CachedConversion
 from service.engines.light.converted import MODEL
 from service.engines.light.loader import LightLoader
 from service.errors import StorageFailed
 from service.inference.model_folder import model_files, passed_over
+from service.inference.version_folders import given_name
 from service.model_files.options import facts_of
 from service.model_files.snapshot import ModelFileLimits
+from service.settings import ServiceSettings
 
 NOT_SERVED, INTERRUPTED = 3, 130
 
 
 def main() -> None:
     """Run `cnn-convert`. Exits with 0, 2 (wrong arguments) or 3 (a file cannot be served)."""
-    settings = settings_of(ConvertSettings)
+    settings = settings_of(ConvertSettings, beside=ServiceSettings.model_fields)
     try:
         options = facts_of(settings)
     except ModelFileError as error:
@@ -37,7 +39,7 @@ def main() -> None:
             began = time.monotonic()
             try:
                 with Console(stderr=True).status(f"{path} is converted"):
-                    _, found = loader.converted(path, path.stem if settings.model.is_dir() else None)
+                    _, found = loader.converted(path, given_name(path, settings.model, settings.model_name))
             except ModelFileError as error:
                 failed.append(str(error))
                 continue

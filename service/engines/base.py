@@ -23,17 +23,19 @@ class EngineOutput(NamedTuple):
     Each row has the sum 1 where one class is meant to be right; see `models.head`. `ood_scores` (rows,) say how typical
     each image is of the training data, as the share of validation images that are less so: 0 for what is nothing of the
     kind, 1 for the most typical; None where the card has nothing to tell it by. `outputs` (rows, units) is what the
-    model itself gives; None where that is the same as `scores`.
+    model itself gives; None where that is the same as `scores`. `embeddings` (rows, dimension) are the input of the
+    dense layer that ends the model, the features that `ood_scores` are told from; None where no such layer does.
     """
 
     scores: Floats
     ood_scores: Floats | None
     outputs: Floats | None = None
+    embeddings: Floats | None = None
 
     @classmethod
     def of(cls, named: Mapping[str, Floats]) -> Self:
         """Of its fields by name; those that are None are missing there."""
-        return cls(named["scores"], named.get("ood_scores"), named.get("outputs"))
+        return cls(named["scores"], named.get("ood_scores"), named.get("outputs"), named.get("embeddings"))
 
 
 class Engine(Protocol):
@@ -50,6 +52,10 @@ class Engine(Protocol):
     @property
     def units(self) -> int:
         """How many values the model itself gives for an image."""
+
+    @property
+    def embedding_dimension(self) -> int | None:
+        """How many values the embedding of an image has; None where there are no embeddings."""
 
     @property
     def version(self) -> str:

@@ -30,12 +30,18 @@ class FakeEngine:
         self.card = card
         self.findings = (Finding("engine", "fake", "no model is run: an image's first pixels make its answer", True),)
         self.units = len(card.class_names)
+        self.embedding_dimension: int | None = self.units
         self.version = version
 
     def infer(self, batch: ModelInput) -> EngineOutput:
-        """The first values of each row of float32 (rows, height, width, channels), divided by their sum."""
-        first = batch.reshape(len(batch), -1)[:, : len(self.card.class_names)] + _TINY
-        return EngineOutput((first / first.sum(axis=1, keepdims=True)).astype(np.float32), None)
+        """The first values of each row of float32 (rows, height, width, channels), divided by their sum.
+
+        The values themselves are the embeddings.
+        """
+        first = batch.reshape(len(batch), -1)[:, : len(self.card.class_names)]
+        above = first + _TINY
+        scores = (above / above.sum(axis=1, keepdims=True)).astype(np.float32)
+        return EngineOutput(scores, None, embeddings=None if self.embedding_dimension is None else first)
 
     def warm(self) -> None:
         """Do nothing."""
@@ -47,9 +53,9 @@ class FakeEngine:
 class FakeLoader:
     """Reads of a model file its card and nothing else."""
 
-    def __init__(self, limits: ModelFileLimits | None = None) -> None:
-        """`limits` hold for the files."""
-        self._limits = limits or ModelFileLimits()
+    def __init__(self, limits: ModelFileLimits | None = None, name: str | None = None) -> None:
+        """`limits` hold for the files; `name` is what a model is called of which nothing else says it."""
+        self._limits, self._name = limits or ModelFileLimits(), name
 
     def load(self, path: Path, name: str | None = None) -> FakeEngine:
         """An engine with the card in the file at `path`. Raises ModelFileError, also for one without; StorageFailed."""
@@ -59,6 +65,7 @@ class FakeLoader:
             raise ModelFileError(
                 f"{path} has no card, without which the fake engine knows no class; use another engine"
             )
+        name = name or self._name
         return FakeEngine(card if name is None else card.model_copy(update={"name": name}), copy.version)
 
     def device_memory(self) -> int:

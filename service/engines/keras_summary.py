@@ -2,6 +2,7 @@
 
 import keras
 
+from service.engines.layer_inputs import Inputs, layer_inputs
 from service.engines.model_summary import LayerSummary, ModelSummary
 
 
@@ -32,22 +33,26 @@ def _with_paths(model: keras.Model, above: tuple[str, ...]) -> list[tuple[tuple[
 
 def summarize(model: keras.Model, name: str, version: str) -> ModelSummary:
     """The summary of a built model, called `name`, of the file of that `version`."""
+    layers = named_layers(model)
+    inputs = layer_inputs(model, {id(layer): name for name, layer in layers.items()})
     return ModelSummary(
         name=name,
         version=version,
         input_shape=model.input_shape[1:],
-        layers=tuple(_summary(name, layer) for name, layer in named_layers(model).items()),
+        layers=tuple(summarize_layer(name, layer, inputs.get(name)) for name, layer in layers.items()),
         parameters=model.count_params(),
         trainable_parameters=sum(int(keras.ops.size(weight)) for weight in model.trainable_weights),
     )
 
 
-def _summary(name: str, layer: keras.layers.Layer) -> LayerSummary:
+def summarize_layer(name: str, layer: keras.layers.Layer, inputs: Inputs | None = None) -> LayerSummary:
+    """The summary of one built layer, called `name`, which reads `inputs`."""
     activation = getattr(layer, "activation", None)
     made = [tensor for tensor in keras.tree.flatten(getattr(layer, "output", None)) if hasattr(tensor, "shape")]
     return LayerSummary(
         name=name,
         type=type(layer).__name__,
+        inputs=inputs,
         output_shape=tuple(made[0].shape[1:]) if made else (),
         parameters=layer.count_params(),
         filters=getattr(layer, "filters", None),
@@ -55,14 +60,21 @@ def _summary(name: str, layer: keras.layers.Layer) -> LayerSummary:
         kernel_size=_numbers(getattr(layer, "kernel_size", None)),
         pool_size=_numbers(getattr(layer, "pool_size", None)),
         strides=_numbers(getattr(layer, "strides", None)),
+        dilation_rate=_numbers(getattr(layer, "dilation_rate", None)),
         padding=_padding(layer),
         activation=getattr(activation, "__name__", None),
+        max_value=_number(getattr(layer, "max_value", None)),
+        negative_slope=_number(getattr(layer, "negative_slope", None)),
         dropout=layer.rate if isinstance(layer, keras.layers.Dropout) else None,
     )
 
 
 def _numbers(value: object) -> tuple[int, ...] | None:
     return tuple(value) if isinstance(value, (tuple, list)) else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def _padding(layer: keras.layers.Layer) -> str | None:

@@ -14,6 +14,14 @@ class LayerSummary(BaseModel):
 
     name: str
     type: Annotated[str, Field(description="Keras's class", examples=["Conv2D"])]
+    inputs: Annotated[
+        tuple[str | None, ...] | None,
+        Field(
+            description="the layers that it reads, by name, null for the model's own input; null as a whole where that "
+            "cannot be told",
+            examples=[[None]],
+        ),
+    ] = None
     output_shape: Annotated[
         Shape, Field(description="without the batch; null where it varies", examples=[[28, 28, 32]])
     ]
@@ -23,8 +31,13 @@ class LayerSummary(BaseModel):
     kernel_size: tuple[int, ...] | None = None
     pool_size: tuple[int, ...] | None = None
     strides: tuple[int, ...] | None = None
+    dilation_rate: tuple[int, ...] | None = None
     padding: Annotated[str | None, Field(examples=["same"])] = None
     activation: Annotated[str | None, Field(examples=["relu"])] = None
+    max_value: Annotated[float | None, Field(description="of a ReLU, what larger values become")] = None
+    negative_slope: Annotated[
+        float | None, Field(description="of a ReLU or LeakyReLU, what values below 0 are multiplied by")
+    ] = None
     dropout: Annotated[float | None, Field(description="share of values dropped while training")] = None
 
 

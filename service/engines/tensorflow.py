@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from tensorflow.types.experimental import ConcreteFunction
 
 from models.card import ModelCard, ModelFileError, OodStatistics
 from models.head import Conversion, conversion_of, is_dense_softmax
@@ -15,6 +16,7 @@ from models.preprocessing import ModelInput
 from models.reasons import first_line
 from models.specification import Facts
 from service.engines.base import DeviceError, EngineOutput, check_probabilities
+from service.engines.keras_embeddings import with_embeddings
 from service.engines.keras_summary import summarize
 from service.model_files.classifier import output_layer
 from service.model_files.loading import LoadedModel, load_model
@@ -59,6 +61,7 @@ class TensorFlowEngine:
         self._forward_pass = tf.function(forward_pass, autograph=False).get_concrete_function(
             tf.TensorSpec((None, wanted.height, wanted.width, wanted.channels), tf.float32)
         )
+        self.embedding_dimension = embedding_dimension(self._forward_pass)
 
     def infer(self, batch: ModelInput) -> EngineOutput:
         """One forward pass of 1 to `max_batch_size` rows, float32 (rows, height, width, channels) as `scaled` has them.
@@ -69,11 +72,9 @@ class TensorFlowEngine:
         if len(batch) <= largest:
             return self._infer(batch)
         parts = [self._infer(batch[start : start + largest]) for start in range(0, len(batch), largest)]
-        scores, ood_scores, outputs = zip(*parts, strict=True)
+        scores, *others = zip(*parts, strict=True)
         return EngineOutput(
-            np.concatenate(scores),
-            None if ood_scores[0] is None else np.concatenate(ood_scores),
-            None if outputs[0] is None else np.concatenate(outputs),
+            np.concatenate(scores), *(None if column[0] is None else np.concatenate(column) for column in others)
         )
 
     def _infer(self, batch: ModelInput) -> EngineOutput:
@@ -157,26 +158,40 @@ def forward_pass_of(
 ) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """What an engine runs, as a function of TensorFlow's: float32 (rows, height, width, channels) → EngineOutput.
 
-    `ood_scores` are missing where the card has nothing to tell them by, or where the logits are out of reach, and
-    `outputs` where they are the scores.
+    `ood_scores` are missing where the card has nothing to tell them by, or where the logits are out of reach, `outputs`
+    where they are the scores, and `embeddings` where no dense layer ends the model.
     """
     model_shape = model.input_shape[1:]
     last, known = output_layer(model), card.familiarity
     before_last = _without_last_layer(model) if known else None
+    embedded = None if before_last else with_embeddings(model)
 
     def forward_pass(batch: tf.Tensor) -> dict[str, tf.Tensor]:
         shaped = tf.reshape(batch, (-1, *model_shape))
         if before_last is None or known is None:
-            outputs = tf.cast(model(shaped, training=False), tf.float32)
+            found: dict[str, tf.Tensor] = {}
+            if embedded is None:
+                own = model(shaped, training=False)
+            else:
+                embeddings, own = embedded(shaped, training=False)
+                found["embeddings"] = tf.cast(embeddings, tf.float32)
+            outputs = tf.cast(own, tf.float32)
             scores = probabilities_of(outputs, conversion)
-            return {"scores": scores} if conversion.nothing_to_do else {"scores": scores, "outputs": outputs}
-        features = before_last(shaped, training=False)
+            return found | ({"scores": scores} if conversion.nothing_to_do else {"scores": scores, "outputs": outputs})
+        features = tf.cast(before_last(shaped, training=False), tf.float32)
         logits = tf.matmul(features, last.kernel)
         if last.use_bias:
             logits += last.bias
-        return {"scores": tf.nn.softmax(logits), "ood_scores": _ood_scores(known, features, logits)}
+        ood_scores = _ood_scores(known, features, logits)
+        return {"scores": tf.nn.softmax(logits), "ood_scores": ood_scores, "embeddings": features}
 
     return forward_pass
+
+
+def embedding_dimension(forward_pass: ConcreteFunction) -> int | None:
+    """Of what `forward_pass_of` gave, once traced."""
+    embeddings = forward_pass.structured_outputs.get("embeddings")
+    return None if embeddings is None else int(embeddings.shape[1])
 
 
 def probabilities_of(outputs: tf.Tensor, conversion: Conversion) -> tf.Tensor:

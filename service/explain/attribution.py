@@ -4,7 +4,7 @@ What is explained is the class's logit, the value before the softmax or sigmoid,
 dense layer's, the logarithm of the probability. Occlusion looks at the probability itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cv2
@@ -18,6 +18,7 @@ from models.preprocessing import ModelInput
 from service.engines.keras_summary import named_layers
 from service.engines.tensorflow import probabilities_of
 from service.errors import NotInModel
+from service.explain.deadline import ensure_time
 from service.explain.layers import as_batch, is_convolution, watched
 from service.explain.results import Attribution, Method
 from service.model_files.classifier import output_layer
@@ -25,29 +26,36 @@ from service.model_files.sizes import output_sizes
 
 Floats = npt.NDArray[np.float32]
 Scorer = Callable[[tf.Tensor], tf.Tensor]
+Patch = tuple[slice, slice]
 
-_STEPS = 256
-_NOISY_COPIES = 32
+# Of steps and of noisy copies; fewer where a model is so large that as many would not be there in time.
+_STEPS = range(32, 256 + 1)
+_NOISY_COPIES = range(16, 32 + 1)
 _NOISE_SHARE = 0.15
-# An occluding patch covers this share of the longer edge, and moves on by a third of itself.
+# An occluding patch covers this share of the longer edge, and moves on by a third of itself; on a large model by a half
+# or, at most, by the whole.
 _PATCH_SHARE = 0.22
+_PARTS_OF_A_PATCH = (3, 2, 1)
 # Rows go through the model in portions: never more than so many, nor with larger outputs of all layers together. A
 # gradient needs these outputs, as much again for their gradients, and what TensorFlow keeps in between.
 _MOST_ROWS = 32
 _MOST_BYTES = 192 << 20
+# So many values are computed for one attribution, by all layers together: some seconds. A gradient counts as two.
+_MOST_VALUES = 1_200_000_000
 _TINY = 1e-12
 
 
 class ScoredModel(NamedTuple):
     """A model, what is explained as the output of another (rows, classes), and what makes its output probabilities.
 
-    `rows_at_once` go through it in one portion.
+    `rows_at_once` go through it in one portion, and `rows_in_time` altogether.
     """
 
     model: keras.Model
     scores: keras.Model
     conversion: Conversion
     rows_at_once: int
+    rows_in_time: int
 
 
 def attribute(
@@ -58,7 +66,8 @@ def attribute(
     `image` is float32 (height, width, channels), scaled, and `black` what becomes of a black one. Raises NotInModel
     where the method needs feature maps and the model has none.
     """
-    model, scores, conversion, at_once = scored
+    model, scores, conversion, at_once, in_time = scored
+    gradients_in_time = in_time // 2
     batch, dark = as_batch(model, image), as_batch(model, black)
 
     def probabilities_for(rows: tf.Tensor) -> tf.Tensor:
@@ -74,11 +83,12 @@ def attribute(
         case "saliency":
             values = saliency(score, batch)
         case "smoothgrad":
-            values = smoothgrad(score, batch, at_once)
+            values = smoothgrad(score, batch, at_once, _within(_NOISY_COPIES, gradients_in_time))
         case "integrated-gradients":
-            values = integrated_gradients(score, batch, dark, at_once)
+            values = integrated_gradients(score, batch, dark, at_once, _within(_STEPS, gradients_in_time))
         case "occlusion":
-            values = occlusion(lambda rows: probabilities_for(rows)[:, chosen], batch, dark, image.shape[:2], at_once)
+            boxes = patches(image.shape[:2], in_time)
+            values = occlusion(lambda rows: probabilities_for(rows)[:, chosen], batch, dark, boxes, at_once)
         case "grad-cam" | "grad-cam++":
             values = class_activation(model, score, batch, image.shape[:2], plus_plus=method == "grad-cam++")
     by_channel = values.reshape(*image.shape[:2], -1)
@@ -102,46 +112,39 @@ def saliency(score: Scorer, batch: Floats) -> Floats:
     return np.asarray(_gradients(score, batch)[0])
 
 
-def smoothgrad(score: Scorer, batch: Floats, at_once: int) -> Floats:
-    """The mean of that gradient over copies of the image with noise; the noise is the same for each call.
+def smoothgrad(score: Scorer, batch: Floats, at_once: int, copies: int) -> Floats:
+    """The mean of that gradient over so many copies of the image with noise; the noise is the same for each call.
 
     Smilkov and others, "SmoothGrad: removing noise by adding noise", 2017 (arXiv:1706.03825).
     """
     spread = _NOISE_SHARE * float(batch.max() - batch.min())
-    noise = np.random.default_rng(0).normal(0, spread, (_NOISY_COPIES, *batch.shape[1:])).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, spread, (copies, *batch.shape[1:])).astype(np.float32)
     total = np.zeros(batch.shape[1:])
     for some in _portions(noise, at_once):
         total += _gradients(score, batch + some).sum(axis=0)
-    return np.asarray(total / _NOISY_COPIES, np.float32)
+    return np.asarray(total / copies, np.float32)
 
 
-def integrated_gradients(score: Scorer, batch: Floats, black: Floats, at_once: int) -> Floats:
+def integrated_gradients(score: Scorer, batch: Floats, black: Floats, at_once: int, steps: int) -> Floats:
     """The gradient along the way from black to the image, times the pixels: they sum to the score's difference.
 
     Sundararajan, Taly and Yan, "Axiomatic attribution for deep models", 2017 (arXiv:1703.01365), section 3. The steps
     are closest where the image is darkest: there a model of ReLUs changes its gradient most often.
     """
-    middles = ((np.arange(_STEPS) + 0.5) / _STEPS).reshape(-1, *[1] * (batch.ndim - 1)).astype(np.float32)
+    middles = ((np.arange(steps) + 0.5) / steps).reshape(-1, *[1] * (batch.ndim - 1)).astype(np.float32)
     total = np.zeros(batch.shape[1:])
     for some in _portions(middles, at_once):
         total += (_gradients(score, black + (batch - black) * some**2) * (2 * some)).sum(axis=0)
-    return np.asarray(total / _STEPS * (batch - black)[0], np.float32)
+    return np.asarray(total / steps * (batch - black)[0], np.float32)
 
 
-def occlusion(probability: Scorer, batch: Floats, black: Floats, size: tuple[int, int], at_once: int) -> Floats:
-    """How much lower the probability is with a black patch over a pixel, on average over the patches that cover it.
+def occlusion(probability: Scorer, batch: Floats, black: Floats, boxes: Sequence[Patch], at_once: int) -> Floats:
+    """How much lower the probability is with a black patch over a pixel, on average over the `boxes` that cover it.
 
     Zeiler and Fergus, "Visualizing and understanding convolutional models", 2013 (arXiv:1311.2901), section 4.2.
     """
-    height, width = size
-    edge = max(2, round(_PATCH_SHARE * max(size)))
-    step = max(1, edge // 3)
-    boxes = [
-        (slice(max(0, top), top + edge), slice(max(0, left), left + edge))
-        for top in range(1 - step, height, step)
-        for left in range(1 - step, width, step)
-    ]
     whole = float(probability(tf.constant(batch))[0])
+    size = (max(rows.stop for rows, _ in boxes), max(columns.stop for _, columns in boxes))
     lost, covered = np.zeros(size, np.float32), np.zeros(size, np.float32)
     for some in _portions(boxes, at_once):
         hidden = np.repeat(batch, len(some), axis=0)
@@ -151,6 +154,23 @@ def occlusion(probability: Scorer, batch: Floats, black: Floats, size: tuple[int
             lost[rows, columns] += whole - left
             covered[rows, columns] += 1
     return np.asarray(lost / np.maximum(covered, 1), np.float32)
+
+
+def patches(size: tuple[int, int], most: int) -> list[Patch]:
+    """Squares all over an image of that size, closer to each other where as many are not more than `most`."""
+    height, width = size
+    edge = max(2, round(_PATCH_SHARE * max(size)))
+    found: list[Patch] = []
+    for parts in _PARTS_OF_A_PATCH:
+        step = max(1, edge // parts)
+        found = [
+            (slice(max(0, top), min(height, top + edge)), slice(max(0, left), min(width, left + edge)))
+            for top in range(1 - step, height, step)
+            for left in range(1 - step, width, step)
+        ]
+        if len(found) <= most:
+            break
+    return found
 
 
 def class_activation(
@@ -204,9 +224,11 @@ def scored_model(model: keras.Model, conversion: Conversion) -> ScoredModel:
             scores = scores - keras.ops.log(keras.ops.clip(1 - model.outputs[0], _TINY, 1))
     if conversion.two_classes:
         scores = keras.ops.concatenate([-scores, scores], axis=-1)
-    bytes_a_row = np.dtype(np.float32).itemsize * sum(output_sizes(model))
+    values_a_row = sum(output_sizes(model))
+    bytes_a_row = np.dtype(np.float32).itemsize * values_a_row
     rows_at_once = max(1, min(_MOST_ROWS, _MOST_BYTES // max(1, bytes_a_row)))
-    return ScoredModel(model, keras.Model(model.inputs[0], scores), conversion, rows_at_once)
+    rows_in_time = _MOST_VALUES // max(1, values_a_row)
+    return ScoredModel(model, keras.Model(model.inputs[0], scores), conversion, rows_at_once, rows_in_time)
 
 
 def _gradients(score: Scorer, batch: Floats) -> Floats:
@@ -218,6 +240,12 @@ def _gradients(score: Scorer, batch: Floats) -> Floats:
     return np.asarray(tape.gradient(scores, rows), np.float32)
 
 
+def _within(bounds: range, number: int) -> int:
+    """The number, or whichever of the bounds it is beyond."""
+    return max(bounds[0], min(bounds[-1], number))
+
+
 def _portions(items: Any, at_once: int) -> Iterator[Any]:
     for start in range(0, len(items), at_once):
+        ensure_time()
         yield items[start : start + at_once]

@@ -11,6 +11,7 @@ from models.preprocessing import ModelInput, PreparedImage
 from service.explain.results import (
     Attribution,
     ConvolutionTrace,
+    Floats,
     Kernels,
     KernelScale,
     Method,
@@ -43,6 +44,9 @@ class Explainer(Protocol):
         Raises NotInModel for more than `most_values` together. They are so many that writing them down takes as long as
         hundreds of predictions.
         """
+
+    async def layer_output(self, image: ModelInput, layer: str, most_values: int) -> Floats:
+        """What `layer` makes of the image, as Keras has it: float32 (height, width, channels) or (units,)."""
 
     async def draw_feature_maps(self, image: ModelInput, layer: str | None, strongest: bool, form: PlotFormat) -> bytes:
         """The same as a section for each layer; in the model's order, or the `strongest` first."""

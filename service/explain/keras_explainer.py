@@ -24,6 +24,7 @@ from service.explain.numbers import layers_as_json
 from service.explain.results import (
     Attribution,
     ConvolutionTrace,
+    Floats,
     Kernels,
     KernelScale,
     Method,
@@ -62,14 +63,11 @@ class KerasExplainer:
 
     def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> bytes:
         """By layer, what it makes of the image, as JSON."""
-        outputs = layer_outputs(self._model, image, layer)
-        count = sum(values.size for values in outputs.values())
-        if count > most_values:
-            raise NotInModel(
-                f"layer: the maps have {count:,} values together, and at most {most_values:,} are sent as JSON; "
-                "name a smaller layer, or ask for an image"
-            )
-        return layers_as_json(outputs)
+        return layers_as_json(self._outputs(image, layer, most_values))
+
+    def layer_output(self, image: ModelInput, layer: str, most_values: int) -> Floats:
+        """What the layer makes of the image."""
+        return self._outputs(image, layer, most_values)[layer]
 
     def draw_feature_maps(self, image: ModelInput, layer: str | None, strongest: bool, form: PlotFormat) -> bytes:
         """The same as a section for each layer."""
@@ -84,7 +82,7 @@ class KerasExplainer:
     ) -> bytes:
         """The same over the image."""
         found = self.attribution(image, method, index)
-        title = f"{self._names[found.class_index]}, {found.probability:.1%}: {method}"
+        title = f"{self._names[found.class_index]}, {_in_per_cent(found.probability)}: {method}"
         return draw_attribution(prepared, found.values, title, form)
 
     def trace(
@@ -93,9 +91,26 @@ class KerasExplainer:
         """How one value of one map comes about."""
         return trace(self._model, image, layer, channel, row, column)
 
+    def _outputs(self, image: ModelInput, layer: str | None, most_values: int) -> dict[str, Floats]:
+        outputs = layer_outputs(self._model, image, layer)
+        count = sum(values.size for values in outputs.values())
+        if count > most_values:
+            raise NotInModel(
+                f"layer: the maps have {count:,} values together, and at most {most_values:,} are sent as numbers; "
+                "name a smaller layer, or ask for an image"
+            )
+        return outputs
+
     @cached_property
     def _scored(self) -> ScoredModel:
         return scored_model(self._model, self._conversion)
+
+
+def _in_per_cent(probability: float) -> str:
+    """With one decimal; what is only nearly certain or nearly ruled out is not written as if it were."""
+    if 0 < probability < 0.0005:
+        return "<0.1%"
+    return ">99.9%" if 0.9995 <= probability < 1 else f"{probability:.1%}"
 
 
 def load_explainer(path: Path, card: ModelCard, version: str, limits: ModelFileLimits) -> KerasExplainer:

@@ -9,6 +9,7 @@ from service.explain.process.queue import ExplanationQueue
 from service.explain.results import (
     Attribution,
     ConvolutionTrace,
+    Floats,
     Kernels,
     KernelScale,
     Method,
@@ -43,6 +44,11 @@ class RemoteExplainer:
     async def feature_maps(self, image: ModelInput, layer: str | None, most_values: int) -> bytes:
         """By layer, what it makes of the image, as JSON."""
         return bytes(await self._call("feature_maps", image, layer, most_values))
+
+    async def layer_output(self, image: ModelInput, layer: str, most_values: int) -> Floats:
+        """What the layer makes of the image."""
+        found: Floats = await self._call("layer_output", image, layer, most_values)
+        return found
 
     async def draw_feature_maps(self, image: ModelInput, layer: str | None, strongest: bool, form: PlotFormat) -> bytes:
         """The same as a section for each layer."""

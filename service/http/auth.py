@@ -3,10 +3,13 @@
 import hashlib
 import hmac
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from service.errors import Unauthorized
 
 _ADVICE = "send it as `Authorization: Bearer KEY` or as `X-API-Key: KEY`"
+
+_BEARER = b"bearer "
 
 
 class ApiKeys:
@@ -31,3 +34,13 @@ class ApiKeys:
             raise Unauthorized(f"the API key is not one that this service knows; {_ADVICE}")
         if self._spend:
             self._spend(given)
+
+
+def key_in(api_key: bytes | None, authorization: bytes | None) -> str | None:
+    """The key in the headers `X-API-Key` and `Authorization` of a request, as far as it has them."""
+    given = api_key
+    if given is None and authorization and authorization.lower().startswith(_BEARER):
+        given = authorization[len(_BEARER) :].strip()
+    with suppress(UnicodeDecodeError):
+        return given.decode() if given else None
+    return None

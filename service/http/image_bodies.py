@@ -5,7 +5,7 @@ or that of something else.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from models.image_errors import UnknownFormat
 from models.image_formats import format_of
@@ -34,6 +34,13 @@ class UploadedFile:
     content: bytes
 
 
+class SentImages(NamedTuple):
+    """The images of a request, at least one; and whether they were sent as a list, which may have just one."""
+
+    files: list[UploadedFile]
+    listed: bool
+
+
 def image_in(body: bytes, content_type: str) -> bytes:
     """The one encoded image in `body`, which was declared as `content_type`.
 
@@ -50,7 +57,7 @@ def image_in(body: bytes, content_type: str) -> bytes:
         if media_type == _FORM:
             return _image_of_form(body, content_type)
         if is_json(body, content_type):
-            return _image_of_json(body)
+            return _single(_object_of_json(body, JsonBounds(), _ONE))
         raise UnsupportedMediaType(f"{error}; {_what_arrived(body, media_type, _ONE)}") from None
     if _ZERO not in body:
         raise MalformedRequest(f"the image lost line ends and zero bytes on its way; {CURL_D}")
@@ -64,15 +71,26 @@ def images_in(body: bytes, content_type: str, max_images: int) -> list[UploadedF
     """
     media_type = _media_type(content_type)
     if media_type == _FORM:
-        files = _files(body, content_type, "files", max_images)
-        if len(files) > max_images:
-            raise MalformedRequest(f"the form has {_named(files)}; expected at most {max_images}")
-        return [UploadedFile(part.filename or part.name, part.content) for part in files]
+        return _uploaded(_parts_of_form(body, content_type, max_images))
     if is_json(body, content_type):
-        return _images_of_json(body, max_images)
+        return _listed(_object_of_json(body, _bounds(max_images), _MANY), max_images)
     if _is_image(body):
         raise UnsupportedMediaType(f"the body is one image, as /predict takes it; {_MANY}")
     raise UnsupportedMediaType(f"the body is not {_FORM}; {_what_arrived(body, media_type, _MANY)}")
+
+
+def one_or_more_in(body: bytes, content_type: str, max_images: int) -> SentImages:
+    """What `image_in` or `images_in` finds in `body`, whichever takes it. Raises as they do."""
+    if not _is_image(body):
+        if _media_type(content_type) == _FORM:
+            parts = _parts_of_form(body, content_type, max_images)
+            return SentImages(_uploaded(parts), listed=len(parts) > 1 or parts[0].name.startswith("files"))
+        if is_json(body, content_type):
+            given = _object_of_json(body, _bounds(max_images), f"{_ONE}; or {_MANY}")
+            if "images" in given:
+                return SentImages(_listed(given, max_images), listed=True)
+            return SentImages([UploadedFile("image", _single(given))], listed=False)
+    return SentImages([UploadedFile("body", image_in(body, content_type))], listed=False)
 
 
 def is_json(body: bytes, content_type: str) -> bool:
@@ -89,6 +107,17 @@ def _image_of_form(body: bytes, content_type: str) -> bytes:
     if len(files) > 1:
         raise MalformedRequest(f"the form has {_named(files)}; expected one, in the field 'file'")
     return files[0].content
+
+
+def _parts_of_form(body: bytes, content_type: str, max_images: int) -> list[Part]:
+    files = _files(body, content_type, "files", max_images)
+    if len(files) > max_images:
+        raise MalformedRequest(f"the form has {_named(files)}; expected at most {max_images}")
+    return files
+
+
+def _uploaded(parts: list[Part]) -> list[UploadedFile]:
+    return [UploadedFile(part.filename or part.name, part.content) for part in parts]
 
 
 def _files(body: bytes, content_type: str, field: str, max_files: int) -> list[Part]:
@@ -122,8 +151,7 @@ def _named(files: list[Part]) -> str:
     return f"{len(files)} files, in the fields {names}{', …' if len(files) > _MOST_NAMED else ''}"
 
 
-def _image_of_json(body: bytes) -> bytes:
-    given = _object_of_json(body, JsonBounds(), _ONE)
+def _single(given: dict[str, Any]) -> bytes:
     if given.keys() == {"b64"}:  # as TensorFlow Serving's clients write an image
         return _image_of_value(given, "the body")
     if given.keys() != {"image"}:
@@ -131,10 +159,12 @@ def _image_of_json(body: bytes) -> bytes:
     return _image_of_value(given["image"], "'image'")
 
 
-def _images_of_json(body: bytes, max_images: int) -> list[UploadedFile]:
+def _bounds(max_images: int) -> JsonBounds:
     beside = JsonBounds()
-    bounds = JsonBounds(beside.values + 2 * max_images, beside.lists, beside.names + 2 * max_images)
-    given = _object_of_json(body, bounds, _MANY)
+    return JsonBounds(beside.values + 2 * max_images, beside.lists, beside.names + 2 * max_images)
+
+
+def _listed(given: dict[str, Any], max_images: int) -> list[UploadedFile]:
     if given.keys() != {"images"}:
         raise _other_keys(given, "images", _MANY)
     values = given["images"]

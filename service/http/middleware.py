@@ -1,30 +1,21 @@
 """What every request passes on its way in and out: its id, its key, its time, and headers for careful browsers."""
 
-import itertools
-import logging
 import re
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
-from functools import cache
 
 from fastapi import Request, Response
-from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ServiceError
-from service.http.auth import ApiKeys
+from service.http.auth import ApiKeys, key_in
 from service.http.paths import path_within
-from service.logs import LOGGER, REQUEST_ID
-from service.metrics import REQUEST_SECONDS, REQUESTS
-
-log = logging.getLogger(LOGGER)
+from service.http.request_ids import RequestIds
+from service.logs import REFUSAL, REQUEST_ID, log_answer
+from service.metrics import count_request
 
 Respond = Callable[[Request, Exception], Awaitable[Response]]
 
-_ID = re.compile(rb"[\w.:/+=-]{1,128}")
-_BEARER = b"bearer "
 # What answers without a key: health, and the pages, which hold nothing and ask for the key themselves.
 _OPEN = re.compile(r"/(health/.*|v2/health/.*|web/.*|docs|redoc|static-offline-docs/.*|openapi\.json)?")
 _HEALTH = "/health/"
@@ -42,14 +33,25 @@ _CAREFUL_PAGE = [(b"x-frame-options", b"DENY"), (b"referrer-policy", b"no-referr
 class RequestMiddleware:
     """An application around another one: nothing comes in or goes out but through here."""
 
-    def __init__(self, app: ASGIApp, keys: ApiKeys | None, respond: Respond, *, access_log: bool) -> None:
-        """With `keys`, requests without one of them are refused before their body is read; `respond` tells them so."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        keys: ApiKeys | None,
+        respond: Respond,
+        *,
+        access_log: bool,
+        health_route: str | None = None,
+    ) -> None:
+        """With `keys`, requests without one of them are refused before their body is read; `respond` tells them so.
+
+        A GET of `health_route` needs none, as that of the service's own health does not.
+        """
         self.app = app
         self._keys = keys
+        self._health_route = health_route
         self._respond = respond
         self._access_log = access_log
-        # An id is this process's own prefix and a number: unique, and made in no time.
-        self._prefix, self._numbers = secrets.token_hex(8).encode(), itertools.count()
+        self._ids = RequestIds()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
@@ -60,9 +62,9 @@ class RequestMiddleware:
         if scope["method"] == "HEAD":
             # Answered as GET is; the server leaves the body away.
             scope = {**scope, "method": "GET"}
-        given = _header(scope["headers"], b"x-request-id")
-        request_id = given if given and _ID.fullmatch(given) else b"%s%016x" % (self._prefix, next(self._numbers))
+        request_id = self._ids.of(_header(scope["headers"], b"x-request-id"))
         REQUEST_ID.set(request_id.decode())
+        REFUSAL.set(None)
         status = 500
 
         async def send_on(message: Message) -> None:
@@ -78,8 +80,9 @@ class RequestMiddleware:
             await send(message)
 
         try:
-            if self._keys and not is_open(path_within(scope), scope["query_string"]):
-                self._keys.admit(_key(scope["headers"]))
+            if self._keys and not self._is_open(scope):
+                headers = scope["headers"]
+                self._keys.admit(key_in(_header(headers, b"x-api-key"), _header(headers, b"authorization")))
         except ServiceError as error:
             response = await self._respond(Request(scope), error)
             await response(scope, receive, send_on)
@@ -88,18 +91,20 @@ class RequestMiddleware:
         finally:
             seconds = time.perf_counter() - started
             route = _route(scope)
-            count, time_taken = _counters(route, status)
-            count.inc()
-            time_taken.observe(seconds)
-            if self._access_log:
-                log.info(
-                    "%s %s %d in %.1f ms",
-                    scope["method"],
-                    scope["path"],
-                    status,
-                    seconds * 1000,
+            count_request(route, status, seconds)
+            refusal = REFUSAL.get()
+            if refusal or self._access_log:
+                log_answer(
+                    f"{scope['method']} {scope['path']} {status}",
+                    refusal,
+                    access_log=self._access_log,
                     extra={"route": route, "status": status, "seconds": round(seconds, 6)},
+                    in_ms=seconds * 1000,
                 )
+
+    def _is_open(self, scope: Scope) -> bool:
+        path = path_within(scope)
+        return is_open(path, scope["query_string"]) or (path == self._health_route and scope["method"] == "GET")
 
 
 def is_open(path: str, query: bytes = b"") -> bool:
@@ -107,26 +112,10 @@ def is_open(path: str, query: bytes = b"") -> bool:
     return bool(_OPEN.fullmatch(path)) and not (query and path.startswith(_HEALTH))
 
 
-@cache
-def _counters(route: str, status: int) -> tuple[Counter, Histogram]:
-    """Both have few values; to look a metric up by its labels takes longer than to count."""
-    return REQUESTS.labels(route, status), REQUEST_SECONDS.labels(route)
-
-
 def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None:
     for key, value in headers:
         if key == name:
             return value
-    return None
-
-
-def _key(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    value = _header(headers, b"x-api-key")
-    authorization = _header(headers, b"authorization") or b""
-    if value is None and authorization.lower().startswith(_BEARER):
-        value = authorization[len(_BEARER) :].strip()
-    with suppress(UnicodeDecodeError):
-        return value.decode() if value else None
     return None
 
 

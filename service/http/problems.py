@@ -18,6 +18,7 @@ from service.errors import (
     NotFound,
     NotInCard,
     NotInModel,
+    NotSupported,
     RequestTimeout,
     ServiceError,
     StorageFailed,
@@ -27,6 +28,7 @@ from service.errors import (
     UnsupportedEncoding,
     UnsupportedMediaType,
 )
+from service.logs import REFUSAL, Refusal
 from service.metrics import REJECTED
 
 PROBLEM_TYPE = "application/problem+json"
@@ -49,6 +51,7 @@ _STATUS: dict[type[Exception], int] = {
     NotInModel: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     ClientDisconnected: CLIENT_CLOSED_REQUEST,
+    NotSupported: HTTPStatus.NOT_IMPLEMENTED,
     StorageFailed: HTTPStatus.INSUFFICIENT_STORAGE,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
@@ -113,9 +116,25 @@ def problem_of(error: Exception, method: str = "") -> Problem:
 
 
 def count_rejection(error: Exception) -> None:
-    """Count `error` by its code. Images are counted where they are decoded, each of a batch by itself."""
-    if isinstance(error, ServiceError) and not isinstance(error, ClientDisconnected):
+    """Count `error` by its code, and remember it for the log. Images are counted where they are decoded, one by one.
+
+    A client that left is refused nothing.
+    """
+    if isinstance(error, ClientDisconnected):
+        return
+    if isinstance(error, ServiceError):
         REJECTED.labels(error.code).inc()
+    REFUSAL.set(_refusal_of(error))
+
+
+def _refusal_of(error: Exception) -> Refusal:
+    if isinstance(error, (ServiceError, ImageError)):
+        return Refusal(error.code, str(error))
+    if isinstance(error, RequestValidationError):  # without what was given, which is nothing for a log
+        return Refusal(MalformedRequest.code, "; ".join(f"{part['loc'][-1]}: {part['msg']}" for part in error.errors()))
+    if isinstance(error, HTTPException):
+        return Refusal(HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"), detail_of(error, "that method"))
+    return Refusal(ServiceError.code, detail_of(error))
 
 
 async def respond_to_error(request: Request, error: Exception) -> Response:

@@ -10,7 +10,7 @@ from models.decoding import open_scanned, scanned
 from models.image_formats import format_of
 from models.preprocessing import Pixels, PreparationChoice, PreparedImage, plain_pixels, prepare
 from service.inference.decoding_messages import Question
-from service.inference.decoding_processes import DecodingProcesses
+from service.inference.decoding_processes import PROCESSES, DecodingProcesses
 from service.inference.waiting_bytes import WaitingBytes
 
 # Up to about this size, decoding takes less time than handing the work to a process and back. In so many bytes nothing
@@ -26,10 +26,10 @@ _SMALL_PHOTO_PIXELS = 48 * 48
 class Decoder:
     """Decodes small images at once and all others in processes that can be ended."""
 
-    def __init__(self, max_pixels: int, most_waiting: int, waiting: WaitingBytes) -> None:
+    def __init__(self, max_pixels: int, most_waiting: int, waiting: WaitingBytes, processes: int = PROCESSES) -> None:
         """Images of more than `max_pixels`, width times height, are refused; at most `most_waiting` wait."""
         self._max_pixels = max_pixels
-        self._processes = DecodingProcesses(max_pixels, most_waiting, waiting)
+        self._processes = DecodingProcesses(max_pixels, most_waiting, waiting, processes=processes)
 
     def start(self) -> None:
         """Start the processes, in the background; without it the first large image has to wait for them."""

@@ -10,6 +10,7 @@ import socket
 import sys
 import warnings
 from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
 import cv2
@@ -44,6 +45,7 @@ def main() -> None:
     max_pixels, memory_bytes, cpu_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     _bound_this_process(memory_bytes)
     warnings.simplefilter("ignore")  # of what is damaged in an image; its sender is told
+    _silence_decoders()
     cv2.setNumThreads(1)
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     # A group's signal is for the worker, which still has images in hand.
@@ -54,6 +56,13 @@ def main() -> None:
         with connection.makefile("rb") as questions:
             while answer := _answer(questions, max_pixels, cpu_seconds):
                 connection.sendall(answer)
+
+
+def _silence_decoders() -> None:
+    """Keep what libtiff and others write of a damaged image from the log; what Python says of a fault stays."""
+    sys.stderr = os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+    with Path(os.devnull).open("wb") as nothing:
+        os.dup2(nothing.fileno(), 2)
 
 
 def _answer(questions: BinaryIO, max_pixels: int, cpu_seconds: float) -> bytes:

@@ -73,8 +73,9 @@ class DecodingProcesses:
         waiting: WaitingBytes,
         memory_bytes: int | None = None,
         cpu_seconds: float = decoding_process.CPU_SECONDS,
+        processes: int = PROCESSES,
     ) -> None:
-        """At most `most_waiting` images wait for a process; their bytes are among `waiting`.
+        """At most `most_waiting` images wait for one of the `processes`; their bytes are among `waiting`.
 
         Images of more than `max_pixels`, width times height, are refused. So are those for which a process needs more
         than `memory_bytes`, or `cpu_seconds` of processor time. Processes start when they are needed.
@@ -84,7 +85,7 @@ class DecodingProcesses:
         self._cpu_seconds = cpu_seconds
         # None stands for a process that is to be started by whoever needs it.
         self._idle: asyncio.Queue[_Process | None] = asyncio.Queue()
-        for _ in range(PROCESSES):
+        for _ in range(processes):
             self._idle.put_nowait(None)
         self._most_waiting = most_waiting
         self._waiting = 0

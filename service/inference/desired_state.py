@@ -53,15 +53,16 @@ class DesiredState:
             self._read = {path: self._wish(path) for path in self.folder.glob("*.json")}
         return {wish.name: wish for _, wish in self._read.values()}
 
-    def ask(self, wish: Wish) -> None:
-        """Let `wish` be what all workers follow from now on. Raises StorageFailed."""
-        content = wish.model_copy(update={"asked_ns": time.time_ns()}).model_dump_json()
+    def ask(self, wish: Wish) -> Wish:
+        """Let `wish` be what all workers follow from now on. Returns it with the time. Raises StorageFailed."""
+        wish = wish.model_copy(update={"asked_ns": time.time_ns()})
         # A name may be anything; as the name of a file it must not.
         path = self.folder / f"{hashlib.sha256(wish.name.encode()).hexdigest()[:32]}.json"
         beside = path.with_suffix(f".{secrets.token_hex(8)}")
         with writing_temporary_files():
-            beside.write_text(content)
+            beside.write_text(wish.model_dump_json())
             beside.replace(path)
+        return wish
 
     def _wish(self, path: Path) -> tuple[_Signature, Wish]:
         status = path.stat()

@@ -1,6 +1,7 @@
 """One version of a model behind its queue: all that touches it runs on its inference thread. Knows no engine."""
 
 import asyncio
+import math
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 
 from models.card import ModelCard
 from models.preprocessing import ModelInput, Pixels, scaled
-from service.engines.base import Engine
+from service.engines.base import Engine, Floats
 from service.inference.batcher import Batcher, BatchLimits
 from service.metrics import MODELS
 
@@ -18,28 +19,30 @@ _OUT_OF_DISTRIBUTION = 0.02
 
 
 class ImageScores(NamedTuple):
-    """What the model says of one image: the probability of each class, how typical the image is, its own output.
+    """What the model says of one image: each class's probability, how typical the image is, its output, the embedding.
 
     `ood_score` is the share of validation images that are less typical of the training data: from 0 for what is nothing
     of the kind, or None where the model's card has nothing to tell it by. `outputs` are the values that the model's
-    last layer gives, which are the probabilities or what they are made of.
+    last layer gives, which are the probabilities or what they are made of. `embedding` is float32 (dimension,), or None
+    where the model has none.
     """
 
     probabilities: list[float]
     ood_score: float | None
     outputs: list[float]
+    embedding: Floats | None = None
 
 
 class ModelRunner:
     """An engine behind a batcher. All methods belong to the event loop that it was made on."""
 
-    def __init__(self, engine: Engine, limits: BatchLimits, timeout_s: float) -> None:
-        """Requests are to be answered within `timeout_s`."""
-        self.engine = engine
+    def __init__(self, engine: Engine, limits: BatchLimits, timeout_s: float, number: int | None = None) -> None:
+        """Requests are to be answered within `timeout_s`. `number` is that of its version folder, if it has one."""
+        self.engine, self.number = engine, number
         self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done once it has been closed: whoever keeps something for this version drops it then."""
         self._timeout_s = timeout_s
-        self._predicted, self._out_of_distribution = MODELS.use(self.card.name, self.card.class_names)
+        self._predicted, self._out_of_distribution, self._confidence = MODELS.use(self.card.name, self.card.class_names)
         self._batcher = Batcher(self._infer, limits)
 
     @property
@@ -53,9 +56,19 @@ class ModelRunner:
         return self.engine.version
 
     @property
+    def served_version(self) -> str:
+        """The version as it is asked for: the number of its folder, or else what `version` is."""
+        return self.version if self.number is None else str(self.number)
+
+    @property
     def device(self) -> str:
         """What it runs on, by name."""
         return self.engine.device
+
+    @property
+    def embedding_dimension(self) -> int | None:
+        """How many values the embedding of an image has; None where the model has no embeddings."""
+        return self.engine.embedding_dimension
 
     @property
     def ready(self) -> bool:
@@ -102,17 +115,21 @@ class ModelRunner:
             batch = scaled(np.stack(images), wanted)  # all at once: faster, and as right
         else:
             batch = np.stack([scaled(row, wanted) if row.dtype == np.uint8 else row for row in images])
-        scores, ood_scores, outputs = self.engine.infer(batch)
+        scores, ood_scores, outputs, embeddings = self.engine.infer(batch)
         rows: list[list[float]] = scores.tolist()
         shares = [None] * len(rows) if ood_scores is None else ood_scores.tolist()
         # Counted in lists: each step in NumPy would give the interpreter away and wait for the event loop to return it.
         multi_label = self.card.head == "multi-label"
         for row, share in zip(rows, shares, strict=True):
-            for index in labels_of(row, self.card) if multi_label else (row.index(max(row)),):
+            highest = max(row)
+            if math.isfinite(highest):  # one that is not, of an image of floats that overflow, would spoil the sum
+                self._confidence.observe(highest)
+            for index in labels_of(row, self.card) if multi_label else (row.index(highest),):
                 self._predicted[index].inc()
             if share is not None and share < _OUT_OF_DISTRIBUTION:
                 self._out_of_distribution.inc()
-        return list(map(ImageScores, rows, shares, rows if outputs is None else outputs.tolist()))
+        vectors = [None] * len(rows) if embeddings is None else embeddings
+        return list(map(ImageScores, rows, shares, rows if outputs is None else outputs.tolist(), vectors))
 
 
 def labels_of(probabilities: list[float], card: ModelCard) -> list[int]:

@@ -36,11 +36,18 @@ class Connection(BoundedRequests):
     """
 
     def __init__(
-        self, *given: Any, receive_timeout_s: float, limit: ConnectionLimit, root_path: str = "", **named: Any
+        self,
+        *given: Any,
+        receive_timeout_s: float,
+        limit: ConnectionLimit,
+        root_path: str = "",
+        health_route: str | None = None,
+        **named: Any,
     ) -> None:
-        """`root_path` may stand before any path. What else is given is uvicorn's."""
+        """`root_path` may stand before any path; `health_route` is one that asks for health. The rest is uvicorn's."""
         super().__init__(*given, **named)
         self._before_paths = root_path.encode()
+        self._health_route = health_route.encode() if health_route else None
         self._limit = limit
         self._has_room = True
         self._timeout_s = receive_timeout_s
@@ -103,7 +110,8 @@ class Connection(BoundedRequests):
         self._limit.idle(self)
 
     def _ensure_asks_for_health(self) -> None:
-        if not self.url.removeprefix(self._before_paths).startswith(_ALWAYS_ANSWERED):
+        path = self.url.removeprefix(self._before_paths)
+        if not path.startswith(_ALWAYS_ANSWERED) and path != self._health_route:
             self.stop_parsing(
                 RequestRefused(
                     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -122,7 +130,7 @@ class Connection(BoundedRequests):
             self.transport.abort()
         elif not self.transport.lingers and self._request_is_late(now):
             # What an earlier request on this connection is to be answered comes first.
-            if self.cycle is None or self.cycle.response_complete:
+            if self.owes_nothing:
                 self.transport.abort()
             elif self._in_body:
                 self.cycle.message_event.set()

@@ -94,8 +94,15 @@ class ConnectionLimit:
         return first
 
 
-def most_connections(wanted: int) -> int:
-    """So many of `wanted` connections as the system lets a process have, which is asked to let it have more files."""
+def most_connections(wanted: int, ways: int = 1) -> int:
+    """So many of `wanted` connections as the system lets a process have by each of so many `ways`.
+
+    It is asked to let the process have more files.
+    """
+    return _most(wanted * ways) // ways
+
+
+def _most(wanted: int) -> int:
     # There is no such limit on Windows.
     with suppress(ImportError):
         import resource  # noqa: PLC0415

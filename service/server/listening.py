@@ -3,12 +3,14 @@
 Until then connections are refused, and none waits in vain: whoever probes the service learns that it is not ready.
 """
 
+import asyncio
 import errno
 import logging
 import os
+import selectors
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -25,15 +27,30 @@ log = logging.getLogger(LOGGER)
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 
 
+# Of the event loop, until a connection that it accepted is among those that are told of the end.
+_PASSES_UNTIL_MADE = 3
+
+
 class AddressError(Exception):
     """Nobody can listen at that address. The text says why, and what to do."""
 
 
-def bind(host: str, port: int) -> list[socket.socket]:
+_called_at_shutdown: list[Callable[[], object]] = []
+
+
+def on_shutdown(call: Callable[[], object]) -> None:
+    """Have `call` called when this process begins to end, before it waits for those who are connected."""
+    _called_at_shutdown.append(call)
+
+
+def bind(
+    host: str, port: int, bound: "Callable[..., socket.socket] | None" = None, option: str = "--port"
+) -> list[socket.socket]:
     """Sockets that hold the port at each address of `host`, without listening yet. Raises AddressError.
 
-    With port 0 it is a free one, the same at all addresses.
+    With port 0 it is a free one, the same at all addresses. `bound` makes each of them; the port is that of `option`.
     """
+    bound = bound or _bound
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
@@ -46,15 +63,15 @@ def bind(host: str, port: int) -> list[socket.socket]:
     missing: OSError | None = None
     for family, (ip, _, *rest) in addresses:
         try:
-            sockets.append(_bound(family, (ip, port, *rest), alone=len(addresses) == 1))
+            sockets.append(bound(family, (ip, port, *rest), alone=len(addresses) == 1))
         except OSError as error:
             if error.errno not in _NOT_HERE:
-                raise _explained(error, host, port) from error
+                raise _explained(error, host, port, option) from error
             missing = error
         else:
             port = port or sockets[0].getsockname()[1]
     if missing and not sockets:
-        raise _explained(missing, host, port) from missing
+        raise _explained(missing, host, port, option) from missing
     return sockets
 
 
@@ -114,6 +131,21 @@ class Server(uvicorn.Server):
         if self._place:
             announce(self._place)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Answer those who are connected, and end. A busy loop learns of the end before it accepts who came earlier."""
+        for call in _called_at_shutdown:
+            call()
+        with selectors.DefaultSelector() as waiting:
+            for listening in sockets or ():
+                waiting.register(listening, selectors.EVENT_READ)
+            for _ in range(self.config.backlog):  # the loop accepts one connection in each pass
+                await asyncio.sleep(0)
+                if not waiting.select(0):
+                    break
+        for _ in range(_PASSES_UNTIL_MADE):
+            await asyncio.sleep(0)
+        await super().shutdown(sockets)
+
 
 def _bound(family: int, address: tuple[object, ...], *, alone: bool) -> socket.socket:
     bound = socket.socket(family)
@@ -141,12 +173,12 @@ def _explained_file(error: OSError, uds: Path) -> str:
     return f"--uds {uds} cannot be listened at: {error.strerror or error}; take a shorter path, where you may write"
 
 
-def _explained(error: OSError, host: str, port: int) -> AddressError:
+def _explained(error: OSError, host: str, port: int, option: str = "--port") -> AddressError:
     match error.errno:
         case errno.EADDRINUSE:
-            text = f"port {port} of {host} is in use; end what listens there, or take another --port (0: a free one)"
+            text = f"port {port} of {host} is in use; end what listens there, or take another {option} (0: a free one)"
         case errno.EACCES:
-            text = f"port {port} of {host} may not be used without special rights; take a --port from 1024 on"
+            text = f"port {port} of {host} may not be used without special rights; take a {option} from 1024 on"
         case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
             text = f"--host {host} is no address of this machine; give one that is, or 0.0.0.0 for all of them"
         case _:

@@ -4,15 +4,12 @@ Knows no call. The application answers everything else itself, with problem docu
 """
 
 import json
-import logging
 import secrets
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from service.logs import LOGGER, REQUEST_ID
+from service.logs import REQUEST_ID, Refusal, log_answer
 from service.metrics import REJECTED, REQUESTS
-
-log = logging.getLogger(LOGGER)
 
 # What the middleware calls all paths that nobody declared; of these requests none is known.
 _ROUTE = "other"
@@ -51,13 +48,17 @@ class RequestRefused(Exception):
         return b"\r\n".join([*lines, b"", body])
 
     def count(self, request_id: str, *, access_log: bool) -> None:
-        """Have it in the metrics, and in the access log if there is one, as if the application had answered."""
+        """Have it in the metrics, and in the log, as if the application had answered."""
         REQUESTS.labels(_ROUTE, self.status.value).inc()
         REJECTED.labels(self.code).inc()
-        if access_log:
-            token = REQUEST_ID.set(request_id)
-            log.info("a request was refused unread: %d (%s)", self.status, self, extra={"status": self.status.value})
-            REQUEST_ID.reset(token)
+        token = REQUEST_ID.set(request_id)
+        log_answer(
+            f"a request was refused unread: {self.status}",
+            Refusal(self.code, str(self)),
+            access_log=access_log,
+            extra={"status": self.status.value},
+        )
+        REQUEST_ID.reset(token)
 
 
 def new_request_id() -> str:

@@ -6,6 +6,7 @@ a bound takes all memory, and time by its square.
 
 import math
 import re
+import selectors
 from asyncio import BaseTransport, Transport
 from http import HTTPStatus
 from typing import Any, NoReturn, cast
@@ -52,6 +53,7 @@ class BoundedRequests(HttpToolsProtocol):
         self._in_body = False
         self._sends_nothing_more = False
         self._keep_alive = True
+        self._is_stopping = False
         self._body_bytes = 0  # those that came before the request was answered
         self._stopped_by: RequestRefused | None = None
         self._refused: RequestRefused | None = None
@@ -65,6 +67,11 @@ class BoundedRequests(HttpToolsProtocol):
     def requests_wait(self) -> bool:
         """Whether the client sent more than is answered now, so that nothing else is read."""
         return bool(self.pipeline or self._unparsed)
+
+    @property
+    def owes_nothing(self) -> bool:
+        """Whether no answer is being made, or sent."""
+        return self.cycle is None or self.cycle.response_complete
 
     def most_linger_s(self) -> float:
         """How long a client that still sends has to read its answer, if that is less than anybody has."""
@@ -105,7 +112,7 @@ class BoundedRequests(HttpToolsProtocol):
         super().on_headers_complete()
         self._in_body = True
         # Until all of it is here: an answer that comes before ends the connection, and says so.
-        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive, False
+        self._keep_alive, self.cycle.keep_alive = self.cycle.keep_alive and not self._is_stopping, False
         self.headers = []  # for trailers, which mean nothing to any call and must not join the headers it reads
 
     def on_body(self, body: bytes) -> None:
@@ -140,15 +147,22 @@ class BoundedRequests(HttpToolsProtocol):
         self._sends_nothing_more = True
         if self._in_body or self._framing_bytes > 0:
             self._refuse(_malformed("it ends before its head or body does"))
-        if self.cycle is None or self.cycle.response_complete:
+        if self.owes_nothing:
             return False
         self._keep_alive = self.cycle.keep_alive = False
         return True
 
     def shutdown(self) -> None:
-        """Answer what came, and nothing else."""
-        self._keep_alive = False
+        """Answer what came, and nothing else. What lies in the system's buffers, or is half of a head, came, too."""
+        self._keep_alive, self._is_stopping = False, True
+        if self.owes_nothing and (self._framing_bytes > 0 or self._has_unread()):
+            return
         super().shutdown()
+
+    def _has_unread(self) -> bool:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.transport.get_extra_info("socket"), selectors.EVENT_READ)
+            return bool(selector.select(0))
 
     def stop_parsing(self, refused: RequestRefused) -> NoReturn:
         """Refuse the request whose head is being parsed: to be called by what the parser calls."""
@@ -240,7 +254,7 @@ class BoundedRequests(HttpToolsProtocol):
         refused.__traceback__ = None  # it holds this connection
         cycle = self.cycle
         if not self._in_body:
-            if cycle is None or cycle.response_complete:
+            if self.owes_nothing:
                 self._answer_refused(refused)
         elif self.pipeline:
             self.pipeline.popleft()  # this one, the last that came

@@ -13,6 +13,7 @@ from uvicorn.supervisors import multiprocess
 from uvicorn.supervisors.multiprocess import Multiprocess
 
 from service.logs import LOGGER
+from service.metrics import REPLACEMENT
 from service.server.early_end import ENDING_SIGNALS
 from service.server.listening import Server, announce
 from service.server.reload_signal import sighup_held
@@ -141,6 +142,7 @@ class Supervisor(Multiprocess):
     def _replace(self, place: int, process: multiprocess.Process) -> None:
         self._answered.discard(process)
         self._again_at.pop(process, None)
+        os.environ[REPLACEMENT] = "1"  # all that are started from now on
         self.processes[place] = Process(self.config, self.sockets)
         with sighup_held():
             self.processes[place].start()

@@ -1,26 +1,47 @@
 // The answer to one picture: both pictures, the label, the probabilities. Knows no calls.
 
-import { addressOf, PREDICT_QUERY } from "./api.js";
+import { commandFor } from "./command.js";
 import { byId, element, press, rove } from "./elements.js";
-import { number, text } from "./texts.js";
+import { number, percent, text } from "./texts.js";
 
 const SENT_EDGE = 640;
 const MOST_BARS = 20;
+// Of a hundred validation pictures two are less typical than that.
+const UNFAMILIAR = 0.02;
+
+/** Whether hardly any picture of the training data is like it, as far as that is known. */
+export const isUnfamiliar = (familiarity) => familiarity !== null && familiarity < UNFAMILIAR;
 
 /** All of the answer of `given`; call `choose(entry)` when a class is chosen. */
 export function drawAnswer(given, classCount, choose) {
-  const { answer, seen, name, picture } = given;
+  const { answer, seen } = given;
   byId("answer").hidden = false;
-  const most = `${answer.label}, ${number(answer.probability * 100, 1)}%`;
+  const most = `${answer.label}, ${shareOf(answer.probability, answer)}`;
   // Of a multi-label model several may be right, or none.
   byId("label").textContent = answer.labels ? answer.labels.join(", ") || text("noLabel", { most }) : most;
-  byId("familiarity").textContent =
-    answer.familiarity === null ? "" : text(answer.familiarity < 0.02 ? "strange" : "familiar", { share: number(answer.familiarity * 100) });
+  const familiarity = answer.familiarity === null ? "familiarityUnknown" : isUnfamiliar(answer.familiarity) ? "strange" : "familiar";
+  byId("familiarity").className = familiarity === "strange" ? "warning" : "quiet";
+  byId("familiarity").textContent = text(familiarity, { share: percent(answer.familiarity, 0) });
   byId("seen-size").textContent = `${seen.naturalHeight}×${seen.naturalWidth}`;
-  const address = new URL(addressOf("predict", PREDICT_QUERY), document.baseURI);
-  byId("curl").textContent = `curl -F "file=@${name.replace(/["$`\\]/g, "_")};type=${picture.type || "image/png"}" "${address}"`;
+  byId("curl").textContent = commandFor(given);
+  offerToSave(given);
   drawPictures(given);
-  offerClasses(answer.probabilities, classCount, choose);
+  offerClasses(answer, classCount, choose);
+}
+
+/** In per cent; what is 1 beside others above 0 was only rounded to it, unless each label has a probability of its own. */
+function shareOf(probability, { labels, probabilities }) {
+  const rounded = probability === 1 && !labels && probabilities.some((other) => other.probability > 0 && other.probability < 1);
+  return percent(rounded ? 1 - Number.EPSILON : probability);
+}
+
+/** What was drawn or photographed here is in no file yet, so that the command would find none. */
+function offerToSave({ whole, name, origin }) {
+  const link = byId("save");
+  link.hidden = Boolean(origin);
+  if (link.href) URL.revokeObjectURL(link.href);
+  if (origin) return link.removeAttribute("href");
+  Object.assign(link, { href: URL.createObjectURL(whole), download: name, textContent: text("savePicture", { name }) });
 }
 
 /** Both pictures anew, without an attribution over them. */
@@ -47,12 +68,13 @@ function paint(canvas, image, scale) {
 }
 
 /** The most probable classes; where there are more of them, a field to find the others by. */
-function offerClasses(entries, classCount, choose) {
+function offerClasses(answer, classCount, choose) {
+  const entries = answer.probabilities;
   const field = byId("find-class");
   const draw = () => {
     const wanted = field.value.trim().toLowerCase();
     const found = entries.filter(({ label }) => label.toLowerCase().includes(wanted));
-    drawBars(found.slice(0, MOST_BARS), choose);
+    drawBars(found.slice(0, MOST_BARS), answer, choose);
     const counts = { shown: Math.min(found.length, MOST_BARS), found: found.length, of: entries.length, all: classCount };
     const key = wanted ? "classesFound" : "classesShown";
     byId("classes-note").textContent = many ? text(key, inWords(counts)) : "";
@@ -66,7 +88,7 @@ function offerClasses(entries, classCount, choose) {
 
 const inWords = (counts) => Object.fromEntries(Object.entries(counts).map(([name, count]) => [name, number(count)]));
 
-function drawBars(entries, choose) {
+function drawBars(entries, answer, choose) {
   const bars = byId("bars");
   const pressed = bars.querySelector('[aria-pressed="true"]')?.dataset.index;
   bars.replaceChildren(
@@ -78,7 +100,7 @@ function drawBars(entries, choose) {
         { "aria-pressed": String(pressed === String(entry.index)), "data-index": entry.index },
         element("span", { className: "name" }, entry.label),
         element("span", { className: "track" }, bar),
-        element("span", { className: "value" }, `${number(entry.probability * 100, 1)}%`),
+        element("span", { className: "value" }, shareOf(entry.probability, answer)),
       );
       button.addEventListener("click", () => choose(entry));
       return button;

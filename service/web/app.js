@@ -1,29 +1,33 @@
 // Joins the parts of the page: what the person gives and chooses, the service's calls, and what is drawn of them.
 
-import { drawAnswer, drawPictures } from "./answer.js";
+import { drawAnswer, drawPictures, isUnfamiliar } from "./answer.js";
 import * as api from "./api.js";
-import { drawArithmetic, enlarge, isTraced } from "./arithmetic.js";
 import { drawCard } from "./card.js";
 import { drawOver } from "./colours.js";
 import { byId, element, press } from "./elements.js";
-import { listenForPictures, offerSamples } from "./giving.js";
+import { fitDrawing, listenForPictures, offerSamples } from "./giving.js";
 import { offerParts, showInsides } from "./insides.js";
+import { listenForLessons, showLessons } from "./lessons.js";
+import { showSizesOf } from "./outputsize.js";
 import { shrunk } from "./shrinking.js";
-import { language, number, setLanguage, text, translate } from "./texts.js";
+import { enlarge, listenForPlaces } from "./sliding.js";
+import { language, number, setLanguage, text, textOr, translate } from "./texts.js";
 
 let model = null; // { card, summary, fault, models, curves }
 let given = null; // { picture, name, sent, seen, answer, outputs, from, to, chosen }
 // Count what is asked for, so that nothing is shown of a late answer to something earlier.
 let asked = 0;
 let explained = 0;
-let traced = 0;
 
 function say(key, values) {
   byId("status").textContent = key ? text(key, values) : "";
 }
 
-const wordsOf = (error) =>
-  error.key ? text(error.key, { ...error.values, megabytes: number(error.values.megabytes ?? 0, 1) }) : error.message;
+/** What went wrong in the page's language; the service's own words, which are English, follow a sentence of ours. */
+function wordsOf(error) {
+  if (error.key) return text(error.key, { ...error.values, megabytes: number(error.values.megabytes ?? 0, 1) });
+  return error.status ? `${textOr(`problem${error.status}`, "problemOther", { status: error.status })} ${error.message}` : error.message;
+}
 
 function complain(error) {
   say(null);
@@ -50,8 +54,8 @@ async function bitmap(source) {
   return image;
 }
 
-/** Ask for what is in `picture`, a Blob or a promise of one. */
-function take(picture, name) {
+/** Ask for what is in `picture`, a Blob or a promise of one; `origin` is as `listenForPictures` says. */
+function take(picture, name, origin) {
   asked += 1;
   const own = asked;
   forget();
@@ -59,20 +63,30 @@ function take(picture, name) {
     say("waiting");
     if (!model) await load();
     const { height, width } = model.card.input;
-    const { picture: sending, from, to } = await shrunk(await picture, Math.max(height, width));
+    const whole = await picture;
+    const { picture: sending, from, to } = await shrunk(whole, Math.max(height, width));
     if (own !== asked) return;
     const answer = await api.predict(sending);
+    // Another model may have taken the place of the one that the page knows.
+    if (model.summary && answer.model.version !== model.summary.version) await load();
     const address = URL.createObjectURL(sending);
     try {
       const [sent, seen] = await Promise.all([bitmap(address).catch(() => bitmap(answer.input)), bitmap(answer.input)]);
       if (own !== asked) return;
-      given = { picture: sending, name, sent, seen, answer, outputs: new Map(), from, to, chosen: null };
+      given = { picture: sending, whole, name, origin, sent, seen, answer, outputs: new Map(), from, to, chosen: null };
     } finally {
       URL.revokeObjectURL(address);
     }
     showGiven();
-    say("answered", { label: answer.labels ? answer.labels.join(", ") || "–" : answer.label, version: answer.model.version });
+    sayAnswer(answer);
   });
+}
+
+/** Who listens hears this alone, so that it is no more certain than what stands beside it. */
+function sayAnswer({ label, labels, probability, familiarity, model: { version } }) {
+  const unsure = !labels && probability < 0.5;
+  say(unsure ? "answeredUnsure" : "answered", { label: labels ? labels.join(", ") || "–" : label, version });
+  if (isUnfamiliar(familiarity)) byId("status").textContent += ` ${text("strange")}`;
 }
 
 /** Nothing of an earlier picture stands as if it were said of the next one. */
@@ -129,15 +143,13 @@ function hideWhy() {
 
 function chooseMap(layer, place, rows, range) {
   const { picture } = given;
-  enlarge(text("map", { number: place, layer: layer.name }), rows, range, (row, column) => {
-    traced += 1;
-    const own = traced;
-    if (!isTraced(layer)) return drawArithmetic({ kind: "value", value: rows[row][column] });
-    return trying(async () => {
-      const trace = await api.trace(picture, layer.name, place, row, column);
-      if (own === traced) drawArithmetic(trace);
-    });
-  });
+  const ask = async (row, column) => {
+    let found = null;
+    await trying(async () => (found = await api.trace(picture, layer.name, place, row, column)));
+    return found;
+  };
+  enlarge({ model, given }, layer, place, rows, range, ask, () => api.kernels(layer));
+  showSizesOf(layer.name);
   byId("detail").scrollIntoView({ block: "nearest" });
 }
 
@@ -171,7 +183,9 @@ function showModel() {
   byId("method-text").textContent = text(byId("method").value);
   const { summary, card, curves } = model;
   describe();
-  offerSamples(card.class_names, take, api.getSample);
+  showLessons(model);
+  offerSamples(card.class_names, take, api.getSample, api.sampleAddress);
+  fitDrawing(card);
   drawCard(card, curves);
   if (summary) offerParts(summary, showLayers);
   if (given) showGiven();
@@ -216,6 +230,8 @@ byId("copy").addEventListener("click", async () => {
     say("selected");
   }
 });
+listenForPlaces();
+listenForLessons(wordsOf);
 listenForPictures(take, (key) => complain(new api.Problem("", key)));
 byId("key-form").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -1,6 +1,5 @@
-// One map enlarged, and the arithmetic of one of its values. Knows no calls.
+// The arithmetic of one value of a map, written out. Knows no calls.
 
-import { drawMap } from "./colours.js";
 import { byId, element } from "./elements.js";
 import { fixed, text } from "./texts.js";
 
@@ -9,44 +8,18 @@ const SHOWN_CHANNELS = 4;
 /** Whether the service works out how a value of the layer comes about. */
 export const isTraced = (layer) => ["Conv2D", "MaxPooling2D", "AveragePooling2D"].includes(layer.type);
 
-/** Enlarge a map; call `ask(row, column)` when a place in it is chosen. */
-export function enlarge(title, rows, range, ask) {
-  byId("detail").hidden = false;
-  byId("detail-title").textContent = title;
-  byId("arithmetic").replaceChildren();
-  const canvas = byId("map");
-  drawMap(canvas, rows, range);
-  const [row, column] = [byId("row"), byId("column")];
-  row.max = rows.length - 1;
-  column.max = rows[0].length - 1;
-  const chosen = () => {
-    const place = [row, column].map((field) => Math.max(0, Math.min(field.max, Math.round(field.valueAsNumber || 0))));
-    drawMap(canvas, rows, range);
-    const context = canvas.getContext("2d");
-    context.fillStyle = "#ff3b30";
-    context.fillRect(place[1], place[0], 1, 1);
-    ask(...place);
-  };
-  row.onchange = chosen;
-  column.onchange = chosen;
-  canvas.onclick = (event) => {
-    const box = canvas.getBoundingClientRect();
-    row.value = Math.floor(((event.clientY - box.top) / box.height) * rows.length);
-    column.value = Math.floor(((event.clientX - box.left) / box.width) * rows[0].length);
-    chosen();
-  };
-  row.value = Math.floor(rows.length / 2);
-  column.value = Math.floor(rows[0].length / 2);
-  chosen();
-}
-
-/** Write a trace out: tables of what was read, and the sum or the choice that was made of it; or the value alone. */
-export function drawArithmetic(trace) {
+/**
+ * Write a trace out: tables of what was read, and the sum or the choice that was made of it; or the value alone.
+ * Where that is all there will be, `trace.type` is the layer's.
+ *
+ * Of a convolution the maps that speak most have tables, or those of `only`.
+ */
+export function drawArithmetic(trace, only = null) {
   const parts = [];
   if (trace.kind === "convolution") {
     const sums = trace.products.map((rows) => rows.flat().reduce((sum, value) => sum + value, 0));
     const order = sums.map((_, channel) => channel).sort((a, b) => Math.abs(sums[b]) - Math.abs(sums[a]));
-    const shown = order.slice(0, SHOWN_CHANNELS);
+    const shown = only ?? order.slice(0, SHOWN_CHANNELS);
     for (const channel of shown) {
       const many = sums.length > 1;
       parts.push(
@@ -62,7 +35,7 @@ export function drawArithmetic(trace) {
         ),
       );
     }
-    const rest = order.slice(SHOWN_CHANNELS);
+    const rest = order.filter((channel) => !shown.includes(channel));
     if (rest.length) {
       const sum = rest.reduce((total, channel) => total + sums[channel], 0);
       parts.push(element("p", {}, text("otherChannels", { count: rest.length, sum: fixed(sum, 4) })));
@@ -74,10 +47,18 @@ export function drawArithmetic(trace) {
   } else {
     if (trace.window) parts.push(element("div", { className: "tables" }, window(trace, 0, text("read"))));
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));
-    parts.push(element("p", {}, `${text(trace.kind)} = `, value));
+    parts.push(element("p", {}, `${text(trace.kind)} = ${trace.kind === "mean" ? quotient(trace.window) : ""}`, value));
   }
-  if (trace.window?.inside.flat().includes(false)) parts.push(element("p", { className: "quiet" }, text("padding")));
+  if (trace.type) parts.push(element("p", {}, text("noArithmetic", { type: trace.type })));
+  if (trace.window?.inside.flat().includes(false)) parts.push(element("p", { className: "quiet" }, text(trace.kind === "convolution" ? "padding" : "paddingLeftOut")));
   byId("arithmetic").replaceChildren(...parts);
+}
+
+/** The sum of what a mean was made of, by how many they are; padding is not among them. */
+function quotient(window) {
+  if (!window) return "";
+  const counted = window.values[0].flat().filter((_, place) => window.inside.flat()[place]);
+  return `${fixed(counted.reduce((sum, value) => sum + value, 0), 4)} / ${counted.length} = `;
 }
 
 function window(trace, channel, caption) {

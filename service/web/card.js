@@ -22,7 +22,8 @@ export function drawCard(card, curves) {
   const parts = [];
   if (curves) {
     const picture = element("img", { className: "curves", src: curves, alt: text("curvesText") });
-    parts.push(element("div", {}, element("h3", {}, text("curves")), picture));
+    const region = element("div", { className: "scroll", role: "region", tabIndex: 0, "aria-label": text("curves") }, picture);
+    parts.push(element("div", {}, element("h3", {}, text("curves")), region));
   }
   if (card.evaluation) {
     parts.push(perClass(card.evaluation.per_class), card.class_names.length > MOST_CLASSES ? confusions(card) : matrix(card));

@@ -1,19 +1,23 @@
 // What the layers make of a picture: as many of them as a page can hold, asked for in pieces. Knows no answer.
 
 import * as api from "./api.js";
+import { layerOf } from "./arrays.js";
 import { byId, element } from "./elements.js";
 import { drawStages, isToScale, showOutput } from "./network.js";
 import { number, text } from "./texts.js";
 import { onceVisible } from "./visibility.js";
 
-// So many values are asked for in one call: some five megabytes. A layer of more than that comes as a picture.
-const MOST_VALUES = 500_000;
+// All layers together come in one call up to so many values: some five megabytes. Else each layer comes alone, and one of
+// so many values that a phone would have no room for them, as a picture.
+const MOST_TOGETHER = 500_000;
+const MOST_VALUES = 1_000_000;
 const MOST_STAGES = 24;
 
 let end = () => {};
 
 const valuesOf = (layer) => layer.output_shape.reduce((count, edge) => count * (edge ?? Infinity), 1);
-const makesSomething = (layer) => !["Dropout", "Flatten", "Reshape"].includes(layer.type) && [1, 3].includes(layer.output_shape.length);
+const handsOn = (layer) => ["Dropout", "Flatten", "Reshape"].includes(layer.type);
+const makesSomething = (layer) => !handsOn(layer) && [1, 3].includes(layer.output_shape.length);
 
 /** Offer the layers in parts, where they are too many for one; call `choose()` when another part is chosen. */
 export function offerParts({ layers }, choose) {
@@ -47,9 +51,11 @@ export function showInsides(model, given, choose, tell) {
   byId("network-text").textContent = text(isToScale(model.summary) ? "networkText" : "networkTextLarge");
   const places = drawStages(model, layers, given?.seen);
   if (!given) return;
+  const silent = (layer) => places.get(layer.name).replaceChildren(element("p", { className: "what" }, text("nothingDrawn")));
   const show = (layer) => {
     const before = given.outputs.get(all[all.indexOf(layer) - 1]?.name);
     showOutput(places.get(layer.name), layer, given.outputs.get(layer.name), before, model, choose);
+    if (!handsOn(layer) && !makesSomething(layer)) silent(layer);
   };
   layers.forEach(show);
   const missing = layers.filter((layer) => makesSomething(layer) && !given.outputs.has(layer.name));
@@ -60,12 +66,13 @@ export function showInsides(model, given, choose, tell) {
     if (current) note(tell(error));
     end();
   };
-  if (all.filter(makesSomething).reduce((sum, layer) => sum + valuesOf(layer), 0) <= MOST_VALUES) {
+  if (all.filter(makesSomething).reduce((sum, layer) => sum + valuesOf(layer), 0) <= MOST_TOGETHER) {
     end = () => (current = false);
     api.featureMaps(given.picture).then(({ layers: outputs }) => {
       for (const output of outputs) given.outputs.set(output.layer, output);
       if (!current) return;
       layers.forEach(show);
+      missing.filter((layer) => !given.outputs.has(layer.name)).forEach(silent);
       note("");
     }, failed);
     return;
@@ -81,7 +88,8 @@ export function showInsides(model, given, choose, tell) {
       show(layer);
       note("");
     } catch (error) {
-      if (error.status !== 422) failed(error); // the layer has no part in the answer, or makes nothing to be shown
+      if (error.status !== 422) failed(error);
+      else if (current) silent(layer); // it has no part in the answer, or makes nothing to be shown
     } finally {
       place.removeAttribute("aria-busy");
     }
@@ -94,6 +102,5 @@ export function showInsides(model, given, choose, tell) {
 
 async function outputOf(picture, layer) {
   if (valuesOf(layer) > MOST_VALUES) return api.drawnMaps(picture, layer.name);
-  const { layers } = await api.featureMaps(picture, layer.name);
-  return layers[0];
+  return layerOf(layer.name, await api.packedMaps(picture, layer.name));
 }

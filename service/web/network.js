@@ -2,7 +2,8 @@
 
 import { drawMap, highest, rangeOf } from "./colours.js";
 import { byId, element, press, rove } from "./elements.js";
-import { number, text } from "./texts.js";
+import { sentences } from "./sentences.js";
+import { number, percent, text } from "./texts.js";
 
 // One scale for all maps, so that a pooling is seen to halve them; of networks of larger pictures the smallest are
 // larger than that, or nobody would see them.
@@ -11,16 +12,8 @@ const LEAST_MAP = 24;
 const MOST_MAPS = 64;
 const MOST_CLASSES = 20;
 const STRIP_HEIGHT = 448;
-
-const WHAT = {
-  Conv2D: "whatConvolution",
-  DepthwiseConv2D: "whatConvolution",
-  MaxPooling2D: "whatMaximum",
-  AveragePooling2D: "whatMean",
-  Flatten: "whatFlatten",
-  Dense: "whatDense",
-  Dropout: "whatDropout",
-};
+// The numbers may have been rounded to six decimals on their way: none is exactly 0 or 1 for certain.
+const ROUNDED = 1e-7;
 
 /** Whether all maps of `summary` are drawn in one scale. */
 export const isToScale = (summary) => Math.max(summary.input_shape[0], summary.input_shape[1]) <= LARGEST_MAP;
@@ -32,7 +25,7 @@ export function drawStages({ summary, card }, layers, seen) {
   const first = (layer, place) => isToScale(summary) || layers.findIndex(({ type }) => type === layer.type) === place;
   byId("stages").replaceChildren(
     ...(layers[0] === summary.layers[0] ? [inputStage(summary, card.input, seen)] : []),
-    ...layers.map((layer, place) => stageOf(layer, places.get(layer.name), first(layer, place), layer === summary.layers.at(-1))),
+    ...layers.map((layer, place) => stageOf(layer, places.get(layer.name), sentences(layer, summary, !first(layer, place)))),
   );
   return places;
 }
@@ -65,16 +58,17 @@ function inputStage(summary, { scale, offset }, seen) {
   return stage(text("input"), [summary.input_shape.join("×")], picture, what);
 }
 
-function stageOf(layer, place, explained, last) {
+function stageOf(layer, place, what) {
   const facts = [layer.output_shape.join("×")];
   if (layer.parameters) facts.push(text("parameters", { count: number(layer.parameters) }));
-  if (layer.kernel_size) facts.push(text("kernel", { size: layer.kernel_size.join("×"), padding: layer.padding }));
-  if (layer.pool_size) facts.push(text("window", { size: layer.pool_size.join("×") }));
+  if (layer.kernel_size) facts.push(text("kernel", { size: layer.kernel_size.join("×") }));
+  if (layer.pool_size) facts.push(text(layer.type.includes("Average") ? "averagePooling" : "maxPooling", { size: layer.pool_size.join("×") }));
   if (layer.strides) facts.push(text("stride", { size: layer.strides.join("×") }));
+  if (layer.dilation_rate?.some((rate) => rate > 1)) facts.push(text("dilation", { rate: layer.dilation_rate.join("×") }));
+  if (layer.padding && (layer.kernel_size || layer.pool_size)) facts.push(text("paddingOf", { padding: layer.padding }));
   if (layer.activation && layer.activation !== "linear") facts.push(layer.activation);
   if (layer.dropout !== null) facts.push(text("dropped", { share: number(layer.dropout * 100) }));
-  const key = last && layer.activation === "softmax" ? "whatSoftmax" : WHAT[layer.type];
-  return stage(layer.name, facts, place, key && explained ? text(key) : layer.type);
+  return stage(layer.name, facts, place, what);
 }
 
 function stage(title, facts, picture, what) {
@@ -135,7 +129,7 @@ function classBars(layer, { values, strongest }, classNames) {
   const bars = shown.map((index) => {
     const bar = element("div", { className: "bar" });
     bar.style.width = `${Math.max(0, (100 * values[index]) / most)}%`;
-    const value = shares ? `${number(100 * values[index], 1)}%` : number(values[index], 2);
+    const value = shares ? percent(Math.max(ROUNDED, Math.min(1 - ROUNDED, values[index]))) : number(values[index], 2);
     return element("div", {}, element("span", {}, `${classNames[index]} ${value}`), bar);
   });
   const rest = values.length - shown.length;

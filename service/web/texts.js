@@ -20,6 +20,9 @@ export function text(key, values = {}) {
   return TEXTS[language()][key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+/** The text known by `key`, or where there is none, by `otherwise`. */
+export const textOr = (key, otherwise, values) => text(key in TEXTS[language()] ? key : otherwise, values);
+
 /** A number as people write it, with up to so many decimals. */
 export function number(value, decimals = 0) {
   return value.toLocaleString(language(), { maximumFractionDigits: decimals, signDisplay: "negative" });
@@ -29,6 +32,14 @@ export function number(value, decimals = 0) {
 export function fixed(value, decimals) {
   const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
   return value.toLocaleString(language(), { ...digits, signDisplay: "negative" });
+}
+
+/** A probability in per cent; what is only nearly certain or nearly ruled out is never written as 100% or 0%. */
+export function percent(share, decimals = 1) {
+  const least = 10 ** -decimals;
+  if (share > 0 && share < (least / 100) / 2) return `<${number(least, decimals)}%`;
+  if (share < 1 && share >= 1 - least / 100 / 2) return `>${number(100 - least, decimals)}%`;
+  return `${number(share * 100, decimals)}%`;
 }
 
 /** Put the texts into all elements that name one: data-text as their content, data-label for those who listen. */

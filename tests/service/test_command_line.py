@@ -62,7 +62,7 @@ def test_a_model_that_does_not_fit_stops_the_start_of_all_workers(bare_model_fil
     )
     assert finished.returncode == 3
     assert "Traceback" not in finished.stderr
-    assert "as many names as it has classes" in finished.stderr
+    assert "names 2 classes, but the model has 3; give all of them in its order" in finished.stderr
 
 
 def test_a_gpu_that_is_not_there_stops_the_start(model_file: Path) -> None:

@@ -1,5 +1,6 @@
 """Lines of the log: what a client or a file wrote forges none, floods none, and none is longer than a person reads."""
 
+import hashlib
 import json
 import logging
 import subprocess
@@ -127,3 +128,46 @@ def test_neither_a_model_nor_a_path_forges_a_line(hostile: Service) -> None:
     assert not [line for line in log.splitlines() if line.startswith(FORGED_LINE)]
     assert not [character for character in COMMANDS if character in log]
     assert FORGED_LINE not in exposition.splitlines()
+
+
+KEY = "a key of nobody else's"
+NAME = "holiday-picture.png"
+
+
+def refuse_some(service: Service) -> None:
+    """By key, kind of image, unknown call and wrong parameter; the answers have to tell the same as the log."""
+    headers = {"X-API-Key": KEY}
+    assert httpx.get(f"{service.url}/metrics", headers={"X-API-Key": "wrong-key"}).status_code == 401
+    files = {"file": (NAME, b"no image at all")}
+    assert httpx.post(f"{service.url}/predict", files=files, headers=headers).status_code == 415
+    assert httpx.get(f"{service.url}/nothing", headers=headers).status_code == 404
+    assert httpx.post(f"{service.url}/predict?top_k=many", content=b"x", headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("access_log", [True, False])
+def test_the_reason_of_each_refusal_is_logged_without_keys_and_names(access_log: bool) -> None:
+    options = ["--api-keys", hashlib.sha256(KEY.encode()).hexdigest(), *(["--access-log"] if access_log else [])]
+    with running_service(*FAKE_ENGINE, *options, "--log-format", "json") as service:
+        refuse_some(service)
+        assert service.stop() == 0
+    lines = [json.loads(line) for line in service.rest_of_log.splitlines()]
+    told = [(line["status"], line["reason"]) for line in lines if "reason" in line]
+    expected = ["unauthorized", "unknown_format", "not_found", "malformed_request"]
+    assert told == list(zip([401, 415, 404, 400], expected, strict=True))
+    (unauthorized,) = (line for line in lines if line.get("reason") == "unauthorized")
+    assert "the API key is not one that this service knows" in unauthorized["detail"]
+    assert unauthorized["detail"] in unauthorized["message"]
+    assert unauthorized["level"] == ("INFO" if access_log else "WARNING")
+    for secret in (KEY, "wrong-key", NAME):
+        assert secret not in service.rest_of_log
+
+
+def test_a_flood_of_refusals_does_not_fill_the_log_nor_hide_other_reasons() -> None:
+    with running_service(*FAKE_ENGINE) as service:
+        with httpx.Client(base_url=service.url) as client:
+            for _ in range(20 * MOST_A_MINUTE):
+                client.get("/nothing")
+            client.post("/predict", content=b"no image at all")
+        assert service.stop() == 0
+    assert service.rest_of_log.count("not_found") <= 2 * MOST_A_MINUTE  # of the two minutes that it may touch
+    assert service.rest_of_log.count("unsupported_media_type") == 1

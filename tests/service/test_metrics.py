@@ -27,7 +27,8 @@ def test_models_that_are_gone_are_not_shown(tmp_path: Path) -> None:
         """
         for number in range(1000):
             labels = [f"class {number}.{label}" for label in range(3)]
-            predicted, unfamiliar = MODELS.use("model", labels)
+            predicted, unfamiliar, confidence = MODELS.use("model", labels)
+            confidence.observe(0.5)
             MODELS.announce("model", f"version {number}", "cpu", answers=True)
             for counter in (*predicted, unfamiliar):
                 counter.inc()
@@ -39,6 +40,7 @@ def test_models_that_are_gone_are_not_shown(tmp_path: Path) -> None:
     assert told.count("keras_service_predictions_total{") == 3
     assert told.count("keras_service_model_info{") == 1
     assert 'keras_service_out_of_distribution_total{model="model"} 1000.0' in told
+    assert 'keras_service_confidence_sum{model="model"} 500.0' in told
 
 
 def test_what_another_worker_counted_is_added(tmp_path: Path) -> None:

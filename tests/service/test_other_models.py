@@ -1,6 +1,7 @@
 """Models as other people build and save them: each is asked over HTTP, and answers as it does in its author's hands."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -309,9 +310,27 @@ def test_names_and_a_card_beside_the_file_are_read(tmp_path: Path) -> None:
     assert found["card"]["class_names"] == ["a", "b", "c"]
     own = own_output(model, PIXELS / np.float32(127.5) - 1)
     assert found["probabilities"] == pytest.approx(own, abs=1e-5)
-    (tmp_path / "labels.txt").write_text("cat\ndog\n")
-    (tmp_path / "model.card.json").unlink()
-    with pytest.raises(ModelFileError, match=r"labels\.txt names 2 classes, but the model has 3"):
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.txt", "cat\ndog\n"),
+        ("model.labels.txt", "0 cat\n1 dog\n"),
+        ("class_indices.json", '{"cat": 0, "dog": 1}'),
+        ("model.card.json", '{"class_names": ["cat", "dog"]}'),
+    ],
+)
+def test_a_file_with_too_few_names_is_told_with_what_it_has_and_what_is_needed(
+    bare_model_file: Path, tmp_path: Path, name: str, content: str
+) -> None:
+    (tmp_path / "model.h5").write_bytes(bare_model_file.read_bytes())
+    (tmp_path / name).write_text(content)
+    told = (
+        f"{name} names 2 classes, but the model has 3; give all of them in its order, there or with --class-names "
+        "(the names are cat, dog)"
+    )
+    with pytest.raises(ModelFileError, match=re.escape(told)):
         tensorflow_engine(tmp_path / "model.h5")
 
 

@@ -15,11 +15,17 @@ import pytest
 from PIL import Image, ImageCms
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, give
+from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, first_held, give, wait_until_it_explains
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, DRAWINGS, left_out_without
 
 pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def explaining(service: Service) -> None:
+    wait_until_it_explains(service)
+
 
 HTML = {"content_type": "text/html", "body": "<html><title>nginx</title></html>"}
 NOTE = """() => {
@@ -104,7 +110,10 @@ def test_small_pictures_and_what_the_browser_cannot_decode_are_sent_as_they_are(
         ({"status": 403, **HTML}, "Something else than this service has answered (403)"),
         ({"status": 200, **HTML}, "Something else than this service has answered (200)"),
         ({"status": 503, "json": {"message": "no healthy upstream"}}, "answers in its place (503)"),
-        ({"status": 422, "json": {"status": 422, "detail": "the image is damaged"}}, "the image is damaged"),
+        (
+            {"status": 422, "json": {"status": 422, "detail": "the image is damaged"}},
+            ": the image is damaged",
+        ),
         (None, "The service cannot be reached"),
     ],
 )
@@ -123,9 +132,9 @@ def test_a_refusal_is_told_in_words_and_nothing_of_the_answer_before_stays(
         expect(page.locator(part)).to_be_hidden()
     expect(page.locator("#stages .maps")).to_have_count(0)
     if refusal:
-        held[0].fulfill(**refusal)
+        first_held(page, held).fulfill(**refusal)
     else:
-        held[0].abort()
+        first_held(page, held).abort()
     expect(page.locator("#error")).to_contain_text(words)
     expect(page.locator("#status")).to_be_empty()
     expect(page.locator("#answer")).to_be_hidden()
@@ -146,11 +155,11 @@ def test_a_late_refusal_of_an_earlier_picture_is_not_shown(page: Page) -> None:
     held: list[Route] = []
     page.route("**/predict?*", lambda route: route.continue_() if held else held.append(route))
     give(page, ANKLE_BOOT)
-    expect(page.locator("#status")).to_have_text("Waiting for the answer …")
+    late = first_held(page, held)
     give(page, BAG)
     answered(page, "Bag")
     with page.expect_response("**/predict?*"):
-        held[0].fulfill(status=502, **HTML)
+        late.fulfill(status=502, **HTML)
     page.evaluate("new Promise(requestAnimationFrame)")
     answered(page, "Bag")
     expect(page.locator("#error")).to_be_empty()
@@ -162,7 +171,7 @@ def large_models(bare_model_file: Path, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("large")
     layers = keras.layers
     keras.utils.set_random_seed(1)
-    first = [layers.Conv2D(16, 3, padding="same"), layers.AveragePooling2D(8)]
+    first = [layers.Conv2D(24, 3, padding="same"), layers.AveragePooling2D(8)]
     last = [layers.GlobalAveragePooling2D(), layers.Dense(1000, "softmax")]
     keras.Sequential([layers.Input((224, 224, 3)), *first, *(layers.ReLU() for _ in range(24)), *last]).save(
         folder / "large.keras"
@@ -183,7 +192,7 @@ def test_of_a_large_model_the_answer_comes_alone_and_the_rest_in_pieces(
     posts: list[str] = []
     page.on("request", lambda request: posts.append(request.url) if request.method == "POST" else None)
     give(page, DRAWINGS[0])
-    expect(page.locator("#status")).to_contain_text("It is: ")
+    expect(page.locator("#status")).to_contain_text("Model version")
     assert posts[0].startswith(f"{large_models.url}/predict?")
     # The most probable classes, and any other one by its name; explained is the one of that name and not that number.
     bars = page.locator("#bars button")
@@ -200,10 +209,18 @@ def test_of_a_large_model_the_answer_comes_alone_and_the_rest_in_pieces(
     stages.nth(1).scroll_into_view_if_needed()
     expect(stages.nth(1).locator("img")).to_be_visible(timeout=FIRST_EXPLANATION_MS)
     stages.nth(2).scroll_into_view_if_needed()
-    expect(stages.nth(2).locator(".maps button")).to_have_count(16)
+    expect(stages.nth(2).locator(".maps button")).to_have_count(24)
     stages.nth(3).scroll_into_view_if_needed()
     stages.nth(3).locator(".maps button").first.click()
-    expect(page.locator("#arithmetic")).to_contain_text("value = ")  # that layer has no arithmetic to be shown
+    # That layer has no arithmetic to be shown, but its values are the service's.
+    _, number, _, layer = page.locator("#detail-title").inner_text().split()
+    numbers = httpx.post(
+        f"{large_models.url}/plot/feature-maps?format=json&layer={layer}", content=DRAWINGS[0].read_bytes()
+    ).json()["layers"][0]
+    largest = max(max(row) for row in numbers["maps"][int(number)])
+    expect(page.locator("#arithmetic")).to_contain_text(f"value = {largest:.4f}")
+    named = stages.nth(3).locator(".maps button").evaluate_all("all => all.map((one) => one.title)")
+    assert named == [f"Map {number} of {layer}" for number in range(24)]
     maps = [post for post in posts if "feature-maps" in post]
     assert all("layer=" in post for post in maps)
     assert len(maps) < 24
@@ -222,7 +239,7 @@ def test_another_model_can_be_chosen_and_every_call_asks_it(opened: Callable[...
     expect(page.locator("#card-text")).to_contain_text("This file says nothing of how it was trained.")
     expect(page.locator("#card-text")).to_contain_text("Only assumed, so look whether it is right: pixels 0..1")
     give(page, BAG)
-    expect(page.locator("#status")).to_contain_text("It is: ")
+    expect(page.locator("#status")).to_contain_text("Model version")
     assert page.locator("#curl").inner_text().endswith('&model=letters"')
     for name in ("A", "a"):
         page.locator("#bars").get_by_text(name, exact=True).click()

@@ -14,6 +14,7 @@ from service.inference.batcher import BatchLimits
 from service.inference.decoder import Decoder
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
+from service.inference.numbered_versions import LoadedModel
 from service.inference.repository import ModelRepository
 from service.inference.thread_pool import ThreadPool
 from service.inference.waiting_bytes import WaitingBytes
@@ -38,11 +39,11 @@ def run(folder: Path, scenario: Callable[[Prediction, FakeEngine], Awaitable[Non
     async def with_prediction() -> None:
         engine = FakeEngine()
 
-        def start(given: object) -> ModelRunner:
+        def start(given: object, number: object) -> ModelRunner:
             return ModelRunner(engine, BatchLimits(2, 6), 30)
 
         repository = ModelRepository(
-            [(folder / "fake.h5", engine)], start, lambda _: engine, None, 0, 0, DesiredState(folder)
+            [LoadedModel(folder / "fake.h5", engine)], start, lambda _: engine, None, 0, 0, DesiredState(folder)
         )
         threads = ThreadPool()
         await scenario(Prediction(repository, Decoder(10_000, 10, WaitingBytes(100_000_000)), threads), engine)

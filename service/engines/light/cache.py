@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import shutil
-import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from models.specification import Facts, Source
 from service.engines.light.converted import ConversionResult, StaleConversion
 from service.errors import StorageFailed, writing_temporary_files
 from service.logs import LOGGER
+from service.model_files.private_folder import is_ours
 
 try:
     import fcntl
@@ -101,7 +101,7 @@ class ConversionCache:
 def _make(place: Path, key: str, sha256: str, convert: Callable[[Path], ConversionResult]) -> CachedConversion:
     with writing_temporary_files():
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _is_ours(place):
+        if not is_ours(place):
             raise PermissionError(errno.EPERM, "others may write there, or it is somebody else's", str(place))
     with _locked(place / f"{key}.lock"):
         found = _read(place / key, sha256)
@@ -121,7 +121,7 @@ def _make(place: Path, key: str, sha256: str, convert: Callable[[Path], Conversi
 
 
 def _read(folder: Path, sha256: str) -> CachedConversion | None:
-    if not (_is_ours(folder.parent) and _is_ours(folder)):
+    if not (is_ours(folder.parent) and is_ours(folder)):
         return None
     try:
         result = ConversionResult.read(folder, sha256)
@@ -131,16 +131,6 @@ def _read(folder: Path, sha256: str) -> CachedConversion | None:
     with suppress(OSError):
         os.utime(folder)  # it is in use
     return CachedConversion(result, folder)
-
-
-def _is_ours(folder: Path) -> bool:
-    """Whether it is a folder in which nobody but this user and the system's owner can have put anything."""
-    try:
-        status = folder.lstat()
-    except OSError:
-        return False
-    others_write = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    return stat.S_ISDIR(status.st_mode) and status.st_uid in (os.geteuid(), 0) and not others_write
 
 
 def _forget_unused(place: Path) -> None:

@@ -46,6 +46,7 @@ class ConvertedModel(BaseModel):
     findings: tuple[Finding, ...]
     summary: ModelSummary
     units: int
+    embedding_dimension: int | None
     sums_to_one: bool
     outputs: Annotated[tuple[str, ...], Field(description="names of the fields of EngineOutput, as LiteRT orders them")]
     most_rows: Annotated[int, Field(description="that share a call")]

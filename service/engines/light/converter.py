@@ -35,7 +35,7 @@ from service.engines.light.converted import (
     ConvertedModel,
 )
 from service.engines.light.interpreter import LightModel, most_rows
-from service.engines.tensorflow import forward_pass_of
+from service.engines.tensorflow import embedding_dimension, forward_pass_of
 from service.errors import StorageFailed, writing_temporary_files
 from service.model_files.loading import load_model
 from service.model_files.snapshot import ModelFileLimits
@@ -44,8 +44,8 @@ from service.model_files.snapshot import ModelFileLimits
 CPU_SECONDS, WALL_SECONDS = 600, 900
 # Beside what the libraries take; and the file is in memory as Keras has it, as a graph, and converted.
 _MEMORY_BYTES, _MEMORY_OF_EACH_BYTE = 4 << 30, 12
-MOST_DIFFERENCE = 1e-5
-# The OOD score is a rank among validation images, and the model's own output may have any size.
+MOST_DIFFERENCE = 1e-4
+# The OOD score is a rank among validation images; the model's own output and its embeddings may have any size.
 _MOST_OOD_DIFFERENCE, _MOST_RELATIVE_DIFFERENCE = 1e-3, 1e-4
 _RANDOM_IMAGES = 6
 
@@ -90,6 +90,7 @@ def convert(request: ConversionRequest) -> ConversionResult:
         findings=loaded.findings,
         summary=summarize(loaded.model, card.name, loaded.version),
         units=loaded.units,
+        embedding_dimension=embedding_dimension(forward_pass),
         sums_to_one=conversion.sums_to_one,
         outputs=outputs,
         most_rows=rows,
@@ -150,10 +151,14 @@ def _compared(found: EngineOutput, expected: EngineOutput) -> float:
         ood = _largest(found.ood_scores, expected.ood_scores)
         if not ood <= _MOST_OOD_DIFFERENCE:
             raise NotConvertible(f"its out-of-distribution scores differ from Keras's by up to {ood:.1e}")
-    if expected.outputs is not None:
-        own = _largest(found.outputs, expected.outputs) / max(1.0, float(np.abs(expected.outputs).max()))
-        if not own <= _MOST_RELATIVE_DIFFERENCE:
-            raise NotConvertible(f"its outputs differ from Keras's by up to {own:.1e} of the largest")
+    for what, own, wanted in (
+        ("outputs", found.outputs, expected.outputs),
+        ("embeddings", found.embeddings, expected.embeddings),
+    ):
+        if wanted is not None:
+            share = _largest(own, wanted) / max(1.0, float(np.abs(wanted).max()))
+            if not share <= _MOST_RELATIVE_DIFFERENCE:
+                raise NotConvertible(f"its {what} differ from Keras's by up to {share:.1e} of the largest")
     return difference
 
 

@@ -21,6 +21,7 @@ class LightEngine:
         self.source, self.version = source, version
         self.card, self.findings = converted.card, converted.findings
         self.summary, self.units = converted.summary, converted.units
+        self.embedding_dimension = converted.embedding_dimension
         self._sums_to_one = converted.sums_to_one
         self._model = LightModel(path, converted.outputs, threads, converted.most_rows)
 

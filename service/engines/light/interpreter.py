@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from models.library_notes import library_notes_left_out
 from models.preprocessing import ModelInput
 from service.engines.base import EngineOutput, Floats
 
@@ -31,7 +32,8 @@ class LightModel:
         """
         self._path, self._outputs, self._threads = path, outputs, threads
         self.batch_sizes = tuple(size for size in BATCH_SIZES if size <= rows)
-        self._interpreters = {size: self._planned(size) for size in self.batch_sizes}
+        with library_notes_left_out():
+            self._interpreters = {size: self._planned(size) for size in self.batch_sizes}
 
     def infer(self, batch: ModelInput) -> EngineOutput:
         """Of float32 (rows, height, width, channels), of any number of rows; see EngineOutput."""

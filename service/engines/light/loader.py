@@ -78,7 +78,7 @@ class LightLoader:
         key = key_of(sha256, options, path.stem, sources_beside(path))
 
         def convert(folder: Path) -> ConversionResult:
-            log.info("%s is converted for the light engine", path)
+            log.info("%s is being converted for the light engine, which takes some seconds and is kept", path)
             max_bytes = self._limits.max_bytes
             request = ConversionRequest(path=path, folder=folder, options=options, max_bytes=max_bytes, sha256=sha256)
             return run_converter(request)

@@ -10,6 +10,7 @@ from matplotlib.patches import Polygon
 from models.charts import INK, MUTED, save_figure
 from models.plot_format import PlotFormat
 from service.engines.model_summary import LayerSummary, ModelSummary, Shape
+from service.explain.layer_words import reading, times
 
 # Inches. One scale for height and width of all maps, one for their channels.
 _TALLEST = 2.6
@@ -17,6 +18,7 @@ _WIDEST = 1.1
 _THINNEST = 0.05
 _COLUMN = 1.42
 _VECTOR_WIDTH = 0.14
+_LINE = 0.19
 # Cabinet projection: depth runs to the upper right, at half its length.
 _DEPTH_X, _DEPTH_Y = 0.5 * math.cos(math.radians(40)), 0.5 * math.sin(math.radians(40))
 _MOST_DOTS = 16_000
@@ -44,7 +46,7 @@ class _Scale:
 
 
 def draw_blocks(summary: ModelSummary, form: PlotFormat) -> bytes:
-    """Input and every layer that changes the shape, left to right, each with its shape, kernel and parameters.
+    """Input and every layer that changes the shape, left to right, with its shape, kernel, stride and parameters.
 
     Height and width of maps share one linear scale and channels another; vectors are drawn on a logarithmic one, since
     3,136 and 10 values would not fit one image. Layers that leave the shape as it is are named under the block they
@@ -55,6 +57,7 @@ def draw_blocks(summary: ModelSummary, form: PlotFormat) -> bytes:
     figure = Figure(figsize=(1, 1))
     axes = figure.add_axes((0, 0, 1, 1))
     left, anchor = 0.25, None
+    ceiling = _TALLEST * (1 + _DEPTH_Y) + 0.02 + max(4, *(len(stage.facts) for stage in stages)) * _LINE
     for stage in stages:
         width, height, depth = _size(stage.shape, scale)
         span = width + depth * _DEPTH_X
@@ -63,7 +66,7 @@ def draw_blocks(summary: ModelSummary, form: PlotFormat) -> bytes:
         if anchor is not None:
             _draw_link(axes, anchor, stage, x, height, depth, scale)
         _draw_block(axes, stage.colour, x, width, height, depth)
-        _draw_words(axes, stage, left + column / 2)
+        _draw_words(axes, stage, left + column / 2, ceiling)
         anchor = (x + width, height, depth)
         left += column
     axes.text(
@@ -74,7 +77,7 @@ def draw_blocks(summary: ModelSummary, form: PlotFormat) -> bytes:
         fontsize=9,
         color=MUTED,
     )
-    bottom, top = -1.0, _TALLEST * (1 + _DEPTH_Y) + 1.1
+    bottom, top = -1.0, ceiling + 0.32
     axes.set(xlim=(0, left + 0.25), ylim=(bottom, top), aspect="equal")
     axes.axis("off")
     figure.set_size_inches(left + 0.25, top - bottom)
@@ -97,13 +100,7 @@ def _stages(summary: ModelSummary) -> list[_Stage]:
 
 
 def _facts(layer: LayerSummary) -> tuple[str, ...]:
-    facts = []
-    if layer.kernel_size:
-        facts.append(f"kernel {_times(layer.kernel_size)}, {layer.padding}")
-    if layer.pool_size:
-        facts.append(f"window {_times(layer.pool_size)}")
-    if layer.strides and layer.strides != (layer.pool_size or (1,) * len(layer.strides)):
-        facts.append(f"stride {_times(layer.strides)}")
+    facts = [*reading(layer)]
     if layer.activation and layer.activation != "linear":
         facts.append(layer.activation)
     if layer.parameters:
@@ -160,20 +157,15 @@ def _draw_link(
         axes.plot(*zip(corner, (min(target[0], x), target[1]), strict=True), color=INK, linewidth=0.6, zorder=2.5)
 
 
-def _draw_words(axes: Axes, stage: _Stage, x: float) -> None:
-    top = _TALLEST * (1 + _DEPTH_Y) + 0.78
+def _draw_words(axes: Axes, stage: _Stage, x: float, top: float) -> None:
     axes.text(x, top, stage.title, ha="center", fontsize=10, fontweight="bold", color=INK)
     for line, fact in enumerate(stage.facts):
-        axes.text(x, top - 0.19 * (line + 1), fact, ha="center", fontsize=8, color=INK)
-    axes.text(x, -0.3, _times(stage.shape), ha="center", fontsize=10, color=INK)
+        axes.text(x, top - _LINE * (line + 1), fact, ha="center", fontsize=8, color=INK)
+    axes.text(x, -0.3, times(stage.shape), ha="center", fontsize=10, color=INK)
 
 
 def _known(shape: Shape) -> tuple[int, ...]:
     return tuple(size or 1 for size in shape)
-
-
-def _times(numbers: tuple[int, ...]) -> str:
-    return "×".join(str(number) for number in numbers)
 
 
 def _tinted(colour: str, share: float) -> tuple[float, ...]:

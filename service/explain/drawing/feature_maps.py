@@ -9,6 +9,7 @@ import numpy.typing as npt
 from models.charts import INK
 from models.plot_format import PlotFormat
 from service.errors import NotInModel
+from service.explain.deadline import ensure_time
 from service.explain.drawing.axis import as_words, draw_bars, round_numbers
 from service.explain.drawing.canvas import Box, Canvas
 from service.explain.drawing.mosaic import (
@@ -51,6 +52,7 @@ def draw_feature_maps(outputs: Mapping[str, Floats], form: PlotFormat, *, strong
     canvas = Canvas(WIDTH, math.ceil(sum(heights)))
     top = 0.0
     for (name, values), height in zip(outputs.items(), heights, strict=True):
+        ensure_time()
         order = strongest_first(values) if strongest else np.arange(values.shape[-1])
         title = f"{name}: {'×'.join(map(str, values.shape))}"
         if values.ndim == 3:

@@ -4,6 +4,7 @@ It runs untrusted models, and its memory is bounded. Knows the calls and no HTTP
 """
 
 import gc
+import logging.config
 import os
 import signal
 import socket
@@ -17,7 +18,9 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from models.card import ModelFileError
+from models.library_notes import library_notes_left_out
 from service.errors import NothingToExplain, ServiceError
+from service.explain.deadline import within
 from service.explain.process.messages import (
     DROP,
     LOAD,
@@ -30,8 +33,10 @@ from service.explain.process.messages import (
     receive_call,
     send,
 )
+from service.logs import logging_configuration
 from service.model_files.snapshot import ModelFileLimits
 from service.model_files.source import path_of, version_of
+from service.settings import ENVIRONMENT_PREFIX
 
 if TYPE_CHECKING:
     from service.explain.keras_explainer import KerasExplainer
@@ -55,20 +60,22 @@ class Explanations:
 
     def answer(self, call: Call, file: int | None) -> Any:
         """What the method that is called returns or raises."""
-        model, method, arguments = call
+        model, method, arguments, within_s = call
         if method == START:
             from service.explain.drawing.by_name import DRAWINGS  # noqa: PLC0415 - takes a second
 
             self._drawings = DRAWINGS
         elif model is None:
-            return self._drawings[method](*arguments)
+            with within(within_s):
+                return self._drawings[method](*arguments)
         elif method == LOAD and file is not None:
             self._explainers[model] = _loaded(file, *arguments)
         elif method == DROP:
             self._explainers.pop(model, None)
             gc.collect()
         else:
-            return getattr(self._explainers[model], method)(*arguments)
+            with within(within_s):
+                return getattr(self._explainers[model], method)(*arguments)
         bound_memory()
         return None
 
@@ -81,7 +88,11 @@ def _loaded(file: int, model: LoadableModel) -> "KerasExplainer":
     )
     if version_of(file) != model.version:
         raise NothingToExplain(changed)
-    from service.explain.keras_explainer import load_explainer, use_one_thread_of_the_cpu  # noqa: PLC0415 - seconds
+    with library_notes_left_out():
+        from service.explain.keras_explainer import (  # noqa: PLC0415 - seconds
+            load_explainer,
+            use_one_thread_of_the_cpu,
+        )
 
     use_one_thread_of_the_cpu()
     bound_memory(None)  # how large a model may be is seen to where it is loaded
@@ -153,5 +164,13 @@ def _end() -> None:
     os._exit(0)
 
 
+def _log_as_the_service() -> None:
+    """What libraries say here, on the same standard error."""
+    if os.environ.get(f"{ENVIRONMENT_PREFIX}LOG_FORMAT") == "json":
+        logging.config.dictConfig(logging_configuration("warning", "json"))
+        logging.captureWarnings(True)
+
+
 if __name__ == "__main__":
+    _log_as_the_service()
     answer_calls(socket.socket(fileno=int(sys.argv[1])), Explanations())

@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.card import ModelCard
-from service.errors import GraphvizMissing, InferenceFailed, NothingToExplain, NotInModel, ServiceError, StorageFailed
+from service.errors import (
+    DeadlineExceeded,
+    GraphvizMissing,
+    InferenceFailed,
+    NothingToExplain,
+    NotInModel,
+    ServiceError,
+    StorageFailed,
+)
 from service.explain.results import Attribution, ConvolutionTrace, Kernels, PoolingTrace, Window
 
 # Of one message. The largest are all maps of a model for one image.
@@ -24,7 +32,9 @@ START = "start"
 
 _LENGTH = struct.Struct("!Q")
 _RESULTS = {kind.__name__: kind for kind in (Attribution, ConvolutionTrace, Kernels, PoolingTrace, Window)}
-_ERRORS = {kind.__name__: kind for kind in (GraphvizMissing, NothingToExplain, NotInModel, StorageFailed)}
+_ERRORS = {
+    kind.__name__: kind for kind in (DeadlineExceeded, GraphvizMissing, NothingToExplain, NotInModel, StorageFailed)
+}
 _NUMBERS = "biuf"
 
 
@@ -40,11 +50,15 @@ class LoadableModel(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A method of the explainer of the model that was loaded as `model`, or, for None, of no model."""
+    """A method of the explainer of the model that was loaded as `model`, or, for None, of no model.
+
+    It is given up where it takes longer than `within_s`; None for any time.
+    """
 
     model: int | None
     method: str
     arguments: tuple[Any, ...] = ()
+    within_s: float | None = None
 
 
 class Answer(NamedTuple):

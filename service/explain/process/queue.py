@@ -23,6 +23,8 @@ MOST_WAITING = 8
 IDLE_S = 300.0
 # Of the time that a call may take. With less left than this no process is started for it.
 _LEAST_SHARE = 0.1
+# After so much of it the process gives up by itself, and is there for the next call.
+_OWN_SHARE = 0.9
 
 
 class _Waiting:
@@ -167,7 +169,11 @@ class ExplanationQueue:
         if one.call is None:
             return None
         # Who waited long is given up on in the middle of a call; that is no reason to end the process.
-        return await self._models.ask(Call(number, *one.call), self._timeout_s, self._too_late(), self._expire)
+        call = Call(number, *one.call, _OWN_SHARE * self._timeout_s)
+        try:
+            return await self._models.ask(call, self._timeout_s, self._too_late(), self._expire)
+        except DeadlineExceeded as error:
+            raise self._too_late() from error
 
     def _expire(self) -> float:
         """Tell those whose deadline has come; that of whoever is next."""

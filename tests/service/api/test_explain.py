@@ -56,6 +56,22 @@ def test_each_is_a_image_that_names_the_model(client: TestClient, method: str, p
     assert ElementTree.fromstring(svg.content).tag == "{http://www.w3.org/2000/svg}svg"
 
 
+def test_the_numbers_of_one_layer_are_there_as_numpy_writes_them(client: TestClient) -> None:
+    for layer in ("max_pooling2d_1", "dense_1"):
+        as_json = client.post(f"/plot/feature-maps?layer={layer}", files=BOOT, headers=JSON).json()["layers"][0]
+        answer = client.post(f"/plot/feature-maps?layer={layer}&format=npy", files=BOOT)
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["model-version"] == file_version(SHIPPED_MODEL)
+        packed = np.load(io.BytesIO(answer.content))
+        assert packed.dtype == np.float32
+        assert list(packed.shape) == as_json["shape"]
+        maps = packed if as_json["maps"] is None else packed.transpose(2, 0, 1)
+        assert maps == pytest.approx(np.array(as_json["maps"] or as_json["values"]), abs=1e-6)
+    refused = client.post("/plot/feature-maps?format=npy", files=BOOT)
+    assert refused.status_code == 400
+    assert refused.json()["detail"].startswith("layer: format=npy is for one layer, and none is named")
+
+
 def test_the_numbers_are_there_as_json(client: TestClient) -> None:
     maps = FeatureMaps.model_validate(client.post("/plot/feature-maps", files=BOOT, headers=JSON).json())
     assert maps.model.version == file_version(SHIPPED_MODEL)

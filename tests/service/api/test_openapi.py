@@ -13,6 +13,7 @@ from service.api.schemas import (
     Answer,
     AttributionAnswer,
     BatchAnswer,
+    EmbeddingAnswer,
     FeatureMaps,
     Health,
     KernelsAnswer,
@@ -66,6 +67,7 @@ def test_every_call_has_a_short_name_which_does_not_change(document: Document) -
     assert set(names) == {
         "predict",
         "predict_batch",
+        "embed",
         "model_summary",
         "model_card",
         "plot",
@@ -206,6 +208,7 @@ def test_every_answer_has_an_example_of_its_own_shape(document: Document) -> Non
             Answer,
             AttributionAnswer,
             BatchAnswer,
+            EmbeddingAnswer,
             FeatureMaps,
             Health,
             KernelsAnswer,
@@ -251,6 +254,7 @@ def test_the_examples_agree_with_themselves() -> None:
     ("path", "status", "part"),
     [
         ("/predict/batch", "400", "'files'"),
+        ("/embed", "422", "no dense layer ends it"),
         ("/plot", "400", "style"),
         ("/plot", "503", "apt-get install graphviz"),
         ("/plot/history", "404", "trained"),
@@ -268,14 +272,15 @@ def test_an_error_is_shown_as_this_call_sends_it(document: Document, path: str, 
 
 def test_an_image_can_be_chosen_from_the_page_and_is_not_empty(document: Document) -> None:
     schemas = document["components"]["schemas"]
-    for path, form in (("/predict", "ImageForm"), ("/predict/batch", "ImagesForm")):
+    for path, form in (("/predict", "ImageForm"), ("/predict/batch", "ImagesForm"), ("/embed", "ImagesForm")):
         content = document["paths"][path]["post"]["requestBody"]["content"]
         assert content["multipart/form-data"]["schema"] == {"$ref": f"#/components/schemas/{form}"}
     image, images = schemas["ImageForm"]["properties"]["file"], schemas["ImagesForm"]["properties"]["files"]
     assert image["format"] == images["items"]["format"] == "binary"
     assert image["minLength"] == images["minItems"] == 1
-    content = document["paths"]["/predict"]["post"]["requestBody"]["content"]
-    assert content["image/*"]["schema"]["minLength"] == 1
+    for path in ("/predict", "/embed"):
+        content = document["paths"][path]["post"]["requestBody"]["content"]
+        assert content["image/*"]["schema"]["minLength"] == 1
 
 
 def test_nothing_of_fastapis_own_errors_is_left(document: Document) -> None:

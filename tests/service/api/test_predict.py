@@ -196,7 +196,7 @@ def test_a_failure_of_the_network_is_our_fault_and_says_no_more(
 def test_a_fault_of_our_own_is_500_and_says_no_more(
     client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr("service.api.predict._prediction", lambda *_: 1 / 0)
+    monkeypatch.setattr("service.api.predict.prediction_of", lambda *_: 1 / 0)
     response = client.post(path, files={"file": OWL})
     assert_problem(response, 500, "its log says more")
     assert "division" not in response.text

@@ -98,7 +98,18 @@ def test_the_graph_names_layers_and_shapes(shipped: TestClient) -> None:
 
 def test_the_blocks_name_shapes_kernels_and_parameters(shipped: TestClient) -> None:
     image = shipped.get("/plot?style=blocks&format=svg").text
-    expected = ("28×28×1", "28×28×32", "14×14×64", "7×7×64", "3136", "kernel 3×3, same", "window 2×2", "relu")
+    expected = (
+        "28×28×1",
+        "28×28×32",
+        "14×14×64",
+        "7×7×64",
+        "3136",
+        "kernel 3×3",
+        "padding same",
+        "max pooling",
+        "window 2×2",
+        "relu",
+    )
     assert all(f">{text}<" in image for text in (*expected, "18,496 parameters", "Dropout 0.4", "softmax"))
 
 

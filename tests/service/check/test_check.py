@@ -321,6 +321,10 @@ def test_wrong_arguments_are_one_line(check: Check, bare_model_file: Path, argum
     [
         ([], "holds no file"),
         (["only/1.png"], "has one subfolder, only"),
+        (
+            ["train/a/1.png", "val/a/1.png"],
+            "has the parts of a data set, train, val, and not a subfolder for each class",
+        ),
         (["1.png"], "none of 1 files can be read as a picture"),
         (["a/1.png", "b/1.png", "c/1.png", "d/1.png"], "none of 4 files can be read"),
     ],
@@ -329,7 +333,7 @@ def test_folders_without_pictures_are_refused(
     check: Check, bare_model_file: Path, tmp_path: Path, files: list[str], reason: str
 ) -> None:
     for file in files:
-        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / file).write_bytes(b"no picture")
     finished = check(bare_model_file, "--pictures", tmp_path)
     assert finished.status == 2

@@ -22,10 +22,12 @@ def test_it_has_the_files_card_and_version_and_answers_from_the_first_values(shi
     assert engine.version == file_version(shipped_model)
     batch = np.zeros((2, 28, 28, 1), np.float32)
     batch[0, 0, 3] = batch[1, 0, 7] = 1
-    scores, ood_scores, _ = engine.infer(batch)
+    scores, ood_scores, _, embeddings = engine.infer(batch)
     assert scores.argmax(axis=1).tolist() == [3, 7]
     assert scores.sum(axis=1) == pytest.approx([1, 1])
     assert ood_scores is None
+    assert embeddings.tolist() == batch[:, 0, :10, 0].tolist()
+    assert engine.embedding_dimension == 10
 
 
 def test_a_broken_file_and_one_without_a_card_are_refused(tmp_path: Path, bare_model_file: Path) -> None:
@@ -41,7 +43,7 @@ def test_its_process_imports_neither_keras_nor_tensorflow() -> None:
 import sys
 import zipfile
 from service.settings import ServiceSettings
-from service.worker import choose_engine
+from service.engine_choice import choose_engine
 choose_engine(ServiceSettings(engine="fake")).load(__import__("pathlib").Path({str(SHIPPED_MODEL)!r}))
 print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.modules])
 """
@@ -50,7 +52,7 @@ print([name for name in ("keras", "tensorflow", "jax", "torch") if name in sys.m
 
 
 def test_a_service_answers_with_it_and_says_what_it_is_and_that_nothing_is_explained() -> None:
-    with running_service(*FAKE_ENGINE) as service, httpx.Client(base_url=service.url) as client:
+    with running_service(*FAKE_ENGINE) as service, httpx.Client(base_url=service.url, timeout=60) as client:
         assert "on nowhere" in service.log
         assert "no model is run" in service.log
         answer = client.post("/predict", files={"file": ANKLE_BOOT.read_bytes()}).json()

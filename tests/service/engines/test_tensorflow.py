@@ -253,7 +253,8 @@ def test_a_card_that_does_not_fit_its_network_is_refused(model_file: Path) -> No
 
 
 def test_too_few_class_names_are_refused(bare_model_file: Path) -> None:
-    with pytest.raises(ModelFileError, match="an option names 2 classes, but the model has 3"):
+    told = r"--class-names or --labels names 2 classes, but the model has 3; give all .*the names are red, green"
+    with pytest.raises(ModelFileError, match=told):
         tensorflow_engine(bare_model_file, "cpu", Facts(class_names=("red", "green")))
 
 

@@ -12,8 +12,9 @@ from keras import layers
 from models.card import ImageInput
 from models.head import conversion_of
 from models.preprocessing import ModelInput, scaled
-from service.errors import NotInModel
+from service.errors import DeadlineExceeded, NotInModel
 from service.explain import attribution
+from service.explain.deadline import within
 from service.explain.kernels import kernels_of
 from service.explain.layers import layer_outputs
 from service.explain.results import Attribution, ConvolutionTrace, Method, PoolingTrace, strongest_first
@@ -255,6 +256,33 @@ def test_rows_of_large_layers_go_through_the_network_a_few_at_a_time() -> None:
     assert scored(large).rows_at_once == 3
 
 
+def test_of_a_large_network_less_is_computed_and_the_image_is_still_covered() -> None:
+    assert attribution.patches((28, 28), 25_000) == attribution.patches((28, 28), 10**9)
+    for most, expected in ((10**6, 225), (125, 121), (1, 36)):
+        boxes = attribution.patches((224, 224), most)
+        assert len(boxes) == expected
+        covered = np.zeros((224, 224), bool)
+        for box in boxes:
+            covered[box] = True
+        assert covered.all()
+
+
+def test_fewer_steps_still_sum_to_the_difference_of_the_outputs(shipped: keras.Model) -> None:
+    whole = scored(shipped)
+    few = whole._replace(rows_in_time=0)
+    black = np.zeros_like(BOOT)
+    for method in ("integrated-gradients", "smoothgrad", "occlusion"):
+        found, all_of_it = (attribution.attribute(of, BOOT, black, method, 9).values for of in (few, whole))
+        assert np.corrcoef(found.ravel(), all_of_it.ravel())[0, 1] > 0.65, method
+    found = attribution.attribute(few, BOOT, black, "integrated-gradients", 9)
+    assert found.values.sum() == pytest.approx(found.score - found.baseline_score, rel=0.1)
+
+
+def test_an_attribution_stops_at_its_deadline(shipped: keras.Model) -> None:
+    with within(0), pytest.raises(DeadlineExceeded, match="longer than a request may"):
+        attribute(shipped, BOOT, "occlusion", 9)
+
+
 def test_saliency_is_the_gradient(branching: keras.Model) -> None:
     found = attribute(branching, COLOURED, "saliency", 0)
     strongest = np.unravel_index(found.values.argmax(), found.values.shape)
@@ -300,3 +328,28 @@ def test_a_network_without_maps_is_told_and_its_pixels_can_still_be_explained() 
             call()
     found: Attribution = attribute(flat, image, "integrated-gradients", 0)
     assert found.values.sum() == pytest.approx(found.score - found.baseline_score, abs=1e-4)
+
+
+def test_every_value_of_a_strided_valid_and_averaging_network_is_traced_as_keras_has_it() -> None:
+    """The network of `cnn-train --padding valid --strides 2,1 --pooling average`."""
+    keras.utils.set_random_seed(5)
+    network = keras.Sequential(
+        [
+            keras.Input((20, 17, 1)),
+            layers.Conv2D(2, 3, strides=2, activation="relu", name="first"),
+            layers.AveragePooling2D(2, name="mean"),
+            layers.Conv2D(2, 3, name="second"),
+        ]
+    )
+    image = np.random.default_rng(5).random((20, 17, 1), np.float32)
+    for name, values in layer_outputs(network, image).items():
+        for row, column, channel in np.ndindex(*values.shape):
+            traced = trace(network, image, name, channel, row, column)
+            assert traced.window.inside.all()
+            assert traced.value == pytest.approx(values[row, column, channel], abs=1e-6)
+            if isinstance(traced, PoolingTrace):
+                assert traced.kind == "mean"
+                assert traced.window.values.mean() == pytest.approx(traced.value, abs=1e-6)
+            else:
+                made = max(0.0, traced.total) if traced.activation == "relu" else traced.total
+                assert made == pytest.approx(traced.value, abs=1e-5)

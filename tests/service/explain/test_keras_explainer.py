@@ -53,6 +53,7 @@ def test_what_each_method_takes_and_gives_can_be_sent_to_another_process(explain
         "kernels": ("conv2d_1", 3),
         "draw_kernels": (None, None, "fixed", "svg"),
         "feature_maps": (image, "conv2d", 100_000),
+        "layer_output": (image, "conv2d", 100_000),
         "draw_feature_maps": (image, None, True, "png"),
         "attribution": (image, "grad-cam", None),
         "draw_attribution": (prepared, image, "saliency", 3, "png"),
@@ -60,7 +61,7 @@ def test_what_each_method_takes_and_gives_can_be_sent_to_another_process(explain
     }
     assert calls.keys() == {name for name in vars(Explainer) if not name.startswith("_")}
     for name, given in calls.items():
-        (_, method, arguments), _ = sent(Call(1, name, given), receive_call)
+        (_, method, arguments, _), _ = sent(Call(1, name, given), receive_call)
         found = getattr(explainer, method)(*arguments)
         assert equal(found, sent(tuple(Answer(found)), receive_answer).result()), name
 

@@ -54,7 +54,7 @@ def test_both_ways_answer_the_same(both: tuple[TestClient, TestClient], request_
 def test_a_fault_of_our_own_reaches_the_servers_log(
     both: tuple[TestClient, TestClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predict, "_prediction", lambda *_: 1 / 0)
+    monkeypatch.setattr(predict, "prediction_of", lambda *_: 1 / 0)
     for client in both:
         with pytest.raises(ZeroDivisionError):
             client.post("/predict", files={"file": OWL})

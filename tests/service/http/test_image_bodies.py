@@ -10,7 +10,7 @@ from PIL import Image
 
 from models.image_formats import FORMATS
 from service.errors import MalformedRequest, ServiceError, UnsupportedMediaType
-from service.http.image_bodies import UploadedFile, image_in, images_in
+from service.http.image_bodies import SentImages, UploadedFile, image_in, images_in, one_or_more_in
 from tests.attacks import bodies as attacks
 from tests.samples import encoded
 
@@ -182,3 +182,21 @@ def test_a_batch_is_the_files_of_a_form_in_order(name: str) -> None:
 def test_a_batch_may_number_its_fields_and_leave_filenames_away() -> None:
     body = form('name="files[0]"', 'name="files[1]"')
     assert images_in(body, FORM, 2) == [UploadedFile("files[0]", PNG), UploadedFile("files[1]", PNG)]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "expected"),
+    [
+        (PNG, "", SentImages([UploadedFile("body", PNG)], listed=False)),
+        (PNG, "application/json", SentImages([UploadedFile("body", PNG)], listed=False)),
+        (PNG, FORM, SentImages([UploadedFile("body", PNG)], listed=False)),
+        (form('name="file"; filename="a"'), FORM, SentImages([UploadedFile("a", PNG)], listed=False)),
+        (form('name="files"; filename="a"'), FORM, SentImages([UploadedFile("a", PNG)], listed=True)),
+        (form('name="files[0]"'), FORM, SentImages([UploadedFile("files[0]", PNG)], listed=True)),
+        (form('name="a"', 'name="b"'), FORM, SentImages([UploadedFile("a", PNG), UploadedFile("b", PNG)], listed=True)),
+        (json.dumps({"image": TEXT}).encode(), "", SentImages([UploadedFile("image", PNG)], listed=False)),
+        (json.dumps({"images": [TEXT]}).encode(), "", SentImages([UploadedFile("images[0]", PNG)], listed=True)),
+    ],
+)
+def test_one_or_more_are_taken_in_either_way(body: bytes, content_type: str, expected: SentImages) -> None:
+    assert one_or_more_in(body, content_type, 3) == expected

@@ -130,6 +130,18 @@ def test_a_preflight_request_that_is_refused_says_what_to_do(origins: list[str],
     assert "access-control-allow-origin" not in refused.headers
 
 
+@pytest.mark.parametrize("origins", [[], ["https://shop.example"]])
+def test_the_first_page_that_may_not_call_is_logged_with_the_option_that_lets_it_in(
+    origins: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A browser tells its person nothing of why a call failed."""
+    with behind_keys(cors_origins=origins) as client, caplog.at_level("WARNING"):
+        for page in ["https://elsewhere.example\x1b[31m", "https://elsewhere.example", "https://third.example"]:
+            client.options("/predict", headers={"Origin": page, "Access-Control-Request-Method": "POST"})
+    (line,) = [record.getMessage() for record in caplog.records if "--cors-origins" in record.getMessage()]
+    assert line.startswith(r"a page of 'https://elsewhere.example\x1b[31m' asked to call and was refused")
+
+
 def test_what_happened_is_counted(client: TestClient) -> None:
     before = figures(client.get("/metrics").text)
     for _ in range(3):

@@ -28,7 +28,10 @@ def test_each_file_is_a_model_and_one_of_them_the_default(tmp_path: Path) -> Non
 
 
 def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"has no file that ends in \.h5, \.hdf5, \.keras, \.zip; put"):
+    with pytest.raises(
+        ModelFileError,
+        match=r"has no file that ends in \.h5, \.hdf5, \.keras, \.zip, nor a folder of numbered versions; put",
+    ):
         model_files(tmp_path, None)
 
 

@@ -11,6 +11,7 @@ from service.engines.base import EngineOutput
 from service.errors import NotReady
 from service.inference.batcher import BatchLimits
 from service.inference.model_runner import ModelRunner
+from service.metrics import REGISTRY
 from tests.fakes import FakeEngine, image_for
 
 OWL = image_for("owl")[..., np.newaxis]
@@ -57,6 +58,23 @@ def test_rows_of_numbers_go_to_the_network_as_they_are_beside_images() -> None:
         assert batch.dtype == np.float32
         assert batch[0].max() == batch[2].max() == pytest.approx(1)
         assert np.array_equal(batch[1], numbers)
+        await runner.close(1)
+
+    asyncio.run(scenario())
+
+
+def test_one_image_without_a_probability_does_not_spoil_the_mean_confidence() -> None:
+    def told(part: str) -> float:
+        value = REGISTRY.get_sample_value(f"keras_service_confidence_{part}", {"model": "fake"})
+        assert value is not None
+        return value
+
+    async def scenario() -> None:
+        runner = runner_for(FakeEngine())
+        images, total = told("count"), told("sum")
+        await runner.submit([OWL, np.full((4, 4, 1), np.nan, np.float32), OWL], runner.deadline())
+        assert told("count") - images == 2
+        assert told("sum") - total == pytest.approx(2, abs=1e-4)
         await runner.close(1)
 
     asyncio.run(scenario())

@@ -23,7 +23,7 @@ def versions_of(loads: list[Callable[[], Engine]], keep: int = 1, grace_s: float
     """Version 0 answers; the others come from `loads`, one after the other."""
     return ModelVersions(
         FakeEngine("0"),
-        lambda engine: ModelRunner(engine, BatchLimits(8, 16), 30),
+        lambda engine, _: ModelRunner(engine, BatchLimits(8, 16), 30),
         lambda _: loads.pop(0)(),
         Path("model.h5"),
         keep,
@@ -128,7 +128,7 @@ def test_however_many_versions_come_and_go_there_are_series_of_those_in_memory_o
         numbers = iter(range(1, 1001))
         versions = ModelVersions(
             named(0),
-            lambda engine: ModelRunner(engine, BatchLimits(8, 16), 30),
+            lambda engine, _: ModelRunner(engine, BatchLimits(8, 16), 30),
             lambda _: named(next(numbers)),
             Path("model.h5"),
             1,

@@ -15,7 +15,10 @@ from service.inference.batcher import BatchLimits
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
 from service.inference.model_versions import ModelVersions
+from service.inference.numbered_versions import LoadedModel
 from service.inference.repository import MOST_ASKING, ModelRepository
+from service.inference.workers import Workers
+from service.model_files.source import hold
 from tests.fakes import FakeEngine, Hold, image_for
 from tests.reloads import put
 
@@ -29,23 +32,25 @@ class Read(FakeEngine):
         super().__init__(file_version(path))
         self.text = path.read_text()
         self.card = self.card.model_copy(update={"name": path.stem})
+        self.source = hold(path, 1 << 20)
         if self.text == "broken":
             raise ModelFileError(f"{path.name} is broken")
 
 
-def start(engine: Engine) -> ModelRunner:
-    return ModelRunner(engine, BatchLimits(8, 16), 30)
+def start(engine: Engine, number: int | None) -> ModelRunner:
+    return ModelRunner(engine, BatchLimits(8, 16), 30, number)
 
 
 def repository_of(folder: Path, *names: str, grace_s: float = 60, desired: Path | None = None) -> ModelRepository:
-    """Of a file for each name. Several that share `desired` are those of several workers."""
+    """Of a file for each name. Several that share `desired` are those of several workers, and know of each other."""
     for name in names:
         path = folder / f"{name}.h5"
         path.exists() or path.write_text(f"{name} 1")
-    first = [(folder / f"{name}.h5", Read(folder / f"{name}.h5")) for name in names]
+    first = [LoadedModel(folder / f"{name}.h5", Read(folder / f"{name}.h5")) for name in names]
     state = desired or folder / "state"
     state.mkdir(exist_ok=True)
-    return ModelRepository(first, start, Read, folder, 1, grace_s, DesiredState(state))
+    workers = Workers(state) if desired else None
+    return ModelRepository(first, start, Read, folder, 1, grace_s, DesiredState(state), workers=workers)
 
 
 def text(model: ModelVersions) -> str:
@@ -207,7 +212,7 @@ def test_what_is_asked_while_a_worker_starts_is_not_missed(tmp_path: Path, monke
         engine = Read(tmp_path / "hats.h5")  # a worker that starts has loaded this when
         put(b"hats 2", tmp_path / "hats.h5")
         await asked.load("hats")
-        files = [(tmp_path / "hats.h5", engine)]
+        files = [LoadedModel(tmp_path / "hats.h5", engine)]
         starting = ModelRepository(files, start, Read, tmp_path, 1, 60, DesiredState(tmp_path / "state"))
         following = asyncio.create_task(starting.follow(watch=False))
         while text(starting.default) != "hats 2":  # noqa: ASYNC110 - there is no event for it
@@ -218,27 +223,8 @@ def test_what_is_asked_while_a_worker_starts_is_not_missed(tmp_path: Path, monke
     asyncio.run(scenario())
 
 
-def test_a_worker_that_never_had_a_version_answers_from_the_file_and_says_so(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def scenario() -> None:
-        old = repository_of(tmp_path, "hats")
-        first = old.default.current.version
-        put(b"hats 2", tmp_path / "hats.h5")
-        await old.reconcile()
-        await old.roll_back("hats", first)
-        new = repository_of(tmp_path, "hats")  # a worker that was started in the place of another
-        await new.reconcile()
-        assert text(new.default) == "hats 2"
-        await asyncio.gather(old.close(1), new.close(1))
-
-    asyncio.run(scenario())
-    assert "hats was rolled back to" in caplog.text
-    assert "which this worker does not have" in caplog.text
-
-
 def test_watched_files_are_loaded_once_they_have_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("service.inference.repository.WATCH_EVERY_S", 0)
+    monkeypatch.setattr("service.inference.watching.WATCH_EVERY_S", 0)
 
     async def scenario() -> None:
         repository = repository_of(tmp_path, "hats", "shoes")

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from models.card import ModelFileError
+from models.pixels import option_values_joined
 from models.specification import Facts
 from service.model_files.labels import read_labels
 from service.model_files.options import facts_of
-from service.settings import ModelSettings, ServiceSettings, option_values_joined
+from service.settings import ModelSettings, ServiceSettings
 
 
 def test_nothing_given_says_nothing() -> None:

@@ -72,7 +72,7 @@ def test_the_log_says_once_that_it_begins_and_once_that_it_is_over(caplog: pytes
 
 @pytest.fixture(scope="module")
 def small() -> Iterator[Service]:
-    with running_service("--max-connections", MOST, *FAKE_ENGINE) as service:
+    with running_service("--max-connections", MOST, "--health-route", "/ping", *FAKE_ENGINE) as service:
         yield service
 
 
@@ -109,7 +109,7 @@ def test_idle_connections_keep_nobody_out(small: Service) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v2/health/ready", "/metrics"])
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready", "/v2/health/ready", "/metrics", "/ping"])
 def test_where_all_are_busy_health_is_answered_and_others_learn_why(small: Service, path: str) -> None:
     async def run() -> None:
         async with held(small, MOST, HALF_A_BODY) as readers:

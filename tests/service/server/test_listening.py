@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 
 import httpx
@@ -51,6 +52,16 @@ def test_a_busy_port_is_told_before_the_model_is_looked_at(busy: int, workers: i
     (line,) = ended.stderr.splitlines()
     assert f"port {busy} of {LOOPBACK} is in use" in line
     assert "take another --port" in line
+
+
+def test_nothing_that_takes_long_is_imported_before(busy: int) -> None:
+    """Half a second is what the settings take; what answers and what runs a model would take several."""
+    arguments = [sys.executable, "-X", "importtime", "-m", "service", "--port", str(busy)]
+    ended = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert f"port {busy} of {LOOPBACK} is in use" in ended.stderr
+    imported = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+    assert "pydantic" in imported
+    assert not imported & {"fastapi", "starlette", "PIL", "cv2", "grpc", "ai_edge_litert", "keras", "tensorflow"}
 
 
 @pytest.mark.parametrize("host", [LOOPBACK, "0.0.0.0", "localhost"])

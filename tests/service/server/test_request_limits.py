@@ -100,7 +100,7 @@ def test_what_is_refused_is_counted_and_logged(service: Service) -> None:
     before = counted()
     answer_to(service, attacks.many_headers(SIZE))
     assert counted() == before + 1
-    assert "a request was refused unread: 431 (the request's head" in service.rest_of_log
+    assert "a request was refused unread: 431: head_too_large: the request's head" in service.rest_of_log
 
 
 @pytest.mark.parametrize("name", attacks.UNCLEAR)

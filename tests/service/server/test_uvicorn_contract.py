@@ -44,7 +44,7 @@ def test_what_is_overridden_is_there_and_takes_the_same() -> None:
     assert overridden(Supervisor, Multiprocess) == {
         "init_processes", "keep_subprocess_alive", "terminate_all", "join_all", "handle_hup",
     }  # fmt: skip
-    assert overridden(Server, uvicorn.Server) == {"startup"}
+    assert overridden(Server, uvicorn.Server) == {"startup", "shutdown"}
     assert list(inspect.signature(uvicorn.Server._serve).parameters) == ["self", "sockets"]
     assert overridden(OurProcess, Process) == {"server"}
     for ours, theirs in (

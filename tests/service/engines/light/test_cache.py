@@ -69,6 +69,7 @@ def model() -> ConvertedModel:
                 "trainable_parameters": 0,
             },
             "units": 3,
+            "embedding_dimension": None,
             "sums_to_one": True,
             "outputs": ("scores",),
             "most_rows": 8,

@@ -27,12 +27,13 @@ def test_a_network_without_convolutions_is_drawn() -> None:
     assert b"7,850 parameters" in image
 
 
-def test_strides_are_named_where_they_are_not_the_usual_ones() -> None:
+def test_kernel_stride_padding_and_kind_of_pooling_are_named() -> None:
     convolution = layer("Conv2D", 4, 4, 2, kernel_size=(3, 3), strides=(2, 2), padding="same", activation="linear")
-    pooling = layer("MaxPooling2D", 3, 3, 2, pool_size=(2, 2), strides=(1, 1))
+    pooling = layer("AveragePooling2D", 3, 3, 2, pool_size=(2, 2), strides=(1, 1), padding="valid")
     image = draw_blocks(summary_of((8, 8, 1), convolution, pooling), "svg").decode()
-    assert "stride 2×2" in image
-    assert "stride 1×1" in image
+    for words in ("kernel 3×3", "stride 2×2", "padding same", "average pooling", "window 2×2", "stride 1×1"):
+        assert words in image
+    assert "padding valid" in image
     assert "linear" not in image
 
 

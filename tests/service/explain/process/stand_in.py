@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import NotInModel
+from service.explain.deadline import ensure_time, within
 from service.explain.process.child import answer_calls, bound_memory
 from service.explain.process.messages import DROP, LOAD, START, Call
 from service.model_files.source import version_of
@@ -21,7 +22,7 @@ class StandIn:
         self.versions: dict[int | None, str] = {}
 
     def answer(self, call: Call, file: int | None) -> Any:
-        model, method, arguments = call
+        model, method, arguments, within_s = call
         match method:
             case _ if method == START:
                 return None
@@ -35,9 +36,7 @@ class StandIn:
             case "version":
                 return self.versions[model]
             case "hang":
-                Path(f"{arguments[0]} begun").touch()
-                while not Path(arguments[0]).exists():
-                    time.sleep(0.005)
+                hang(Path(arguments[0]))
             case "die":
                 os._exit(3)
             case "refuse":
@@ -47,9 +46,23 @@ class StandIn:
             case "grow":
                 bound_memory(64 << 20)
                 return np.ones(arguments[0] << 20, np.uint8).sum().item() >> 20
+            case "take time":
+                take_time(within_s)
             case "foreign":
                 return pathlib.PurePosixPath("/")
         return method
+
+
+def hang(until: Path) -> None:
+    until.with_name(f"{until.name} begun").touch()
+    while not until.exists():
+        time.sleep(0.005)
+
+
+def take_time(within_s: float | None) -> None:
+    with within(within_s):
+        while True:
+            ensure_time()
 
 
 if __name__ == "__main__":

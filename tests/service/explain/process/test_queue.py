@@ -180,6 +180,18 @@ def test_a_call_that_overruns_its_deadline_ends_with_its_process(go_on: Path) ->
     run(scenario, timeout_s=0.5)
 
 
+def test_what_takes_long_in_parts_gives_up_in_time_and_its_process_goes_on() -> None:
+    async def scenario(explanations: ExplanationQueue) -> None:
+        await explanations.call(None, "curves")
+        first = explanations.process
+        with pytest.raises(DeadlineExceeded, match=r"this was not explained within 2 s"):
+            await explanations.call(None, "take time")
+        assert explanations.process is first
+        assert await explanations.call(None, "curves") == "curves"
+
+    run(scenario, timeout_s=2)
+
+
 def test_who_waited_long_is_told_so_in_time_and_the_process_goes_on(go_on: Path) -> None:
     async def scenario(explanations: ExplanationQueue) -> None:
         await explanations.call(None, "curves")

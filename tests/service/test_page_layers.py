@@ -1,0 +1,139 @@
+"""What the page says of the layers: sentences that follow their numbers, the parameters, and that the row goes on."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import (
+    CHROMIUM,
+    shown,
+    wait_until_it_explains,
+)
+from tests.processes import Service
+from tests.samples import left_out_without
+
+pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def explaining(service: Service) -> None:
+    wait_until_it_explains(service)
+
+
+def what(page: Page, layer: str) -> str:
+    stage = page.locator("#stages .stage").filter(has=page.get_by_role("heading", name=layer, exact=True))
+    return stage.locator(".what").last.inner_text()
+
+
+@pytest.mark.parametrize(
+    ("layer", "said", "never"),
+    [
+        ("rescale", "Multiplies each value by a fixed number", "kernel"),
+        (
+            "strided",
+            "adds nothing around the edge: the kernel stays inside. A stride of 2 takes every second place, which "
+            "halves the maps. The maps change from 96×96 to 47×47. ReLU: what is below 0 becomes 0",
+            "keep",
+        ),
+        ("mean", "Takes the mean of each window of 3×3", "largest"),
+        ("mean", "what lies there does not count. A stride of 2", "zeros"),
+        (
+            "zeros",
+            "leaves the rest as it is. The maps change from 24×24 to 26×26",
+            "stay",
+        ),
+        ("depthwise", "over each map by itself", "all maps"),
+        ("normal", "the mean and the variance that it had in training", "kernel"),
+        ("relu6", "ReLU: what is below 0 becomes 0, and the rest stays. What is above 6 becomes 6.", "kernel"),
+        ("apart", "its 3×3 weights reach over 5×5 places. Padding “same” adds zeros", "halves"),
+        ("apart", "The maps keep their size, 24×24.", "change"),
+        ("added", "a shortcut around the layers between", "kernel"),
+        ("rectified", "ReLU: what is below 0 becomes 0", "kernel"),
+        ("whole", "the mean of each whole map of 24×24: one number for each map, 6 in all", "window"),
+        ("classes", "Turns the scores into probabilities that sum to 1.", "kernel"),
+    ],
+)
+def test_what_is_said_of_a_layer_follows_its_own_numbers(varied_page: Page, layer: str, said: str, never: str) -> None:
+    words = what(varied_page, layer)
+    # Of a large network each kind of layer is explained once, and afterwards what is its own.
+    if layer == "apart":
+        assert words.startswith("Conv2D. Dilation 2×2 leaves gaps")
+    assert said in words
+    assert never not in words
+
+
+@pytest.fixture(scope="module")
+def varied_page(browser: Browser, varied: Service) -> Iterator[Page]:
+    """One page for those who only read."""
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    page.goto(varied.url)
+    expect(page.locator("#stages .stage")).to_have_count(13)
+    yield page
+    context.close()
+
+
+def test_the_shipped_models_convolution_keeps_its_size_and_its_pooling_halves_it(page: Page) -> None:
+    assert "Padding “same” adds zeros" in what(page, "conv2d")
+    assert "The maps keep their size, 28×28." in what(page, "conv2d")
+    assert "halves the maps. The maps change from 28×28 to 14×14." in what(page, "max_pooling2d")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_parameters_are_added_up_on_the_screen(opened: Callable[..., Page], service: Service, width: int) -> None:
+    page = opened(service.url, viewport={"width": width, "height": 900})
+    total = page.locator("#sum")
+    expect(total).to_have_text("Parameters: 320 + 18,496 + 313,700 + 1,010 = 333,526, in 4 of 8 layers.")
+    total.scroll_into_view_if_needed()
+    box = total.bounding_box()
+    assert box is not None
+    assert 0 <= box["x"] < box["x"] + box["width"] <= width
+    for layer, count in (("conv2d", "320"), ("conv2d_1", "18,496"), ("dense", "313,700"), ("dense_1", "1,010")):
+        stage = page.locator("#stages .stage").filter(has=page.get_by_role("heading", name=layer, exact=True))
+        expect(stage).to_contain_text(f"{count} parameters")
+
+
+def test_parameters_that_are_not_trained_are_told(opened: Callable[..., Page], varied: Service) -> None:
+    summary = httpx.get(f"{varied.url}/model-summary").json()
+    terms = [f"{layer['parameters']:,}" for layer in summary["layers"] if layer["parameters"]]
+    sentence = f"Parameters: {' + '.join(terms)} = {summary['parameters']:,}, in 5 of 12 layers. Of these 12 are not"
+    expect(opened(varied.url).locator("#sum")).to_contain_text(sentence)
+
+
+@pytest.mark.parametrize("way", ["button", "keys"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_layer_is_reached_and_it_is_seen_that_there_are_more(
+    opened: Callable[..., Page], service: Service, width: int, way: str
+) -> None:
+    page = shown(opened, service, viewport={"width": width, "height": 900}, reduced_motion="reduce")
+    row, stages = page.locator("#stages"), page.locator("#stages .stage")
+    expect(row).to_have_attribute("data-after", "")
+    expect(row).not_to_have_attribute("data-before", "")
+    expect(page.locator("#stages-shown")).to_have_text(re.compile(r"^Stages 1 to \d of 9; scroll sideways"))
+    expect(page.locator("#stages-back")).to_be_disabled()
+    on = page.locator("#stages-on")
+    reached: set[int] = set()
+    for _ in range(60):
+        reached |= {place for place in range(9) if row.evaluate(IN_VIEW, place)}
+        if row.get_attribute("data-after") is None:
+            break
+        before = row.evaluate("row => row.scrollLeft")
+        if way == "button":
+            on.click()
+        else:
+            row.focus()
+            page.keyboard.press("ArrowRight")
+        page.wait_for_function("before => document.getElementById('stages').scrollLeft > before", arg=before)
+    assert reached == set(range(9))
+    expect(stages.last).to_be_in_viewport()
+    expect(on).to_be_disabled()
+    expect(row).to_have_attribute("data-before", "")
+
+
+IN_VIEW = """(row, place) => {
+  const [all, own] = [row, row.children[place]].map((each) => each.getBoundingClientRect());
+  return own.right > all.left && own.left < all.right;
+}"""
