@@ -17,6 +17,7 @@ from service.engines.fake import FakeLoader
 from service.engines.tensorflow import TensorFlowEngine, TensorFlowLoader
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
+from service.inference.numbered_versions import LoadedModel
 from service.settings import Device, ServiceSettings
 
 _STATES = TemporaryDirectory(prefix="states-")
@@ -24,7 +25,8 @@ atexit.register(_STATES.cleanup)
 
 
 def application(settings: ServiceSettings, *engines: Engine, loader: EngineLoader | None = None) -> ASGIApp:
-    return create_app(settings, engines, loader or FakeLoader(), DesiredState(Path(mkdtemp(dir=_STATES.name))))
+    models = [LoadedModel(settings.model_place, engine) for engine in engines]
+    return create_app(settings, models, loader or FakeLoader(), DesiredState(Path(mkdtemp(dir=_STATES.name))))
 
 
 def tensorflow_engine(

@@ -26,8 +26,8 @@ class FakeEngine(fake.FakeEngine):
 
     def infer(self, batch: ModelInput) -> EngineOutput:
         self.batches.append(batch)
-        scores, *_ = super().infer(batch)
-        return EngineOutput(scores, None if self.ood_score is None else np.full(len(batch), self.ood_score, np.float32))
+        ood_scores = None if self.ood_score is None else np.full(len(batch), self.ood_score, np.float32)
+        return super().infer(batch)._replace(ood_scores=ood_scores)
 
 
 class Hold:

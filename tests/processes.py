@@ -127,11 +127,13 @@ def running_service(
     before: Sequence[str] = (),
     kind: type[Running] = Service,
     module: str = "service",
+    listen: Sequence[object] = ("--port", 0),
     cwd: Path = ROOT,
     **environment: str,
 ) -> Iterator[Running]:
+    """`listen`: the first arguments, where a port is not to be any free one."""
     process = subprocess.Popen(
-        [*before, *command(module, "--port", 0, *options)],
+        [*before, *command(module, *listen, *options)],
         cwd=cwd,
         env=_environment(environment),
         stderr=subprocess.PIPE,

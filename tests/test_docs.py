@@ -12,14 +12,16 @@ import pytest
 from fastapi.testclient import TestClient
 from pydantic_settings import BaseSettings
 
-from docs.generate_settings import settings_page
+from docs.generate_settings import CHART_SCHEMA, chart_schema, settings_page
 from models.card import Evaluation, read_card
 from service.check.settings import CheckSettings
+from service.predict.settings import PredictSettings
 from service.settings import ServiceSettings
 from tests.applications import application
 from tests.fakes import FakeEngine
 from tests.processes import Service
 from tests.samples import ROOT, SHIPPED_MODEL
+from tests.service.protocols.grpc.serving import running_grpc
 from training.evaluate import EvaluationSettings
 from training.ood_images import OOD_KINDS
 from training.robustness import KINDS
@@ -36,6 +38,7 @@ DEFAULT_ADDRESS = "127.0.0.1:8000"
 PROGRAMS: dict[str, type[BaseSettings]] = {
     "serve": ServiceSettings,
     "cnn-check": CheckSettings,
+    "predict": PredictSettings,
     "train": TrainingSettings,
     "evaluate": EvaluationSettings,
 }
@@ -79,11 +82,17 @@ def section(page: str, heading: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def openapi() -> dict[str, Any]:
-    """The calls of the service's own API: docs/clients.md tells of the others."""
+def document() -> dict[str, Any]:
+    """The whole OpenAPI document."""
     with TestClient(application(ServiceSettings(), FakeEngine())) as client:
-        paths = client.get("/openapi.json").json()["paths"]
-    return {path: calls for path, calls in paths.items() if not path.startswith(("/v1/", "/v2"))}
+        document: dict[str, Any] = client.get("/openapi.json").json()
+    return document
+
+
+@pytest.fixture(scope="module")
+def openapi(document: dict[str, Any]) -> dict[str, Any]:
+    """The calls of the service's own API: docs/clients.md tells of the others."""
+    return {path: calls for path, calls in document["paths"].items() if not path.startswith(("/v1/", "/v2"))}
 
 
 @pytest.fixture(scope="module")
@@ -194,11 +203,36 @@ def test_the_example_for_tritons_client_prints_the_class(
     assert re.search(r"\[\[b?'0\.99\d+:8:Bag'\]\]", capsys.readouterr().out)
 
 
+def test_so_does_the_example_over_grpc(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    (example,) = blocks(PAGES["docs/grpc.md"], "python")
+    with running_grpc() as (_, address):
+        exec(example.replace("127.0.0.1:8001", address))
+    assert re.search(r"\[\[b?'0\.99\d+:8:Bag'\]\]", capsys.readouterr().out)
+
+
+def test_the_example_for_embeddings_finds_images_of_the_same_class(
+    service: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    (example,) = (block for block in blocks(PAGES["docs/api.md"], "python") if "/embed" in block)
+    exec(example.replace(DEFAULT_ADDRESS, service.url.removeprefix("http://")))
+    found = re.findall(r"^(\d)\S+\.png (0\.\d+)$", capsys.readouterr().out, re.MULTILINE)
+    cosines = [float(cosine) for _, cosine in found]
+    assert len(found) == 5
+    assert cosines == sorted(cosines, reverse=True)
+    assert [label for label, _ in found].count("9") >= 4
+
+
 # What the code has
 
 
 def test_the_page_of_settings_is_what_make_docs_writes() -> None:
     assert PAGES["docs/settings.md"] == settings_page()
+
+
+def test_the_chart_takes_the_settings_that_there_are() -> None:
+    assert CHART_SCHEMA.read_text() == chart_schema()  # `make docs` writes it
 
 
 def test_every_call_is_in_the_tables(openapi: dict[str, Any]) -> None:
@@ -214,6 +248,18 @@ def test_every_parameter_is_in_the_table_of_its_call(openapi: dict[str, Any]) ->
             named = {parameter["name"] for parameter in call.get("parameters", ()) if parameter["in"] == "query"}
             table = section(PAGES["docs/api.md"], f"{method.upper()} {path}")
             assert not named or set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == named, path
+
+
+def test_the_words_in_the_tables_are_words_that_the_calls_take(
+    openapi: dict[str, Any], document: dict[str, Any]
+) -> None:
+    for path, methods in openapi.items():
+        for method, call in methods.items():
+            table = section(PAGES["docs/api.md"], f"{method.upper()} {path}")
+            for parameter in call.get("parameters", ()):
+                schema = document["components"]["schemas"].get(parameter["schema"].get("$ref", "").rpartition("/")[2])
+                if schema and (row := re.search(rf"^\| `{parameter['name']}` \| (.+)", table, re.MULTILINE)):
+                    assert set(re.findall("`([a-z-]+)`", row[1])) <= set(schema["enum"]), path
 
 
 def test_every_status_is_in_the_table_of_errors(openapi: dict[str, Any]) -> None:

@@ -15,9 +15,10 @@ def paths(model: str) -> list[str]:
     Each is a question that costs an unprotected service its secrets: which models there are, and of which classes.
     """
     calls = (
-        "predict", "predict/batch", "model-summary", "model-card", "plot", "plot/history", "plot/confusion-matrix",
-        "plot/kernels", "plot/feature-maps", "plot/attribution", "trace", "metrics", "health/live", "health/ready",
-        "docs", "redoc", "openapi.json", "web/app.js", "web/nothing", "", "nothing", "web", "health", "health/nothing",
+        "predict", "predict/batch", "embed", "model-summary", "model-card", "plot", "plot/history",
+        "plot/confusion-matrix", "plot/kernels", "plot/feature-maps", "plot/attribution", "trace", "metrics",
+        "health/live", "health/ready", "docs", "redoc", "openapi.json", "web/app.js", "web/nothing", "", "nothing",
+        "web", "health", "health/nothing",
     )  # fmt: skip
     serving = ("", "/", "/x", "/{0}", "/{0}/metadata", "/{0}:predict", "/{0}:classify", "/{0}/versions/1", "/x:predict",
                "/{0}/labels/x", "/{0}/labels/stable")  # fmt: skip

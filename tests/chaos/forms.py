@@ -11,6 +11,7 @@ class Form:
     seconds_between_kills: float
     reloads: int
     watched_reloads: int
+    roll_outs: int
     capacity_s: int
     overload_s: int
     slow_connections_each: int
@@ -37,6 +38,7 @@ SHORT = Form(
     seconds_between_kills=1,
     reloads=12,
     watched_reloads=4,
+    roll_outs=1,
     capacity_s=1,
     overload_s=5,
     slow_connections_each=10,
@@ -58,6 +60,7 @@ LONG = Form(
     seconds_between_kills=20,
     reloads=200,
     watched_reloads=12,
+    roll_outs=10,
     capacity_s=5,
     overload_s=300,
     slow_connections_each=100,

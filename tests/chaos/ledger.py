@@ -66,6 +66,7 @@ class Ledger:
     async def so_many_right(self, wanted: int) -> None:
         """Wait until there are so many right answers in all."""
         self._wanted = wanted
+        self._reached.clear()
         await self._reached.wait()
 
     def nobody_there(self) -> None:

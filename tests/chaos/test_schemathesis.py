@@ -27,7 +27,7 @@ from tests.samples import ANKLE_BOOT, DRAWINGS, SAMPLE_FILES, SHIPPED_MODEL, enc
 SHORT_SEED = 1
 # How often each call is asked for anything that fits its schema, beside what is at the edges of it, which is some 320
 # cases. /plot and the attribution take up to a second each, so a long run prefers what is asked most.
-CASES_A_CALL = {"/predict": 50, "/predict/batch": 25}
+CASES_A_CALL = {"/predict": 50, "/predict/batch": 25, "/embed": 25}
 CASES_OF_OTHERS = 4
 
 # Maps are slow to draw, up to a second each, so that a short run names the one layer that has few values.

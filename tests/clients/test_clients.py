@@ -1,7 +1,7 @@
 """Clients that three generators make of the OpenAPI document: they fit its types, and the running service.
 
 The generators come with `make clients`. What each client does is in the program beside this file that is named after
-its generator, and in the examples of docs/clients.md.
+its generator, and in the examples of docs/clients.md and docs/first-requests.md.
 """
 
 import os
@@ -23,6 +23,7 @@ NO_IMAGE = HERE / "package.json"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 PYTHON_EXAMPLE = next(block for block in blocks(PAGES["docs/clients.md"], "python") if "image_service" in block)
 (TYPESCRIPT_EXAMPLE,) = blocks(PAGES["docs/clients.md"], "ts")
+(FETCH_EXAMPLE,) = blocks(PAGES["docs/first-requests.md"], "ts")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +37,7 @@ def folder(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(file, folder)
     (folder / "node_modules").symlink_to(HERE / "node_modules")
     (folder / "tests").symlink_to(ROOT / "tests")  # whose pictures the examples send
+    shutil.copy(ROOT / "README.md", folder)  # no link: a generator writes its own there
     return folder
 
 
@@ -101,6 +103,11 @@ def test_openapi_generator(folder: Path, service: Service) -> None:
 def test_openapi_typescript(folder: Path, service: Service) -> None:
     run(folder, "openapi-typescript", "openapi.json", "--output", "schema.d.ts")
     (folder / "example.ts").write_text(of_this_service(TYPESCRIPT_EXAMPLE, service))
+    (folder / "fetch_example.mts").write_text(of_this_service(FETCH_EXAMPLE, service))
     run(folder, "tsc", "--project", "tsconfig.json")
     run(folder, "node", "use_openapi_typescript.ts", service.url, ANKLE_BOOT, NO_IMAGE)
     assert "Bag" in run(folder, "node", "example.ts")
+    bag, same_bag, readme = run(folder, "node", "fetch_example.mts").splitlines()
+    assert bag in {"Bag 1.000", "Bag 0.999"}
+    assert same_bag == "bag.png Bag"
+    assert readme.startswith("README.md the content is not an image")
