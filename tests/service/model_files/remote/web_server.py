@@ -59,11 +59,11 @@ def web_server() -> Iterator[WebServer]:
                 self.send_header(name, value)
             if status != 304:
                 self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            with served.any_asked:
+            with served.any_asked:  # before the answer, after which a test may already look
                 asked = {name.lower(): value for name, value in self.headers.items()}
                 served.asked.append((self.path, status, asked))
                 served.any_asked.notify_all()
+            self.end_headers()
             if body and status != 304:
                 half = path in served.cut_short
                 self.wfile.write(content[: len(content) // 2] if half else content)
