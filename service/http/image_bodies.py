@@ -1,11 +1,14 @@
 """From the body of a request to encoded images: as it is, in a multipart form, or as base64 in JSON.
 
 Knows no call and no model. What a body is, its content decides before its declared type: many programs declare none,
-or that of something else.
+or that of something else. `parameters` are everywhere the names that the call reads from the address: a field of a
+form that has one of them is refused, so that it is not silently without effect.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from models.image_errors import UnknownFormat
 from models.image_formats import format_of
@@ -20,6 +23,7 @@ _FORM = "multipart/form-data"
 # Pages and programs send a few fields of their own beside the images; they are read and left alone.
 _MOST_OTHER_FIELDS = 16
 _MOST_NAMED = 5
+_LONGEST_VALUE = 40
 # Every image has one, most within their first bytes; a text that begins as one of them, such as BMW, has none.
 _ZERO = b"\0"
 _ONE = 'send the image as the body, as multipart field \'file\', or as JSON {"image": "<base64>"}'
@@ -41,13 +45,13 @@ class SentImages(NamedTuple):
     listed: bool
 
 
-def image_in(body: bytes, content_type: str) -> bytes:
+def image_in(body: bytes, content_type: str, parameters: Iterable[str] = ()) -> bytes:
     """The one encoded image in `body`, which was declared as `content_type`.
 
     Raises MalformedRequest where there is none or more than one, and UnsupportedMediaType for a body of another kind.
     """
     if body.startswith(b"--") and _media_type(content_type) == _FORM:
-        return _image_of_form(body, content_type)
+        return _image_of_form(body, content_type, parameters)
     try:
         format_of(body)
     except UnknownFormat as error:
@@ -55,7 +59,7 @@ def image_in(body: bytes, content_type: str) -> bytes:
             raise MalformedRequest(f"the request has no image: its body has 0 bytes; {_ONE}") from None
         media_type = _media_type(content_type)
         if media_type == _FORM:
-            return _image_of_form(body, content_type)
+            return _image_of_form(body, content_type, parameters)
         if is_json(body, content_type):
             return _single(_object_of_json(body, JsonBounds(), _ONE))
         raise UnsupportedMediaType(f"{error}; {_what_arrived(body, media_type, _ONE)}") from None
@@ -64,14 +68,16 @@ def image_in(body: bytes, content_type: str) -> bytes:
     return body
 
 
-def images_in(body: bytes, content_type: str, max_images: int) -> list[UploadedFile]:
+def images_in(
+    body: bytes, content_type: str, max_images: int, parameters: Iterable[str] = ()
+) -> list[UploadedFile]:
     """The encoded images in `body`, at least one, in the order in which they were sent.
 
     Raises MalformedRequest, also for more than `max_images`, and UnsupportedMediaType for a body of another kind.
     """
     media_type = _media_type(content_type)
     if media_type == _FORM:
-        return _uploaded(_parts_of_form(body, content_type, max_images))
+        return _uploaded(_parts_of_form(body, content_type, max_images, parameters))
     if is_json(body, content_type):
         return _listed(_object_of_json(body, _bounds(max_images), _MANY), max_images)
     if _is_image(body):
@@ -79,11 +85,13 @@ def images_in(body: bytes, content_type: str, max_images: int) -> list[UploadedF
     raise UnsupportedMediaType(f"the body is not {_FORM}; {_what_arrived(body, media_type, _MANY)}")
 
 
-def one_or_more_in(body: bytes, content_type: str, max_images: int) -> SentImages:
+def one_or_more_in(
+    body: bytes, content_type: str, max_images: int, parameters: Iterable[str] = ()
+) -> SentImages:
     """What `image_in` or `images_in` finds in `body`, whichever takes it. Raises as they do."""
     if not _is_image(body):
         if _media_type(content_type) == _FORM:
-            parts = _parts_of_form(body, content_type, max_images)
+            parts = _parts_of_form(body, content_type, max_images, parameters)
             return SentImages(_uploaded(parts), listed=len(parts) > 1 or parts[0].name.startswith("files"))
         if is_json(body, content_type):
             given = _object_of_json(body, _bounds(max_images), f"{_ONE}; or {_MANY}")
@@ -102,15 +110,15 @@ def is_json(body: bytes, content_type: str) -> bool:
     return media_type != _FORM and body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"["))
 
 
-def _image_of_form(body: bytes, content_type: str) -> bytes:
-    files = _files(body, content_type, "file", 1)
+def _image_of_form(body: bytes, content_type: str, parameters: Iterable[str]) -> bytes:
+    files = _files(body, content_type, "file", 1, parameters)
     if len(files) > 1:
         raise MalformedRequest(f"the form has {_named(files)}; expected one, in the field 'file'")
     return files[0].content
 
 
-def _parts_of_form(body: bytes, content_type: str, max_images: int) -> list[Part]:
-    files = _files(body, content_type, "files", max_images)
+def _parts_of_form(body: bytes, content_type: str, max_images: int, parameters: Iterable[str]) -> list[Part]:
+    files = _files(body, content_type, "files", max_images, parameters)
     if len(files) > max_images:
         raise MalformedRequest(f"the form has {_named(files)}; expected at most {max_images}")
     return files
@@ -120,10 +128,19 @@ def _uploaded(parts: list[Part]) -> list[UploadedFile]:
     return [UploadedFile(part.filename or part.name, part.content) for part in parts]
 
 
-def _files(body: bytes, content_type: str, field: str, max_files: int) -> list[Part]:
+def _files(body: bytes, content_type: str, field: str, max_files: int, parameters: Iterable[str]) -> list[Part]:
     """The files in the form's `field`; all its files where none is there, because programs name fields as they like."""
     parts = read_form(content_type, body, max_files + _MOST_OTHER_FIELDS)
     files = [part for part in parts if _is_file(part)]
+    if len(files) < len(parts):
+        texts = {part.name: part.content for part in parts if not _is_file(part)}
+        for name in parameters:
+            if name in texts:
+                value = texts[name][:_LONGEST_VALUE].decode("utf-8", "replace")
+                raise MalformedRequest(
+                    f"the form has a field {name!r}, which is a parameter: those go into the address, as "
+                    f"?{urlencode({name: value})}"
+                )
     if not files:
         found = ", ".join(repr(part.name) for part in parts) or "none"
         raise MalformedRequest(

@@ -16,12 +16,17 @@ async def known_parameters_only(request: Request) -> None:
     """For the dependencies of a router. Raises MalformedRequest for a parameter that the call does not take."""
     if not request.scope["query_string"]:
         return
-    known = list(_parameters(request.scope["route"].dependant))
+    known = list(parameters_of(request))
     for name in request.query_params:
         if name not in known:
             near = nearest(name, known)
             meant = f"did you mean {near!r}?" if near else f"this call takes {', '.join(map(repr, known)) or 'none'}"
             raise MalformedRequest(f"unknown query parameter {name!r:.80}; {meant}")
+
+
+def parameters_of(request: Request) -> Iterator[str]:
+    """The names of the parameters that the call in `request` reads from the address."""
+    return _parameters(request.scope["route"].dependant)
 
 
 def _parameters(dependant: Any) -> Iterator[str]:

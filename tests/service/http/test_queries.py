@@ -34,6 +34,27 @@ def test_an_unknown_query_parameter_is_told_with_the_nearest_one(client: TestCli
     assert_problem(response, 400, "unknown query parameter", text)
 
 
+@pytest.mark.parametrize(
+    ("call", "file", "field", "text"),
+    [
+        ("/predict", "file", {"top_k": "3"}, "'top_k', which is a parameter: those go into the address, as ?top_k=3"),
+        ("/predict", "file", {"model": "a & b"}, "as ?model=a+%26+b"),
+        ("/predict/batch", "files", {"preparation": "none"}, "as ?preparation=none"),
+        ("/embed", "files", {"normalize": "true"}, "as ?normalize=true"),
+        ("/plot/attribution", "file", {"class": "owl"}, "as ?class=owl"),
+    ],
+)
+def test_a_parameter_that_is_sent_as_a_field_of_the_form_is_told(
+    client: TestClient, call: str, file: str, field: dict[str, str], text: str
+) -> None:
+    assert_problem(client.post(call, files={file: OWL}, data=field), 400, "the form has a field", text)
+
+
+def test_other_fields_of_a_form_are_left_alone(client: TestClient) -> None:
+    fields = {"csrf_token": "top_k", "submit": "send"}
+    assert client.post("/predict", files={"file": OWL}, data=fields).json()["label"] == "owl"
+
+
 def test_what_it_was_set_to_is_not_told(client: TestClient) -> None:
     assert "secret" not in client.post("/predict?api_key=secret", content=OWL).text
 
