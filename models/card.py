@@ -188,7 +188,7 @@ class ModelCard(_Part):
         Share, Field(description="from which probability on a multi-label model's class is among its labels")
     ] = 0.5
     assumed: Annotated[
-        tuple[str, ...], Field(description="what was only guessed when the card was written, and still is")
+        tuple[str, ...], Field(description="what of all this is only guessed: nothing says it")
     ] = ()
     data: Data | None = None
     training: Training | None = None

@@ -151,7 +151,9 @@ def specify(sources: Sequence[Source], channels: int, card: ModelCard | None) ->
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"]))
         raise ModelFileError(f"what is known of the model does not fit: {place} {error.errors()[0]['msg']}") from error
-    return Specification(whole, tuple(_findings(found, whole)))
+    findings = tuple(_findings(found, whole))
+    assumed = tuple(finding.field for finding in findings if finding.guessed)
+    return Specification(whole.model_copy(update={"assumed": assumed}), findings)
 
 
 def _findings(found: dict[str, Source | None], card: ModelCard) -> list[Finding]:

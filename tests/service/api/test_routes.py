@@ -68,6 +68,9 @@ def test_a_file_without_a_card_has_nothing_to_say_of_its_training(bare: TestClie
     card = bare.get("/model-card").json()
     assert (card["training"], card["evaluation"], card["data"]) == (None, None, None)
     assert card["class_names"] == ["class 0", "class 1", "class 2"]
+    guessed = [found["field"] for found in card["sources"] if found["guessed"]]
+    assert card["assumed"] == guessed
+    assert "class_names" in guessed
     assert_problem(bare.get("/plot/history"), 404, "how it was trained")
     assert_problem(bare.get("/plot/confusion-matrix"), 404, "how it was tested")
 
