@@ -165,7 +165,7 @@ def print_opinion(console: Console, opinion: Opinion | None, second: bool) -> No
 def print_options(console: Console, model: Path, options: str) -> None:
     """The command that serves the model so."""
     if options:
-        console.print("To serve it so:")
+        console.print("To serve it as it was checked:")
         console.print(printable(f"  cnn-serve --model-path {model} {options}"), soft_wrap=True, markup=False)
 
 
