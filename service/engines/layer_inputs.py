@@ -5,12 +5,13 @@ from typing import Any
 
 import keras
 
-Inputs = tuple[str | None, ...]
+Inputs = tuple[str, ...]
+MODEL_INPUT = ""
 _UNKNOWN = object()
 
 
 def layer_inputs(model: keras.Model, names: Mapping[int, str]) -> dict[str, Inputs]:
-    """By name, which layers it reads: their names, or None for the model's own input.
+    """By name, which layers it reads: their names, or MODEL_INPUT.
 
     `names` are those of the layers by `id`. A layer is left out where it cannot be told: an operator lies between, or
     the layer is used more than once.
@@ -52,5 +53,5 @@ def layer_inputs(model: keras.Model, names: Mapping[int, str]) -> dict[str, Inpu
         sources = [source(tensor) for tensor in operation._inbound_nodes[call].input_tensors]
         if name in found or _UNKNOWN in sources:
             untold.add(name)
-        found[name] = tuple(sources)
+        found[name] = tuple(MODEL_INPUT if source is None else source for source in sources)
     return {name: inputs for name, inputs in found.items() if name not in untold}

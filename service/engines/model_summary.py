@@ -15,11 +15,12 @@ class LayerSummary(BaseModel):
     name: str
     type: Annotated[str, Field(description="Keras's class", examples=["Conv2D"])]
     inputs: Annotated[
-        tuple[str | None, ...] | None,
+        tuple[str, ...] | None,
         Field(
-            description="the layers that it reads, by name, null for the model's own input; null as a whole where that "
+            # No null among them: OpenAPI Generator would then take other texts of the document to be null, too.
+            description="the layers that it reads, by name, an empty one for the model's own input; null where that "
             "cannot be told",
-            examples=[[None]],
+            examples=[[""]],
         ),
     ] = None
     output_shape: Annotated[

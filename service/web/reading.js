@@ -5,7 +5,7 @@ const byName = (summary, name) => summary.layers.find((layer) => layer.name === 
 /** The shape of the only thing that a layer reads, or null where that cannot be told. */
 export function inputShape(layer, summary) {
   if (layer.inputs?.length !== 1) return null;
-  return layer.inputs[0] === null ? summary.input_shape : byName(summary, layer.inputs[0]).output_shape;
+  return layer.inputs[0] === "" ? summary.input_shape : byName(summary, layer.inputs[0]).output_shape;
 }
 
 /** The maps that a layer reads of a picture that was `given`, [channel][row][column], or null where they are not here. */
@@ -13,7 +13,7 @@ export function mapsRead(layer, { summary, card }, given) {
   let from = layer;
   do {
     if (from.inputs?.length !== 1) return null;
-    if (from.inputs[0] === null) return pixels(given.seen, card.input);
+    if (from.inputs[0] === "") return pixels(given.seen, card.input);
     from = byName(summary, from.inputs[0]);
   } while (from.type === "Dropout"); // hands on what it is given
   return given.outputs.get(from.name)?.maps ?? null;
