@@ -30,7 +30,7 @@ def check_address(address: str) -> None:
         if _OTHER_SCHEME.match(address):
             raise ValueError(f"{address.partition(':')[0]}: is not fetched; use {', '.join(_EXAMPLES.values())}")
         return
-    if not _FORMS[scheme].fullmatch(address):
+    if not _FORMS[scheme].fullmatch(address) or shown(address).endswith("://…"):
         raise ValueError(f"{shown(address)} is not the address of one file, such as {_EXAMPLES[scheme]}")
 
 
@@ -38,11 +38,14 @@ def shown(address: str) -> str:
     """`address` without what may be a secret: user, password, query and fragment."""
     if scheme_of(address) not in ("https", "http", "s3", "gs", "hf"):
         return address
+    hidden = f"{address.partition(':')[0]}://…"
     try:
         parts = urlsplit(address)
         host = parts.netloc.rpartition("@")[2]
-    except ValueError:
-        return f"{address.partition(':')[0]}://…"
+        if not host or parts.port == 0:
+            return hidden
+    except ValueError:  # such as of a port that is none: it may be a password with a slash in it
+        return hidden
     return f"{parts.scheme}://{host}{parts.path}" + "?…" * bool(parts.query)
 
 

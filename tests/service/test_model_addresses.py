@@ -40,6 +40,8 @@ def test_an_address_is_told_by_its_scheme(address: str, scheme: str | None) -> N
         "hf://anna/hats/hats.keras@",
         "models:/hats",
         "models:/hats/latest/3",
+        "https://example.org:port/hats.keras",
+        "https://[::1/hats.keras",
         "ftp://example.org/hats.keras",
         "file:///srv/hats.keras",
     ],
@@ -51,7 +53,9 @@ def test_what_is_no_address_of_one_file_is_refused_and_an_example_given(address:
 
 def test_neither_settings_nor_lines_tell_a_secret() -> None:
     assert shown("https://anna:s3cret@example.org:8443/a/hats.keras?sig=1") == "https://example.org:8443/a/hats.keras?…"
-    for address in ("https://anna:s3cret@example.org/?sig=s3cret", "s3://anna:s3cret@bucket/"):
+    assert shown("https:/anna:s3cret@example.org/hats.keras") == "https://…"
+    slash = "https://anna:s3cret/word@example.org/hats.keras"
+    for address in ("https://anna:s3cret@example.org/?sig=s3cret", "s3://anna:s3cret@bucket/", slash):
         with pytest.raises(ValidationError) as refused:
             ServiceSettings(model_path=address)
         assert "s3cret" not in refused.value.errors()[0]["msg"]

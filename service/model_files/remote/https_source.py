@@ -68,6 +68,11 @@ class HttpsSource:
             raise SourceUnavailable(f"{self.shown} cannot be fetched: its server answers {reason:.60}; see the address")
 
     def _give(self, answer: httpx.Response, write: Write, max_bytes: int) -> None:
+        packed = answer.headers.get("content-encoding", "identity").strip().lower()
+        if packed not in ("identity", "gzip"):  # one in another unpacks a few bytes to more than there is memory
+            raise SourceUnavailable(
+                f"{self.shown} comes as {packed:.40}, which is not unpacked; serve the file as it is"
+            )
         length = answer.headers.get("content-length", "")
         check_size(int(length) if length.isdigit() else None, max_bytes, self.shown)
         write(answer.iter_bytes())  # as it comes: whoever sends a byte now and then is noticed

@@ -68,13 +68,15 @@ class RemoteModel:
         What has the one SHA-256 of `limits` is kept in `kept`, too, for when the source is away.
         """
         self._source, self._folder, self._limits, self._timeout_s = source, folder, limits, timeout_s
-        self._kept = kept / limits.sha256.lower() if kept and limits.sha256 else None
+        place = hashlib.sha256(f"{(limits.sha256 or '').lower()} {source.shown}".encode()).hexdigest()
+        self._kept = kept / place if kept and limits.sha256 else None  # files beside it belong to its place
         name = re.sub(r"[^\w.-]", "_", source.file_name).lstrip(".")[-_MOST_NAME:] or "model.keras"
         self.path = folder / _CURRENT / name
         self.ending = threading.Event()
         """Once it is set a download that is under way is given up."""
         self._revision: str | None = None
         self._digest: str | None = None
+        self._refused: ModelFileError | None = None  # what is wrong with the file of that revision
 
     @property
     def shown(self) -> str:
@@ -115,19 +117,25 @@ class RemoteModel:
 
         revision = self._source.fetch(self._revision, write, self._limits.max_bytes)
         if revision is None:
+            if self._refused:
+                raise self._refused
             return False
-        # Also of one that is refused below: it is not fetched again before it changes.
-        self._revision = revision
+        self._refused = None
         if digest == self._digest:
+            self._revision = revision
             return False
-        self._check(file, digest)
+        try:
+            self._check(file, digest)
+        except ModelFileError as error:
+            self._revision, self._refused = revision, error  # it is not fetched again before it changes
+            raise
         for there, here in zip(names_beside(Path(self._source.file_name)), names_beside(file), strict=True):
             content = self._source.beside(there.name, MOST_LABEL_BYTES)
             if content is not None:
                 with writing_temporary_files():
                     here.write_bytes(content)
         self._publish(making)
-        self._digest = digest
+        self._revision, self._digest = revision, digest
         log.info("%s is fetched: %s bytes, SHA-256 %s", self.shown, f"{file.stat().st_size:,}", digest)
         self._keep(making)
         return True
@@ -174,7 +182,7 @@ class RemoteModel:
             return None
 
     def _keep(self, made: Path) -> None:
-        if self._kept is None or self._kept.exists():
+        if self._kept is None:
             return
         with suppress(OSError):  # it is served all the same
             self._kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -182,6 +190,7 @@ class RemoteModel:
             try:
                 shutil.copytree(made, beside, dirs_exist_ok=True)
                 beside.chmod(0o700)
+                shutil.rmtree(self._kept, ignore_errors=True)
                 beside.rename(self._kept)
             finally:
                 shutil.rmtree(beside, ignore_errors=True)

@@ -93,6 +93,25 @@ def test_more_bytes_than_may_be_are_refused_also_where_nobody_declares_them(
     assert nothing_left(tmp_path / "fetched")
 
 
+def test_a_file_that_is_packed_twice_is_not_unpacked(web: WebServer, remote_of: RemoteOf) -> None:
+    web.files, web.headers = {PLACE: ONE}, {PLACE: {"Content-Encoding": "gzip, gzip"}}
+    with pytest.raises(SourceUnavailable, match="comes as gzip, gzip, which is not unpacked"):
+        remote_of(web.url + PLACE).fetch()
+
+
+def test_a_file_beside_the_model_that_fails_once_is_asked_for_again(web: WebServer, remote_of: RemoteOf) -> None:
+    web.files, labels = {PLACE: ONE}, "/models/labels.txt"
+    model = remote_of(web.url + PLACE)
+    model.fetch()
+    web.files, web.statuses = {PLACE: TWO, labels: b"cat\ndog\n"}, {labels: 503}
+    with pytest.raises(SourceUnavailable, match="503"):
+        model.fetch()
+    assert model.path.read_bytes() == ONE
+    web.statuses = {}
+    assert model.fetch()
+    assert model.path.read_bytes() == TWO
+
+
 def test_a_download_ends_when_its_time_is_over(web: WebServer, remote_of: RemoteOf) -> None:
     web.files = {PLACE: ONE}
     with pytest.raises(SourceUnavailable, match="of --download-timeout-s"):
@@ -102,11 +121,12 @@ def test_a_download_ends_when_its_time_is_over(web: WebServer, remote_of: Remote
 def test_only_the_digest_that_was_named_is_taken(web: WebServer, remote_of: RemoteOf, tmp_path: Path) -> None:
     web.files = {PLACE: TWO}
     model = remote_of(web.url + PLACE, sha256=hashlib.sha256(ONE).hexdigest())
-    with pytest.raises(ModelFileError, match=rf"hats\.h5 has the SHA-256 {hashlib.sha256(TWO).hexdigest()}, expected"):
-        model.fetch()
-    assert nothing_left(tmp_path / "fetched")
-    assert not model.fetch()  # it is not sent again before it changes
-    assert web.asked[-1][1] == 304
+    told = rf"hats\.h5 has the SHA-256 {hashlib.sha256(TWO).hexdigest()}, expected"
+    for status in (200, 304):  # it is not sent again before it changes
+        with pytest.raises(ModelFileError, match=told):
+            model.fetch()
+        assert web.asked[-1][1] == status
+        assert nothing_left(tmp_path / "fetched")
     web.files = {PLACE: ONE}
     assert model.fetch()
 
@@ -139,11 +159,28 @@ def test_a_copy_of_the_digest_that_was_named_is_served_while_the_source_is_away(
     assert again.path.read_bytes() == ONE
     assert again.path.with_name("labels.txt").exists()
     assert "the copy that was kept of it is served" in caplog.text
-    (kept / sha256 / "hats.h5").write_bytes(TWO)  # a copy that is not what it was is none
+    (copy,) = kept.iterdir()
+    (copy / "hats.h5").write_bytes(TWO)  # a copy that is not what it was is none
     with pytest.raises(SourceUnavailable):
         remote_of(web.url + PLACE, sha256=sha256, kept=kept).fetch_first()
     with pytest.raises(SourceUnavailable):  # without a digest nothing is kept
         remote_of(web.url + PLACE, kept=kept).fetch_first()
+
+
+def test_a_copy_has_the_labels_that_its_own_source_had_last(
+    web: WebServer, remote_of: RemoteOf, tmp_path: Path
+) -> None:
+    other = "/others/hats.h5"
+    options = {"sha256": hashlib.sha256(ONE).hexdigest(), "kept": tmp_path / "kept"}
+    for labels in (b"cat\ndog\n", b"dog\ncat\n"):
+        web.files = {PLACE: ONE, other: ONE, "/models/labels.txt": labels, "/others/labels.txt": b"hat\n"}
+        for place in (PLACE, other):
+            remote_of(web.url + place, **options).fetch_first()
+    web.statuses = {PLACE: 503, other: 503}
+    for place, labels in ((PLACE, b"dog\ncat\n"), (other, b"hat\n")):
+        model = remote_of(web.url + place, **options)
+        model.fetch_first()
+        assert model.path.with_name("labels.txt").read_bytes() == labels
 
 
 def test_redirects_stay_at_one_origin_or_lead_to_https(web: WebServer, remote_of: RemoteOf) -> None:
