@@ -50,6 +50,8 @@ class ThreadPool:
             raise DeadlineExceeded(
                 "the request was not read or answered in time; send it again later, or a smaller one"
             ) from None
+        finally:
+            del future  # what it raised holds this frame, and with it the request
 
     def close(self) -> None:
         """Run nothing more; does not wait for what runs."""

@@ -6,6 +6,8 @@ Two bytes of a message can be a message of their own, which takes a hundred byte
 from functools import cache
 from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
+
 from service.errors import MalformedRequest
 
 # Names, shapes, parameters: so many may be in any request beside its images.
@@ -31,17 +33,14 @@ def ensure_few_fields(content: bytes, message: Any, most_images: int) -> None:
         nested = _nested(described)
         while place < end:
             found += 1
-            if found > most:
-                raise MalformedRequest(
-                    f"the {message.full_name} of {len(content):,} bytes has more than {most:,} fields, and the largest "
-                    "request needs fewer; send raw contents, or several requests"
-                )
             tag, place = _varint(content, place)
             kind = tag & 7
             if kind == _LENGTH:
                 length, place = _varint(content, place)
                 if inner := nested.get(tag >> 3):
                     waiting.append((place, min(place + length, end), inner))
+                elif tag >> 3 in _packed_wide(described):
+                    found += length  # as many numbers, where each takes a byte
                 place += length
             elif kind == _VARINT:
                 _, place = _varint(content, place)
@@ -49,6 +48,18 @@ def ensure_few_fields(content: bytes, message: Any, most_images: int) -> None:
                 place += 4 if kind == _FOUR_BYTES else 8
             else:
                 raise MalformedRequest(f"the {message.full_name} is damaged, or has groups in it, which it has none of")
+            if found > most:
+                raise MalformedRequest(
+                    f"the {message.full_name} of {len(content):,} bytes has more than {most:,} fields, and the largest "
+                    "request needs fewer; send raw contents, or several requests"
+                )
+
+
+@cache
+def _packed_wide(described: Any) -> frozenset[int]:
+    """The fields of whole numbers that take eight bytes of memory for one that is sent. No images come in them."""
+    wide = {FieldDescriptor.TYPE_INT64, FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_BOOL}
+    return frozenset(field.number for field in described.fields if field.is_repeated and field.type in wide)
 
 
 @cache

@@ -141,7 +141,6 @@ class Calls(grpc.GenericRpcHandler):
         own = (("x-request-id", request_id.decode()),)
         status, code = CLIENT_CLOSED_REQUEST, grpc.StatusCode.CANCELLED  # unless it comes to an end
         call = Call(context, partial(self._admit, metadata))
-        self._running += 1
         try:
             content = await self._answered(path, method, call)
         except Exception as error:
@@ -150,15 +149,15 @@ class Calls(grpc.GenericRpcHandler):
             if not isinstance(error, (ServiceError, ImageError)):
                 log.exception("%s failed", path)
             code, text, more = told(error)
-            await context.abort(code, text, own + more)  # which raises
-            return None
         else:
             status, code = _OK, grpc.StatusCode.OK
             context.set_trailing_metadata(own)
             return content
         finally:
-            self._running -= 1
             self._count(path if method else _UNKNOWN, path, status, code, time.perf_counter() - started)
+        # Not where the error is handled: what aborts would hold it, and so the message, until garbage is collected.
+        await context.abort(code, text, own + more)  # which raises
+        return None
 
     async def _answered(self, path: str, method: Method | Stream | None, call: Call) -> bytes | None:
         if self._held:
@@ -168,15 +167,28 @@ class Calls(grpc.GenericRpcHandler):
         if method is None:
             raise UnknownMethod(f"there is no method {path!r:.200}; there are {', '.join(self._methods)}")
         if isinstance(method, Stream):
+            if len(self._streams) >= self._most_calls:
+                raise self._too_many()
             await self._stream(method, call)
             return None
-        if method.needs_key:
-            call.admit()
-            if self._running > self._most_calls:
-                raise Overloaded(
-                    f"{self._most_calls:,} calls are answered at present, as many as may (--max-connections); send the "
-                    "request again later"
-                )
+        if not method.needs_key:
+            return await self._one(method, call)
+        call.admit()
+        if self._running >= self._most_calls:
+            raise self._too_many()
+        self._running += 1
+        try:
+            return await self._one(method, call)
+        finally:
+            self._running -= 1
+
+    def _too_many(self) -> Overloaded:
+        return Overloaded(
+            f"{self._most_calls:,} calls are answered at present, as many as may (--max-connections); send the "
+            "request again later"
+        )
+
+    async def _one(self, method: Method, call: Call) -> bytes:
         content = await self._receiving.message(call.context)
         answer = await method.answer(self._parsed(method.request, content), call._replace(size=len(content)))
         return answer.SerializeToString()

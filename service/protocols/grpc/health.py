@@ -6,7 +6,7 @@ from typing import Any
 
 from grpc_health.v1 import health_pb2
 
-from service.errors import NotFound
+from service.errors import MalformedRequest, NotFound
 from service.inference.repository import ModelRepository
 from service.protocols.grpc.calls import Call, Method, Stream, methods_of
 
@@ -39,7 +39,9 @@ class Health:
 
     async def watch(self, requests: AsyncIterator[Any], call: Call) -> AsyncIterator[Any]:
         """The same as soon as asked, and whenever it changes; SERVICE_UNKNOWN of a model that is not loaded."""
-        request = await anext(requests)
+        request = await anext(requests, None)
+        if request is None:
+            raise MalformedRequest("the call has no message, expected one")
         if request.service not in self._services:
             call.admit()
         last = None

@@ -45,6 +45,14 @@ def test_many_small_parts_are_refused_however_deep(kind: type, content: bytes) -
         ensure_few_fields(content, kind.DESCRIPTOR, 64)
 
 
+def test_numbers_that_take_more_memory_than_bytes_are_counted_each() -> None:
+    tensor = {"contents": {"int64_contents": [0] * 20_000}}
+    with pytest.raises(MalformedRequest, match="more than 1,064 fields"):
+        ensure_few_fields(INFER(inputs=[tensor]).SerializeToString(), INFER.DESCRIPTOR, 64)
+    images = {"contents": {"uint_contents": [0] * 20_000}}
+    ensure_few_fields(INFER(inputs=[images]).SerializeToString(), INFER.DESCRIPTOR, 64)
+
+
 @given(st.binary(max_size=40), st.sampled_from([INFER, PREDICT]))
 def test_whatever_comes_is_looked_through_without_a_fault(content: bytes, kind: type) -> None:
     with suppress(MalformedRequest):

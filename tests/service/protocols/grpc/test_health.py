@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.processes import FAKE_ENGINE
-from tests.service.protocols.grpc.serving import MODEL, running_grpc
+from tests.service.protocols.grpc.serving import MODEL, infer, infer_request, running_grpc
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NAMES = [
@@ -54,6 +54,28 @@ def test_health_is_open_but_that_of_a_model_and_a_watch_ends_with_the_service() 
         with pytest.raises(grpc.RpcError) as raised:
             list(watching)
         assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+
+
+def test_a_watch_without_a_question_is_told_so(channel: grpc.Channel) -> None:
+    with pytest.raises(grpc.RpcError) as raised:
+        list(channel.stream_stream("/grpc.health.v1.Health/Watch")(iter(())))
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_who_only_watches_takes_no_call_from_those_who_have_a_key() -> None:
+    digest = hashlib.sha256(b"key").hexdigest()
+    with (
+        running_grpc(*FAKE_ENGINE, "--api-keys", digest, "--max-connections", 4) as (_, address),
+        grpc.insecure_channel(address) as channel,
+        grpc.insecure_channel(address, [("grpc.use_local_subchannel_pool", 1)]) as another,
+    ):
+        stub = health_pb2_grpc.HealthStub(channel)
+        watching = [stub.Watch(health_pb2.HealthCheckRequest()) for _ in range(4)]
+        assert [next(each).status for each in watching] == [SERVING] * 4
+        with pytest.raises(grpc.RpcError) as raised:
+            next(health_pb2_grpc.HealthStub(another).Watch(health_pb2.HealthCheckRequest()))
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        assert infer(another)(infer_request(), metadata=[("x-api-key", "key")]).model_name == MODEL
 
 
 def test_reflection_tells_of_all_services_with_their_messages(channel: grpc.Channel) -> None:
