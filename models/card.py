@@ -187,9 +187,7 @@ class ModelCard(_Part):
     label_threshold: Annotated[
         Share, Field(description="from which probability on a multi-label model's class is among its labels")
     ] = 0.5
-    assumed: Annotated[
-        tuple[str, ...], Field(description="what of all this is only guessed: nothing says it")
-    ] = ()
+    assumed: Annotated[tuple[str, ...], Field(description="what of all this is only guessed: nothing says it")] = ()
     data: Data | None = None
     training: Training | None = None
     evaluation: Evaluation | None = None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -97,6 +98,7 @@ class _ProtocolErrors(Protocol):
 
 
 _PROTOCOLS: tuple[_ProtocolErrors, ...] = (tfserving, oip)
+_CALLS = (predict, embed, model, plots, explain, operations, pages)
 
 
 def create_app(
@@ -182,7 +184,9 @@ def _routes_of_a_platform(settings: ServiceSettings) -> tuple[APIRouter, APIRout
     health, invoke = settings.health_route, settings.predict_route
     if health and is_open(health):
         health = None
-    if invoke and any(protocol.serves(invoke) for protocol in _PROTOCOLS):
+    routes = (route for calls in _CALLS for route in calls.router.routes if isinstance(route, APIRoute))
+    own = {route.path for route in routes if "POST" in (route.methods or ())} - {"/predict"}  # which answers both
+    if invoke and (invoke in own or any(protocol.serves(invoke) for protocol in _PROTOCOLS)):
         invoke = None
     return invocations.router_of(health, None), invocations.router_of(None, invoke)
 
@@ -204,7 +208,7 @@ def _api(health: APIRouter, invoke: APIRouter, *, keys_needed: bool) -> FastAPI:
     for kind in (ServiceError, ImageError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, respond_to_error)
     app.include_router(health)
-    for routes in (predict, embed, model, plots, explain, operations, pages, oip):
+    for routes in (*_CALLS, oip):
         app.include_router(routes.router)
     app.include_router(invoke)
     app.router.routes.append(tfserving.route)

@@ -22,6 +22,7 @@ class ServiceError(Exception):
       ├─ UnsupportedMediaType   the body is declared to be something that the call does not take
       │    └─ UnsupportedEncoding    the body is compressed in a way that is not read
       ├─ NotInModel             the model has no such layer, map, place or class
+      ├─ NoFiniteAnswer         what the model makes of the image is no finite number
       ├─ TooManyRequests        the rate limit of the client's key is reached
       ├─ ClientDisconnected     the client left before its answer; nobody reads this
       ├─ StorageFailed          no room, or no right, to write a temporary file
@@ -95,6 +96,12 @@ class NotInModel(ServiceError):
     """The model has no such layer, map, place or class."""
 
     code = "not_in_model"
+
+
+class NoFiniteAnswer(ServiceError):
+    """What the model makes of the image is no finite number: it overflowed, and nothing is most probable."""
+
+    code = "no_finite_answer"
 
 
 class TooManyRequests(ServiceError):

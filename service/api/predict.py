@@ -7,6 +7,7 @@ import numpy as np
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic_core import to_json
 
+from models.card import ModelCard
 from models.image_errors import ImageError
 from models.preprocessing import png_data_url
 from service.api.bodies import read_image, read_images
@@ -15,10 +16,12 @@ from service.api.examples import ANSWER, BATCH_ANSWER
 from service.api.openapi import FILES_BODY, IMAGE_BODY, answers, problems
 from service.api.schemas import Answer, BatchAnswer
 from service.context import context_of
+from service.errors import NoFiniteAnswer
 from service.http.bodies import SMALL_ANSWER_VALUES, until_disconnected
 from service.http.problems import problem_of
 from service.http.queries import known_parameters_only
 from service.inference.ranking import prediction_of
+from service.prediction import Predicted
 
 TopK = Annotated[int, Query(ge=1, le=1000, description="how many of the most probable classes to list")]
 ReturnInput = Annotated[
@@ -106,8 +109,7 @@ async def predict_batch(
             if isinstance(found, ImageError):
                 results.append({"file": file.name, "problem": problem_of(found)})
             else:
-                prediction = prediction_of(found.scores, runner.card, top_k)
-                results.append({"file": file.name, "prediction": prediction})
+                results.append({"file": file.name, **_result_of(found, runner.card, top_k)})
         return _json({"model": model_name(runner), "results": results})
 
     if len(files) * len(runner.card.class_names) > SMALL_ANSWER_VALUES:
@@ -115,5 +117,12 @@ async def predict_batch(
     return write()
 
 
+def _result_of(found: Predicted, card: ModelCard, top_k: int) -> dict[str, Any]:
+    try:
+        return {"prediction": prediction_of(found.scores, card, top_k)}
+    except NoFiniteAnswer as error:
+        return {"problem": problem_of(error)}
+
+
 def _json(content: dict[str, Any]) -> Response:
-    return Response(to_json(content), media_type="application/json")
+    return Response(to_json(content, inf_nan_mode="null"), media_type="application/json")

@@ -68,9 +68,7 @@ def image_in(body: bytes, content_type: str, parameters: Iterable[str] = ()) -> 
     return body
 
 
-def images_in(
-    body: bytes, content_type: str, max_images: int, parameters: Iterable[str] = ()
-) -> list[UploadedFile]:
+def images_in(body: bytes, content_type: str, max_images: int, parameters: Iterable[str] = ()) -> list[UploadedFile]:
     """The encoded images in `body`, at least one, in the order in which they were sent.
 
     Raises MalformedRequest, also for more than `max_images`, and UnsupportedMediaType for a body of another kind.
@@ -80,16 +78,14 @@ def images_in(
         return _uploaded(_parts_of_form(body, content_type, max_images, parameters))
     if is_json(body, content_type):
         return _listed(_object_of_json(body, _bounds(max_images), _MANY), max_images)
-    if _is_image(body):
+    if is_image(body):
         raise UnsupportedMediaType(f"the body is one image, as /predict takes it; {_MANY}")
     raise UnsupportedMediaType(f"the body is not {_FORM}; {_what_arrived(body, media_type, _MANY)}")
 
 
-def one_or_more_in(
-    body: bytes, content_type: str, max_images: int, parameters: Iterable[str] = ()
-) -> SentImages:
+def one_or_more_in(body: bytes, content_type: str, max_images: int, parameters: Iterable[str] = ()) -> SentImages:
     """What `image_in` or `images_in` finds in `body`, whichever takes it. Raises as they do."""
-    if not _is_image(body):
+    if not is_image(body):
         if _media_type(content_type) == _FORM:
             parts = _parts_of_form(body, content_type, max_images, parameters)
             return SentImages(_uploaded(parts), listed=len(parts) > 1 or parts[0].name.startswith("files"))
@@ -153,10 +149,11 @@ def _files(body: bytes, content_type: str, field: str, max_files: int, parameter
 def _is_file(part: Part) -> bool:
     if part.filename is not None:
         return bool(part.filename or part.content)  # a page sends neither where no file was chosen
-    return part.media_type.startswith("image/") or _is_image(part.content)
+    return part.media_type.startswith("image/") or is_image(part.content)
 
 
-def _is_image(content: bytes) -> bool:
+def is_image(content: bytes) -> bool:
+    """Whether `content` is an encoded image, by its first bytes, and has not lost its zero bytes on its way."""
     try:
         return bool(format_of(content)) and _ZERO in content
     except UnknownFormat:

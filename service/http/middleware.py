@@ -104,7 +104,8 @@ class RequestMiddleware:
 
     def _is_open(self, scope: Scope) -> bool:
         path = path_within(scope)
-        return is_open(path, scope["query_string"]) or (path == self._health_route and scope["method"] == "GET")
+        # What is open is only ever asked for. A platform's predictions may be below one of these paths.
+        return scope["method"] == "GET" and (is_open(path, scope["query_string"]) or path == self._health_route)
 
 
 def is_open(path: str, query: bytes = b"") -> bool:

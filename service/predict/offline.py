@@ -13,7 +13,7 @@ from models.preprocessing import Pixels, scaled
 from service.engine_choice import choose_engine
 from service.engines.base import Engine
 from service.engines.findings import log_findings
-from service.errors import InferenceFailed, NothingToExplain, ServiceError
+from service.errors import InferenceFailed, NoFiniteAnswer, NothingToExplain, ServiceError
 from service.explain.explained_models import ExplainedModels
 from service.explain.process.queue import ExplanationQueue
 from service.inference.batcher import BatchLimits
@@ -135,7 +135,12 @@ class Offline:
         card, top_k = self._runner.card, self._settings.top_k
         answers: list[Answer | Problem] = []
         for one in scores:
-            answer = {**prediction_of(one, card, top_k), "model": self._model}
+            try:
+                prediction = prediction_of(one, card, top_k)
+            except NoFiniteAnswer as error:
+                answers.append(Problem("failed", str(error)))
+                continue
+            answer = {**prediction, "model": self._model}
             if self._settings.embeddings and one.embedding is not None:
                 answer["embedding"] = one.embedding.tolist()
             answers.append(answer)

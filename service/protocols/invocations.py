@@ -8,18 +8,19 @@ import time
 from functools import partial
 from typing import Any, NamedTuple, get_args
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic_core import to_json
 
 from models.image_errors import ImageError
 from models.preprocessing import PreparationChoice
 from service.context import Context, context_of
-from service.errors import STOPPING, MalformedRequest, NotReady
+from service.errors import STOPPING, MalformedRequest, NoFiniteAnswer, NotReady
 from service.http.bodies import SMALL_ANSWER_VALUES, SMALL_BODY_BYTES, read_body, until_disconnected
 from service.http.compression import unpack
-from service.http.image_bodies import image_in, is_json
+from service.http.image_bodies import image_in, is_image, is_json
 from service.http.json_bodies import bounds_for, kind_of, parse_json
 from service.http.negotiation import choose_media_type
+from service.http.queries import known_parameters_only
 from service.inference.model_runner import ModelRunner
 from service.inference.ranking import prediction_of
 from service.prediction import Image, Predicted
@@ -74,7 +75,8 @@ def router_of(health_route: str | None, predict_route: str | None) -> APIRouter:
     if health_route:
         router.add_api_route(health_route, ready, methods=["GET"], include_in_schema=False)
     if predict_route:
-        router.add_api_route(predict_route, invoke, methods=["POST"], include_in_schema=False)
+        known = [Depends(known_parameters_only)]
+        router.add_api_route(predict_route, invoke, methods=["POST"], include_in_schema=False, dependencies=known)
     return router
 
 
@@ -84,7 +86,7 @@ async def _read(context: Context, request: Request, body: bytes, runner: ModelRu
 
     def read() -> _Asked:
         content = unpack(body, encoding, context.settings.max_body_bytes)
-        if is_json(content, content_type):
+        if is_json(content, content_type) and not is_image(content):
             return _asked_in_json(content, runner, context.settings.max_images_per_request)
         return _Asked([image_in(content, content_type)], listed=False)
 
@@ -127,10 +129,16 @@ def _parameters(given: Any) -> tuple[int, PreparationChoice]:
 
 def _written(predicted: list[Predicted], asked: _Asked, runner: ModelRunner, media_type: str) -> bytes:
     model = {"name": runner.card.name, "version": runner.version}
-    answers = [{**prediction_of(one.scores, runner.card, asked.top_k), "model": model} for one in predicted]
+    answers = []
+    for place, one in enumerate(predicted):
+        try:
+            prediction = prediction_of(one.scores, runner.card, asked.top_k)
+        except NoFiniteAnswer as error:
+            raise NoFiniteAnswer(f"{_INSTANCES}[{place}]: {error}") if asked.listed else error from None
+        answers.append({**prediction, "model": model})
     if media_type == _JSON_LINES:
-        return b"".join(to_json(answer) + b"\n" for answer in answers)
-    return to_json({"predictions": answers} if asked.listed else answers[0])
+        return b"".join(to_json(answer, inf_nan_mode="null") + b"\n" for answer in answers)
+    return to_json({"predictions": answers} if asked.listed else answers[0], inf_nan_mode="null")
 
 
 def _names(given: Any) -> str:

@@ -180,7 +180,7 @@ def test_the_model_comes_from_the_image_a_claim_or_an_address(
 
 
 def test_the_alerts_are_those_of_the_one_file() -> None:
-    """Helm reads files of the chart's own folder alone, and a link in it is lost where git makes none, as on Windows."""
+    """Helm reads files of the chart's own folder alone, and a link in it is lost where git makes none."""
     alerts = yaml.safe_load((ROOT / "deploy" / "prometheus-alerts.yml").read_text())
     assert rendered(CLAIM)["PrometheusRule"]["spec"] == alerts
 

@@ -15,11 +15,13 @@ from fastapi.testclient import TestClient
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
+from models.preprocessing import ModelInput
+from service.engines.base import EngineOutput
 from tests.applications import runner_of
 from tests.fakes import FakeEngine, Hold, image_for
 from tests.samples import encoded
 
-OWL = encoded(image_for("owl"))
+OWL, CAT = (encoded(image_for(label)) for label in ("owl", "cat"))
 PNG = {"Content-Type": "image/png"}
 
 
@@ -339,6 +341,31 @@ def test_bad_files_of_a_batch_get_a_problem_in_their_place(client: TestClient) -
     assert [result["file"] for result in results] == list(contents)
     found = [result.get("prediction", result.get("problem")) for result in results]
     assert [entry.get("label", entry.get("status")) for entry in found] == ["owl", 415, "cat", 422, 400]
+
+
+@pytest.fixture
+def overflowing(client: TestClient, classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    """Where the network's numbers become too large at a cat, as those of a network may whose pixels are not scaled."""
+    told = classifier.infer
+
+    def infer(batch: ModelInput) -> EngineOutput:
+        output = told(batch)
+        return output._replace(scores=np.where(output.scores[:, :1] > 0.5, np.nan, output.scores))
+
+    monkeypatch.setattr(classifier, "infer", infer)
+    return client
+
+
+def test_an_answer_that_is_no_number_is_none(overflowing: TestClient) -> None:
+    assert_problem(overflowing.post("/predict", content=CAT), 422, "no finite numbers; see that its pixels are scaled")
+    assert overflowing.post("/predict", content=OWL).json()["label"] == "owl"
+
+
+def test_of_a_batch_only_the_image_with_such_an_answer_gets_a_problem(overflowing: TestClient) -> None:
+    files = [("files", ("cat.png", CAT)), ("files", ("owl.png", OWL))]
+    refused, answered = overflowing.post("/predict/batch", files=files).json()["results"]
+    assert refused["problem"]["status"] == 422
+    assert answered["prediction"]["label"] == "owl"
 
 
 def test_a_batch_of_bad_files_alone_never_reaches_the_network(client: TestClient, classifier: FakeEngine) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,12 +101,25 @@ def test_json_where_it_is_accepted_or_nothing_that_there_is(client: TestClient, 
         ({"inputs": [b64(OWL)]}, 400, "the JSON has 'inputs', expected 'instances'"),
         ([[1, 2]], 400, "the body is a list, expected a JSON object with 'instances'"),
         ({"instances": [b64(OWL), b64(b"no image")]}, 415, "instances[1]: "),
+        ({"instances": [b64(OWL), [[[math.nan]] * 4] * 4]}, 422, "instances[1]: the model's probabilities are no"),
     ],
 )
 def test_what_is_wrong_is_told_as_a_problem(client: TestClient, body: Any, status: int, said: str) -> None:
-    answer = client.post("/invocations", json=body)
+    answer = client.post("/invocations", content=json.dumps(body))  # which writes NaN, as many programs do
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert said in answer.json()["detail"]
+
+
+def test_an_image_that_is_declared_as_json_is_an_image(client: TestClient) -> None:
+    answer = client.post("/invocations", content=OWL, headers={"Content-Type": "application/json"})
+    assert answer.json() == predicted(client, OWL)
+
+
+@pytest.mark.parametrize("query", ["model=nonsense", "preparation=none", "top_k=2"])
+def test_parameters_in_the_address_are_refused_where_they_have_no_effect(client: TestClient, query: str) -> None:
+    answer = client.post(f"/invocations?{query}", content=OWL)
+    assert answer.status_code == 400
+    assert "unknown query parameter" in answer.json()["detail"]
 
 
 def test_a_csv_of_pixels_is_no_image(client: TestClient) -> None:
@@ -125,6 +139,19 @@ def test_at_predict_itself_both_are_answered() -> None:
         alone = predicted(client, OWL)
         assert client.post("/predict", json={"instances": [b64(OWL)]}).json() == {"predictions": [alone]}
         assert "input" in predicted(client, OWL, return_input=True)  # as the page asks
+
+
+@pytest.mark.parametrize("query", ["", "?normalize=false"])
+def test_another_call_of_the_service_keeps_its_answers(query: str) -> None:
+    with client_of(predict_route="/embed") as client:
+        assert "embedding" in client.post(f"/embed{query}", content=OWL).json()["results"][0]
+
+
+@pytest.mark.parametrize("path", ["/health/predict", "/web/predict", "/docs"])
+def test_predictions_need_a_key_also_below_what_is_open(path: str) -> None:
+    with client_of(predict_route=path, api_keys=(KEY_SHA256,)) as client:
+        assert client.post(path, content=OWL).status_code == 401
+        assert client.post(path, content=OWL, headers={"X-API-Key": KEY}).status_code == 200
 
 
 def test_another_protocols_path_keeps_its_answers() -> None:
