@@ -44,7 +44,7 @@ def run(settings: TrainingSettings, split: Split, console: Console, base: Base |
     """
     check_writable(settings.output)
     taken = _check_images(split, settings, base)
-    run_dir = interrupted_run(settings) if settings.resume else new_run(settings)
+    run_dir = (interrupted_run if settings.resume else new_run)(settings, split.sha256)
     console.print(
         f"{split.name} from {split.source}: {len(split.training_labels):,} images for training, "
         f"{len(split.validation_labels):,} for validation, {len(split.test_labels):,} for the test",

@@ -10,6 +10,7 @@ from training.errors import TrainingError
 from training.settings import TrainingSettings
 
 SETTINGS_FILE = "settings.json"
+DATA_FILE = "data-sha256"
 # Marks of a run that is not over: the head on a base is fitted, and the checkpoint has it; all fitting is done.
 HEAD_FITTED = "head-fitted"
 FITTED = "fitted"
@@ -20,16 +21,20 @@ _PLACES = {"data_dir", "output", "runs_dir", "resume", "tensorboard", "mlflow", 
 _FREE_ON_RESUME = {"epochs", "data_dir", "data", "output", "runs_dir", "resume"}
 
 
-def new_run(settings: TrainingSettings) -> Path:
-    """Make the folder of a run that begins. Raises OSError."""
+def new_run(settings: TrainingSettings, data_sha256: str) -> Path:
+    """Make the folder of a run that begins, on the data of that digest. Raises OSError."""
     run_dir = settings.runs_dir / datetime.now().strftime("%Y-%m-%d_%H-%M-%S.%f")
     run_dir.mkdir(parents=True)
     (run_dir / SETTINGS_FILE).write_text(json.dumps(recipe_settings(settings), indent=2) + "\n")
+    (run_dir / DATA_FILE).write_text(f"{data_sha256}\n")
     return run_dir
 
 
-def interrupted_run(settings: TrainingSettings) -> Path:
-    """The latest run that was interrupted and has something to go on with. Raises TrainingError where none fits."""
+def interrupted_run(settings: TrainingSettings, data_sha256: str) -> Path:
+    """The latest run that was interrupted and has something to go on with.
+
+    Raises TrainingError where there is none, or where it had other settings or data.
+    """
     runs = [path.parent for path in settings.runs_dir.glob(f"*/{SETTINGS_FILE}") if _can_go_on(path.parent)]
     if not runs:
         raise TrainingError(f"no run in {settings.runs_dir} was interrupted; start one without --resume")
@@ -43,6 +48,13 @@ def interrupted_run(settings: TrainingSettings) -> Path:
                 f"the run in {run_dir} was started with {name} = {before[name]}, not {now.get(name)}; "
                 "go on with the same settings, or start a new run without --resume"
             )
+    data = run_dir / DATA_FILE
+    # The place may be another, but a picture that was fitted must not be one of the test's. Older runs do not say.
+    if data.exists() and data.read_text().strip() != data_sha256:
+        raise TrainingError(
+            f"the data are not those that the run in {run_dir} was started with; give it the same pictures in the same "
+            "classes and parts, or start a new run without --resume"
+        )
     return run_dir
 
 

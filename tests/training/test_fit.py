@@ -1,5 +1,6 @@
 """A whole run on the sample of real images: what it publishes, that it can be repeated, interrupted and resumed."""
 
+import dataclasses
 import io
 import signal
 import subprocess
@@ -72,6 +73,7 @@ def test_a_run_publishes_the_best_epoch_with_its_card(tmp_path: Path) -> None:
         "best-cnn-model.h5",
         "best-cnn-model.card.json",
         "settings.json",
+        "data-sha256",
         "history.csv",
         "learning-curves.png",
         "confusion-matrix.png",
@@ -199,6 +201,14 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path, monkeypatch: py
     interrupt(monkeypatch, settings_in(tmp_path), 1)
     with pytest.raises(TrainingError, match="was started with batch_size = 32, not 16"):
         fit.run(settings_in(tmp_path, batch_size=16, resume=True), sample_split(), QUIET)
+
+
+@interrupted_in_process
+def test_resuming_with_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch, settings_in(tmp_path), 1)
+    other = dataclasses.replace(sample_split(), sha256="1" * 64)
+    with pytest.raises(TrainingError, match=r"the data are not those that the run in .* without --resume"):
+        fit.run(settings_in(tmp_path, resume=True), other, QUIET)
 
 
 def test_resuming_needs_a_run_that_was_interrupted(tmp_path: Path) -> None:
