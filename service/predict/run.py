@@ -80,7 +80,8 @@ class _Run:
         if self._journal.written:  # some may have been moved since
             self._tell(f"{self._settings.answers} was written before; what comes after it goes on")
             return self._journal.paths
-        found = listed(self._settings.inputs, self._settings.move_to)
+        results = [folder for folder in (self._settings.explain, self._settings.move_to) if folder]
+        found = listed(self._settings.inputs, results)
         for notice in found.notices():
             self._tell(notice)
         return found.paths
