@@ -1,6 +1,9 @@
 """The folder in which a run keeps its files, and which run can be gone on with. Knows no network."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -8,6 +11,11 @@ from models.card import ModelCard
 from training import backup
 from training.errors import TrainingError
 from training.settings import TrainingSettings
+
+try:
+    import fcntl
+except ImportError:  # on Windows, where nobody is kept from going on with a run that is not over
+    fcntl = None  # type: ignore[assignment]
 
 SETTINGS_FILE = "settings.json"
 DATA_FILE = "data-sha256"
@@ -56,6 +64,31 @@ def interrupted_run(settings: TrainingSettings, data_sha256: str) -> Path:
             "classes and parts, or start a new run without --resume"
         )
     return run_dir
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Keep the run to ourselves. Raises TrainingError where another program is at it, OSError where there is none."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(run_dir, os.O_RDONLY)
+    try:
+        _lock(folder, run_dir)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, run_dir: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TrainingError(
+            f"another program is at the run in {run_dir}; wait for its end, or start a new run without --resume"
+        ) from error
+    except OSError:
+        pass  # the file system has no locks, such as some of networks
 
 
 def describe_checkpoint(checkpoint: Path, card: ModelCard) -> None:

@@ -316,6 +316,33 @@ def test_who_interrupts_a_run_that_is_published_is_told_so(tmp_path: Path, monke
     assert read_card(settings.output) is not None
 
 
+def test_a_full_disk_after_the_model_is_published_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    settings = settings_in(tmp_path, epochs=1)
+    with monkeypatch.context() as context:
+        context.setattr(fit, "finish", full)
+        with pytest.raises(TrainingError, match=r"net\.h5 is published, but .* No space left .* --resume writes them"):
+            fit.run(settings, sample_split(), QUIET)
+    published = read_card(settings.output)
+    card = fit.run(settings_in(tmp_path, epochs=1, resume=True), sample_split(), QUIET)
+    assert published is not None
+    assert published.evaluation == card.evaluation
+
+
+def test_the_run_is_nobody_elses_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path, epochs=1, resume=True)
+
+    def another_begins(*_: object) -> None:
+        monkeypatch.undo()
+        fit.run(settings, sample_split(), QUIET)
+
+    monkeypatch.setattr(fit, "publish", another_begins)
+    with pytest.raises(TrainingError, match="another program is at the run in "):
+        fit.run(settings_in(tmp_path, epochs=1), sample_split(), QUIET)
+
+
 @interrupted_in_process
 def test_the_checkpoint_of_an_interrupted_run_is_served_as_the_model_would_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.errors import TrainingError
-from training.runs import DATA_FILE, FITTED, SETTINGS_FILE, interrupted_run, new_run
+from training.runs import DATA_FILE, FITTED, SETTINGS_FILE, interrupted_run, locked, new_run
 from training.settings import TrainingSettings
 
 DATA = "0123456789abcdef"
@@ -50,3 +50,14 @@ def test_it_goes_on_with_the_same_data_wherever_they_lie(tmp_path: Path) -> None
     assert interrupted_run(TrainingSettings(runs_dir=tmp_path, data="there"), DATA) == run_dir
     with pytest.raises(TrainingError, match=f"the data are not those that the run in {run_dir} was started with"):
         interrupted_run(TrainingSettings(runs_dir=tmp_path, data="here"), "fedcba9876543210")
+
+
+def test_a_run_that_another_program_is_at_is_not_gone_on_with(tmp_path: Path) -> None:
+    settings = TrainingSettings(runs_dir=tmp_path)
+    run_dir = new_run(settings, DATA)
+    (run_dir / FITTED).touch()
+    told = f"another program is at the run in {run_dir}; wait for its end, or start a new run"
+    with locked(run_dir), pytest.raises(TrainingError, match=told), locked(interrupted_run(settings, DATA)):
+        pass
+    with locked(interrupted_run(settings, DATA)):
+        pass
