@@ -38,15 +38,15 @@ def list_csv(table: Path) -> Listing:
     The delimiter is a comma, a semicolon or a tab. Classes are in alphabetical order, or in that of their numbers where
     all are whole numbers. Raises DataError.
     """
-    rows: dict[Path, _Row] = {}
+    rows: dict[str, _Row] = {}
     left_out: list[LeftOut] = []
     repeated = 0
     for row in _rows(table):
-        path = Path(os.path.normpath(table.parent / row.path))
+        path = table.parent / row.path
         if not row.label:
             left_out.append(LeftOut(path, f"line {row.line} of {table.name} gives it no class"))
             continue
-        before = rows.setdefault(path, row)
+        before = rows.setdefault(os.path.realpath(path), row)
         repeated += before is not row
         if (before.label, before.part) != (row.label, row.part):
             raise DataError(
@@ -57,7 +57,7 @@ def list_csv(table: Path) -> Listing:
     if len(names) < 2:
         raise DataError(f"{table} names {len(names)} classes ({some_of(names)}), expected at least two")
     index = {name: label for label, name in enumerate(names)}
-    pictures = tuple(ListedPicture(path, index[row.label], row.part) for path, row in rows.items())
+    pictures = tuple(ListedPicture(table.parent / row.path, index[row.label], row.part) for row in rows.values())
     again = f"{table} names files again, in {counted(repeated, 'line')}; each file counts once"
     return Listing(names, pictures, tuple(left_out), (again,) if repeated else ())
 
@@ -123,6 +123,7 @@ def _part(table: Path, number: int, word: str) -> Part:
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    if all(re.fullmatch(r"-?\d+", name) for name in names):
+    # Python refuses to turn more than 4,300 digits into a number.
+    if all(re.fullmatch(r"-?\d{1,4000}", name) for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))

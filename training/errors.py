@@ -4,7 +4,9 @@ import re
 
 
 class TrainingError(Exception):
-    """A run that cannot go on; nothing was published. The text is one line: what happened, what to do.
+    """A run that cannot go on; nothing was published, unless the text says so.
+
+    The text is one line: what happened, what to do.
 
     TrainingError
       ├─ DataError     the data files are missing, damaged or not the ones expected

@@ -18,7 +18,7 @@ from training.base import Base
 from training.batches import Batches
 from training.calibration import divide_logits, features_and_logits, fit_temperature, softmax
 from training.data import Split
-from training.errors import Interrupted, TrainingError
+from training.errors import Interrupted, TrainingError, reason_of
 from training.map_sizes import ensure_large_enough
 from training.mlflow_tracking import MlflowTracking
 from training.network import build_network
@@ -30,6 +30,7 @@ from training.runs import (
     finish,
     interrupted_run,
     left_by_interruption,
+    locked,
     new_run,
     recipe_settings,
 )
@@ -40,22 +41,24 @@ from training.transfer import fit_on_base, network_on
 def run(settings: TrainingSettings, split: Split, console: Console, base: Base | None = None) -> ModelCard:
     """Fit a network to `split`, on `base` if given, publish it at `settings.output`, and return its card.
 
-    Raises TrainingError or OSError; what stood at `settings.output` before is then still there, whole.
+    Raises TrainingError or OSError; what stood at `settings.output` before is then still there, whole, unless the text
+    says that it is published.
     """
     check_writable(settings.output)
     taken = _check_images(split, settings, base)
-    run_dir = interrupted_run(settings) if settings.resume else new_run(settings)
-    console.print(
-        f"{split.name} from {split.source}: {len(split.training_labels):,} images for training, "
-        f"{len(split.validation_labels):,} for validation, {len(split.test_labels):,} for the test",
-        soft_wrap=True,
-    )
-    console.print(f"The run keeps its files in {run_dir}", soft_wrap=True)
-    try:
-        return _run_in(run_dir, taken, settings, split, console, base)
-    except KeyboardInterrupt as error:
-        left = left_by_interruption(run_dir, run_dir / recipe.CHECKPOINT, settings.output)
-        raise Interrupted(left) from error
+    run_dir = (interrupted_run if settings.resume else new_run)(settings, split.sha256)
+    with locked(run_dir):
+        console.print(
+            f"{split.name} from {split.source}: {len(split.training_labels):,} images for training, "
+            f"{len(split.validation_labels):,} for validation, {len(split.test_labels):,} for the test",
+            soft_wrap=True,
+        )
+        console.print(f"The run keeps its files in {run_dir}", soft_wrap=True)
+        try:
+            return _run_in(run_dir, taken, settings, split, console, base)
+        except KeyboardInterrupt as error:
+            left = left_by_interruption(run_dir, run_dir / recipe.CHECKPOINT, settings.output)
+            raise Interrupted(left) from error
 
 
 def _run_in(
@@ -102,7 +105,13 @@ def _run_in(
         familiarity=fit_ood_statistics(features, logits, split.validation_labels),
     )
     publish(network, card, settings.output)
-    finish(run_dir, card)
+    try:
+        finish(run_dir, card)
+    except OSError as error:
+        raise TrainingError(
+            f"{settings.output} is published, but some of the run's files in {run_dir} cannot be written: "
+            f"{reason_of(error)}; make room, and the same command with --resume writes them"
+        ) from error
     draw_run(run_dir, network, split, tests, training, evaluation, console)
     print_report(training, evaluation, settings.output, run_dir, console)
     if tracking:

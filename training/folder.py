@@ -1,6 +1,7 @@
 """Somebody's own pictures, from a folder or a CSV file, as a Split of arrays. Knows no network."""
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def load_folder(place: Path, wanted: ImageInput, validation_share: float, seed: 
     pixels = np.split(images.pixels, np.cumsum([len(part) for part in rows]))
     labels = labels.astype(np.uint8 if len(listing.class_names) <= 256 else np.uint16)
     return Split(
-        name=place.resolve().stem if place.is_file() else place.resolve().name,
+        name=_name(place),
         source=str(place),
         sha256=_digest(images, labels, listing.class_names, rows),
         class_names=listing.class_names,
@@ -76,6 +77,12 @@ def load_folder(place: Path, wanted: ImageInput, validation_share: float, seed: 
         test_files=tuple(paths[row] for row in test),
         preparation=wanted.preparation,
     )
+
+
+def _name(place: Path) -> str:
+    r"""As text, which the card is: bytes that are no UTF-8 are written `\xff`."""
+    path = place.resolve()
+    return os.fsencode(path.stem if place.is_file() else path.name).decode("utf-8", "backslashreplace")
 
 
 def _tell_listing(console: Console, place: Path, listing: Listing, shares: dict[Part, float]) -> None:

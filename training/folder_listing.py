@@ -28,6 +28,8 @@ def list_folder(folder: Path) -> Listing:
             f"{folder} has {counted(len(names), 'subfolder')} with a class, expected one for each class and at least "
             f"two; put the images of each class into a subfolder of its name{_table_advice(folder)}"
         )
+    for name in names:
+        _check_text(folder, name)
     left_out: list[LeftOut] = []
     pictures: list[ListedPicture] = []
     nested: list[str] = []
@@ -43,6 +45,17 @@ def list_folder(folder: Path) -> Listing:
             + some_of(nested)
         )
     return Listing(names, tuple(pictures), tuple(left_out), tuple(remarks))
+
+
+def _check_text(folder: Path, name: str) -> None:
+    """Raise DataError for the name of a class that no card could hold."""
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        raise DataError(
+            f"{folder} has a folder for the class {shown}, which is no UTF-8; expected the name of a class: rename it"
+        ) from error
 
 
 def _unwrapped(folder: Path, remarks: list[str]) -> tuple[Path, list[Path]]:

@@ -138,12 +138,29 @@ def fit_callbacks(run_dir: Path, settings: TrainingSettings, checkpoint: str = C
 
 
 def read_history(run_dir: Path) -> list[dict[str, float]]:
-    """The rows of the run's history.csv, one an epoch, with Keras's own column names; empty before the first epoch."""
+    """The rows of the run's history.csv, one an epoch, with Keras's own column names; empty before the first epoch.
+
+    Raises TrainingError where a full disk cut the last one short.
+    """
     path = run_dir / HISTORY
     if not path.is_file():
         return []
     with path.open(newline="") as file:
-        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        lines = file.readlines()
+    try:
+        return _numbers(lines)
+    except (TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{path} of an interrupted run has a last line that is not whole; expected a number for each column. Make "
+            "room, remove that line, and --resume goes on after the epoch before it"
+        ) from error
+
+
+def _numbers(lines: list[str]) -> list[dict[str, float]]:
+    """Raises TypeError or ValueError where a row is not whole."""
+    if len(lines) > 1 and not lines[-1].endswith("\n"):
+        raise ValueError("the last number may lack digits")
+    return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(lines)]
 
 
 def _processor_has_bfloat16() -> bool:

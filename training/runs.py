@@ -1,6 +1,9 @@
 """The folder in which a run keeps its files, and which run can be gone on with. Knows no network."""
 
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +12,13 @@ from training import backup
 from training.errors import TrainingError
 from training.settings import TrainingSettings
 
+try:
+    import fcntl
+except ImportError:  # on Windows, where nobody is kept from going on with a run that is not over
+    fcntl = None  # type: ignore[assignment]
+
 SETTINGS_FILE = "settings.json"
+DATA_FILE = "data-sha256"
 # Marks of a run that is not over: the head on a base is fitted, and the checkpoint has it; all fitting is done.
 HEAD_FITTED = "head-fitted"
 FITTED = "fitted"
@@ -20,16 +29,20 @@ _PLACES = {"data_dir", "output", "runs_dir", "resume", "tensorboard", "mlflow", 
 _FREE_ON_RESUME = {"epochs", "data_dir", "data", "output", "runs_dir", "resume"}
 
 
-def new_run(settings: TrainingSettings) -> Path:
-    """Make the folder of a run that begins. Raises OSError."""
+def new_run(settings: TrainingSettings, data_sha256: str) -> Path:
+    """Make the folder of a run that begins, on the data of that digest. Raises OSError."""
     run_dir = settings.runs_dir / datetime.now().strftime("%Y-%m-%d_%H-%M-%S.%f")
     run_dir.mkdir(parents=True)
     (run_dir / SETTINGS_FILE).write_text(json.dumps(recipe_settings(settings), indent=2) + "\n")
+    (run_dir / DATA_FILE).write_text(f"{data_sha256}\n")
     return run_dir
 
 
-def interrupted_run(settings: TrainingSettings) -> Path:
-    """The latest run that was interrupted and has something to go on with. Raises TrainingError where none fits."""
+def interrupted_run(settings: TrainingSettings, data_sha256: str) -> Path:
+    """The latest run that was interrupted and has something to go on with.
+
+    Raises TrainingError where there is none, or where it had other settings or data.
+    """
     runs = [path.parent for path in settings.runs_dir.glob(f"*/{SETTINGS_FILE}") if _can_go_on(path.parent)]
     if not runs:
         raise TrainingError(f"no run in {settings.runs_dir} was interrupted; start one without --resume")
@@ -43,7 +56,39 @@ def interrupted_run(settings: TrainingSettings) -> Path:
                 f"the run in {run_dir} was started with {name} = {before[name]}, not {now.get(name)}; "
                 "go on with the same settings, or start a new run without --resume"
             )
+    data = run_dir / DATA_FILE
+    # The place may be another, but a picture that was fitted must not be one of the test's. Older runs do not say.
+    if data.exists() and data.read_text().strip() != data_sha256:
+        raise TrainingError(
+            f"the data are not those that the run in {run_dir} was started with; give it the same pictures in the same "
+            "classes and parts, or start a new run without --resume"
+        )
     return run_dir
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Keep the run to ourselves. Raises TrainingError where another program is at it, OSError where there is none."""
+    if fcntl is None:
+        yield
+        return
+    folder = os.open(run_dir, os.O_RDONLY)
+    try:
+        _lock(folder, run_dir)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _lock(folder: int, run_dir: Path) -> None:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise TrainingError(
+            f"another program is at the run in {run_dir}; wait for its end, or start a new run without --resume"
+        ) from error
+    except OSError:
+        pass  # the file system has no locks, such as some of networks
 
 
 def describe_checkpoint(checkpoint: Path, card: ModelCard) -> None:

@@ -1,6 +1,6 @@
 """The pictures in a folder, chosen evenly over its subfolders and brought into the model's size. Knows no model."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -67,9 +67,9 @@ def chosen(folder: Path) -> Chosen:
             f"{folder} has one subfolder, {subfolders[0].name}; expected one for each class, or pictures alone"
         )
     if not subfolders:
-        files = [(path, 0) for path in _shuffled(folder.glob("*"))]
+        files = [(path, 0) for path in _shuffled(folder, "*")]
     else:
-        classes = [[(path, label) for path in _shuffled(one.rglob("*"))] for label, one in enumerate(subfolders)]
+        classes = [[(path, label) for path in _shuffled(one, "**/*")] for label, one in enumerate(subfolders)]
         files = [file for round_ in zip_longest(*classes) for file in round_ if file is not None]
     if not files:
         raise CheckError(f"{folder} holds no file; put pictures into it, best in a subfolder for each class")
@@ -108,7 +108,11 @@ def decoded(found: Chosen, most: int, inputs: Sequence[ImageInput], progress: Ca
     return Pictures(stacked, np.array(labels), found.folders, tuple(skipped))
 
 
-def _shuffled(paths: Iterator[Path]) -> list[Path]:
+def _shuffled(folder: Path, pattern: str) -> list[Path]:
     """Neighbours in a folder are often alike, so that the first few would say little of all."""
-    files = [path for path in sorted(paths) if path.is_file() and not is_system_file(path.name)]
+    files = [
+        path
+        for path in sorted(folder.glob(pattern))
+        if path.is_file() and not any(map(is_system_file, path.relative_to(folder).parts))
+    ]
     return [files[place] for place in np.random.default_rng(0).permutation(len(files))]

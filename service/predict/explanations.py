@@ -19,10 +19,13 @@ _MOST_BYTES_OF_A_NAME, _DIGEST_DIGITS = 235, 12
 def drawing_of(path: str, folder: Path) -> Path:
     """Where the drawing of the picture at `path` goes: below `folder`, as the picture lies below where it was found.
 
-    Nothing leads out of `folder`: `..` is written `__`, and the root is left out.
+    Nothing leads out of `folder`, and no two paths have one drawing: the root is written `_`, `..` is written `__`, and
+    a folder that is called so has two more.
     """
     pure = PurePath(path)
-    *parents, name = ["__" if part == ".." else part for part in pure.parts[pure.is_absolute() :]]
+    *parents, name = pure.parts[pure.is_absolute() :]
+    parents = ["__" if part == ".." else part if part.strip("_") else f"{part}__" for part in parents]
+    parents = ["_"] * pure.is_absolute() + parents
     encoded = os.fsencode(name)
     if len(encoded) > _MOST_BYTES_OF_A_NAME:
         digest = hashlib.sha256(encoded).hexdigest()[:_DIGEST_DIGITS]

@@ -5,7 +5,7 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import BinaryIO
 
 from models.image_errors import ImageError
@@ -48,8 +48,8 @@ class Inputs:
         return told
 
 
-def listed(given: Sequence[str], leave_out: Path | None, standard_input: BinaryIO | None = None) -> Inputs:
-    """What is `given` on the command line, without what is in the folder `leave_out`.
+def listed(given: Sequence[str], leave_out: Sequence[Path], standard_input: BinaryIO | None = None) -> Inputs:
+    """What is `given` on the command line, without what is in the folders `leave_out` below it.
 
     Folders are walked in order of names, without hidden ones and those of systems. Files that are named stay in, be
     they pictures or not. Raises WrongUse where there is nothing of a name that was given.
@@ -67,7 +67,7 @@ def listed(given: Sequence[str], leave_out: Path | None, standard_input: BinaryI
     return found
 
 
-def _walked(given: Sequence[str], leave_out: Path | None, found: Inputs, standard_input: BinaryIO) -> Iterator[str]:
+def _walked(given: Sequence[str], leave_out: Sequence[Path], found: Inputs, standard_input: BinaryIO) -> Iterator[str]:
     for one in given:
         if one == _STANDARD_INPUT:
             for path in _read_paths(standard_input):
@@ -75,9 +75,14 @@ def _walked(given: Sequence[str], leave_out: Path | None, found: Inputs, standar
         elif Path(one).is_dir():
             yield from _below(one, leave_out, found)
         elif os.path.lexists(one):
-            yield os.path.normpath(one)
+            yield _tidied(one)
         else:
             raise WrongUse(f"there is no file or folder {one}; expected folders, files, or - to read their names")
+
+
+def _tidied(path: str) -> str:
+    """Without `./` and `//`. What `..` leads to behind a link only the system knows, so it stays."""
+    return str(PurePath(path))
 
 
 def _read_paths(standard_input: BinaryIO) -> list[str]:
@@ -87,20 +92,20 @@ def _read_paths(standard_input: BinaryIO) -> list[str]:
     lines = (
         content.split(separator) if separator == b"\0" else [line.rstrip(b"\r") for line in content.split(separator)]
     )
-    return [os.path.normpath(os.fsdecode(line)) for line in lines if line]
+    return [_tidied(os.fsdecode(line)) for line in lines if line]
 
 
-def _below(folder: str, leave_out: Path | None, found: Inputs) -> Iterator[str]:
-    left_out = leave_out.resolve() if leave_out else None
+def _below(folder: str, leave_out: Sequence[Path], found: Inputs) -> Iterator[str]:
+    left_out = [one.resolve() for one in leave_out]
 
     def unread(error: OSError) -> None:
         found.unread.append(f"{error.filename} ({error.strerror or error})")
 
-    for parent, folders, files in os.walk(os.path.normpath(folder), onerror=unread):
+    for parent, folders, files in os.walk(_tidied(folder), onerror=unread):
         kept = []
         for name in sorted(folders):
             path = Path(parent, name)
-            if is_system_file(name) or (left_out and path.resolve() == left_out):
+            if is_system_file(name) or (left_out and path.resolve() in left_out):
                 continue
             if path.is_symlink():
                 found.linked += 1
@@ -110,7 +115,8 @@ def _below(folder: str, leave_out: Path | None, found: Inputs) -> Iterator[str]:
         for name in sorted(files):
             if is_system_file(name):
                 continue
-            file = os.path.join(parent, name)  # noqa: PTH118 - a Path for each of a million files takes seconds
+            # Not by Path, because one for each of a million files takes seconds.
+            file = os.path.join(parent, name).removeprefix("./")  # noqa: PTH118
             if os.path.splitext(name)[1].lower() in _SUFFIXES or _is_picture(file):  # noqa: PTH122
                 yield file
             else:

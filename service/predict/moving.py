@@ -6,6 +6,7 @@ Each move is noted before it begins, so that one that a kill interrupted is brou
 import csv
 import errno
 import filecmp
+import hashlib
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from service.predict.tables import published, shown_path
 
 # Separators, what ends a name elsewhere, and what other systems take for something else.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-_MOST_BYTES = 200
+_MOST_BYTES, _MOST_BYTES_OF_A_NAME = 200, 255
 
 
 def folder_name(label: str) -> str:
@@ -54,6 +55,14 @@ def check_folder(folder: Path, inputs: Iterator[Path]) -> None:
             raise WrongUse(f"--move-to {folder} has the pictures of {one} in it already; name another folder")
 
 
+def check_list(target: Path) -> None:
+    """Raise WrongUse where another run's list is at `target`: nothing else says where its pictures came from."""
+    if os.path.lexists(target):
+        raise WrongUse(
+            f"there already is {target}, which says where pictures went; move it away, or name another table with -o"
+        )
+
+
 def move_all(
     journal: Journal, folder: Path, paths: list[str], moved: Callable[[], None], tell: Callable[[str], None]
 ) -> None:
@@ -75,7 +84,8 @@ def move_all(
                 continue
             place = folder / folders[label]
             place.mkdir(parents=True, exist_ok=True)
-            _move(Path(path), place, journal)
+            if not Path(path).parent.samefile(place):
+                _move(Path(path), place, journal)
             moved()
     except OSError as error:
         raise Stopped(f"{path} cannot be moved to {folder} ({error.strerror or error})") from error
@@ -108,10 +118,20 @@ def _finished(path: str, target: Path) -> bool:
     return True
 
 
+def _numbered(name: str, number: int) -> str:
+    """The name with the number behind its stem, which is cut where it would be longer than a name may be."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122 - a name alone, which need not be one of a path
+    if len(os.fsencode(suffix)) > _MOST_BYTES:
+        stem, suffix = name, ""
+    while len(os.fsencode(f"{stem}-{number}{suffix}")) > _MOST_BYTES_OF_A_NAME:
+        stem = stem[:-1]
+    return f"{stem}-{number}{suffix}"
+
+
 def _move(path: Path, place: Path, journal: Journal) -> None:
     """Raises OSError."""
     for number in count(1):
-        target = place / (path.name if number == 1 else f"{path.stem}-{number}{path.suffix}")
+        target = place / (path.name if number == 1 else _numbered(path.name, number))
         if os.path.lexists(target):
             continue
         journal.begin_move(str(path), str(target))
@@ -132,7 +152,9 @@ def _move(path: Path, place: Path, journal: Journal) -> None:
 
 def _copy(path: Path, target: Path) -> None:
     """To another file system, over the empty file there."""
-    beside = target.with_name(f".{target.name}.partial"[-255:])
+    # Always the same for a target, so that what a kill leaves is written over, and never that of another target.
+    digest = hashlib.sha256(os.fsencode(target.name)).hexdigest()
+    beside = target.with_name(f".{digest}.partial")
     try:
         shutil.copy2(path, beside)
         with beside.open("rb") as copied:

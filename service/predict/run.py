@@ -54,6 +54,8 @@ class _Run:
 
     def whole(self) -> bool:
         settings, journal = self._settings, self._journal
+        if settings.move_to and not journal.moves:
+            moving.check_list(_moves_of(settings.answers))
         if settings.explain:
             explanations.begin(journal, settings.explain, overwrite=settings.overwrite)
         paths = self._paths()
@@ -80,7 +82,8 @@ class _Run:
         if self._journal.written:  # some may have been moved since
             self._tell(f"{self._settings.answers} was written before; what comes after it goes on")
             return self._journal.paths
-        found = listed(self._settings.inputs, self._settings.move_to)
+        results = [folder for folder in (self._settings.explain, self._settings.move_to) if folder]
+        found = listed(self._settings.inputs, results)
         for notice in found.notices():
             self._tell(notice)
         return found.paths
@@ -140,7 +143,7 @@ class _Run:
         answered = self._answered(paths)
         with Work(self._console, "moving", len(answered), 0).shown() as work:
             moving.move_all(self._journal, folder, answered, work.advance, work.tell)
-        moved = self._settings.answers.with_name(f"{self._settings.answers.stem}.moves.csv")
+        moved = _moves_of(self._settings.answers)
         moving.write_list(moved, self._journal)
         self._tell(f"Where each picture was moved is in {moved}")
 
@@ -157,12 +160,18 @@ def _check(settings: PredictSettings) -> None:
         moving.check_folder(settings.move_to, map(Path, settings.inputs))
 
 
+def _moves_of(answers: Path) -> Path:
+    """The list of where the pictures in that table were moved."""
+    return answers.with_name(f"{answers.stem}.moves.csv")
+
+
 def _settings_that_matter(settings: PredictSettings) -> dict[str, Any]:
     """What the answers depend on, but for the model, which each of them names."""
     shared = {
         "url": settings.url,
         "top_k": settings.top_k,
         "preparation": settings.preparation,
+        "max_body_bytes": settings.max_body_bytes,
         "embeddings": settings.embeddings,
     }
     if settings.url:

@@ -36,7 +36,7 @@ def test_names_classes_and_delimiters_of_many_kinds_are_read(tmp_path: Path, tex
 
 def test_a_path_may_be_absolute_or_lead_upwards(tmp_path: Path) -> None:
     listing = list_csv(table(tmp_path, "path,label\n/data/1.jpg,cat\n../2.jpg,dog\n"))
-    assert [picture.path for picture in listing.pictures] == [Path("/data/1.jpg"), tmp_path.parent / "2.jpg"]
+    assert [picture.path for picture in listing.pictures] == [Path("/data/1.jpg"), tmp_path / ".." / "2.jpg"]
 
 
 def test_a_column_may_give_the_part(tmp_path: Path) -> None:
@@ -49,6 +49,24 @@ def test_whole_numbers_are_ordered_as_numbers(tmp_path: Path) -> None:
     rows = "".join(f"{number}.jpg,{number}\n" for number in (10, 9, 0, 1))
     assert list_csv(table(tmp_path, f"path,label\n{rows}")).class_names == ("0", "1", "9", "10")
     assert list_csv(table(tmp_path, f"path,label\n{rows}x,b\n")).class_names == ("0", "1", "10", "9", "b")
+
+
+def test_a_name_of_many_digits_is_ordered_as_a_text(tmp_path: Path) -> None:
+    long = "9" * 5000
+    listing = list_csv(table(tmp_path, f"path,label\n1.jpg,{long}\n2.jpg,10\n3.jpg,9\n"))
+    assert listing.class_names == ("10", "9", long)
+
+
+def test_what_is_above_a_linked_folder_is_where_the_system_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere" / "linked").mkdir(parents=True)
+    for folder, name in ((tmp_path, "1.jpg"), (tmp_path / "elsewhere", "1.jpg")):
+        (folder / name).touch()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere" / "linked")
+    listing = list_csv(table(tmp_path, "path,label\n1.jpg,cat\nlink/../1.jpg,dog\nelsewhere/1.jpg,dog\n"))
+    assert [picture.path.resolve() for picture in listing.pictures] == [
+        tmp_path / "1.jpg", tmp_path / "elsewhere" / "1.jpg"
+    ]  # fmt: skip
+    assert len(listing.remarks) == 1
 
 
 def test_a_line_without_a_class_is_left_out_and_named(tmp_path: Path) -> None:

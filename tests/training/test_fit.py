@@ -1,5 +1,6 @@
 """A whole run on the sample of real images: what it publishes, that it can be repeated, interrupted and resumed."""
 
+import dataclasses
 import io
 import signal
 import subprocess
@@ -72,6 +73,7 @@ def test_a_run_publishes_the_best_epoch_with_its_card(tmp_path: Path) -> None:
         "best-cnn-model.h5",
         "best-cnn-model.card.json",
         "settings.json",
+        "data-sha256",
         "history.csv",
         "learning-curves.png",
         "confusion-matrix.png",
@@ -201,6 +203,14 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path, monkeypatch: py
         fit.run(settings_in(tmp_path, batch_size=16, resume=True), sample_split(), QUIET)
 
 
+@interrupted_in_process
+def test_resuming_with_other_data_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt(monkeypatch, settings_in(tmp_path), 1)
+    other = dataclasses.replace(sample_split(), sha256="1" * 64)
+    with pytest.raises(TrainingError, match=r"the data are not those that the run in .* without --resume"):
+        fit.run(settings_in(tmp_path, resume=True), other, QUIET)
+
+
 def test_resuming_needs_a_run_that_was_interrupted(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="without --resume"):
         fit.run(settings_in(tmp_path, resume=True), sample_split(), QUIET)
@@ -304,6 +314,33 @@ def test_who_interrupts_a_run_that_is_published_is_told_so(tmp_path: Path, monke
     with pytest.raises(KeyboardInterrupt, match=r"net\.h5 is published already"):
         fit.run(settings, sample_split(), QUIET)
     assert read_card(settings.output) is not None
+
+
+def test_a_full_disk_after_the_model_is_published_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    settings = settings_in(tmp_path, epochs=1)
+    with monkeypatch.context() as context:
+        context.setattr(fit, "finish", full)
+        with pytest.raises(TrainingError, match=r"net\.h5 is published, but .* No space left .* --resume writes them"):
+            fit.run(settings, sample_split(), QUIET)
+    published = read_card(settings.output)
+    card = fit.run(settings_in(tmp_path, epochs=1, resume=True), sample_split(), QUIET)
+    assert published is not None
+    assert published.evaluation == card.evaluation
+
+
+def test_the_run_is_nobody_elses_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_in(tmp_path, epochs=1, resume=True)
+
+    def another_begins(*_: object) -> None:
+        monkeypatch.undo()
+        fit.run(settings, sample_split(), QUIET)
+
+    monkeypatch.setattr(fit, "publish", another_begins)
+    with pytest.raises(TrainingError, match="another program is at the run in "):
+        fit.run(settings_in(tmp_path, epochs=1), sample_split(), QUIET)
 
 
 @interrupted_in_process

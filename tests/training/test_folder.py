@@ -1,6 +1,7 @@
 """A folder of somebody's own images, from the files to answers over HTTP."""
 
 import io
+import os
 import zlib
 from pathlib import Path
 
@@ -80,6 +81,19 @@ def test_every_image_is_there_once_prepared_as_the_service_does_it(folder: Path)
         for label, name in enumerate(split.class_names)
         for file in (folder / name).rglob("*.*")
     }
+
+
+def test_the_name_of_the_folder_need_not_be_text(folder: Path) -> None:
+    split, _ = loaded(folder.rename(folder.with_name(os.fsdecode(b"hats\xe9"))))
+    assert split.name == r"hats\xe9"
+
+
+def test_the_data_are_the_same_wherever_they_lie(folder: Path) -> None:
+    first, _ = loaded(folder)
+    moved = folder.rename(folder.with_name("moved"))
+    assert loaded(moved)[0].sha256 == first.sha256
+    (moved / "blue").rename(moved / "azure")
+    assert loaded(moved)[0].sha256 != first.sha256
 
 
 def test_the_same_seed_gives_the_same_split(folder: Path) -> None:

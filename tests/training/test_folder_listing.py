@@ -1,5 +1,6 @@
 """Folders as people lay out their pictures: which classes and parts are found, and what is told of the rest."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,12 @@ def test_links_to_files_and_of_classes_are_followed_and_others_told(tmp_path: Pa
     (left_out,) = listing.left_out
     assert left_out.path == folder / "dog" / "again"
     assert "a link to a folder, which is not followed" in left_out.reason
+
+
+def test_a_class_whose_name_is_no_text_is_an_error(tmp_path: Path) -> None:
+    lay_out(tmp_path, "cat/1.jpg", os.fsdecode(b"hat\xe9/1.jpg"))
+    with pytest.raises(DataError, match=r"hat\\xe9, which is no UTF-8; expected .* rename it"):
+        list_folder(tmp_path)
 
 
 def test_what_is_no_folder_is_told(tmp_path: Path) -> None:

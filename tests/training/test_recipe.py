@@ -11,7 +11,8 @@ from models.card import ImageInput
 from tests.samples import sample_split
 from training.batches import Batches
 from training.data import Split
-from training.recipe import class_weight, training_input
+from training.errors import TrainingError
+from training.recipe import HISTORY, class_weight, read_history, training_input
 from training.settings import TrainingSettings
 
 TAKEN = ImageInput(height=28, width=28, channels=1, scale=1 / 255)
@@ -64,3 +65,17 @@ def test_the_loss_of_fitting_is_weighted_and_that_of_validation_is_not(tmp_path:
     assert history["loss"][0] != pytest.approx(each.mean(), rel=1e-2)
     unweighted = losses(split.validation_pictures, split.validation_labels).mean()
     assert history["val_loss"][0] == pytest.approx(unweighted, rel=1e-4)
+
+
+@pytest.mark.parametrize("row", ["1,0.5,0.4", "1,0.5,0.4,0.3,0.2", "1,0.5,0.4,0.3,", "1,0.5,0.4,0.3,x\r\n"])
+def test_a_row_that_a_full_disk_cut_short_is_told(tmp_path: Path, row: str) -> None:
+    columns = "epoch,accuracy,loss,val_accuracy,val_loss\r\n"
+    whole = f"{columns}0,0.4,0.5,0.4,0.6\r\n"
+    history = tmp_path / HISTORY
+    history.write_text(whole + row, newline="")
+    with pytest.raises(TrainingError, match=r"history\.csv .* has a last line that .* remove that line"):
+        read_history(tmp_path)
+    history.write_text(whole, newline="")
+    assert [one["val_loss"] for one in read_history(tmp_path)] == [0.6]
+    history.write_text(columns.strip(), newline="")
+    assert read_history(tmp_path) == []

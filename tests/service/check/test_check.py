@@ -11,6 +11,7 @@ import pytest
 from models.card import read_card, write_card
 from models.specification import Facts
 from service.check.__main__ import main
+from service.check.pictures import chosen
 from service.model_files.loading import load_model
 from service.model_files.snapshot import ModelFileLimits
 from tests.attacks.callers import ESCAPES, FORGED_LINE, class_names_that_forge_lines
@@ -338,6 +339,17 @@ def test_folders_without_pictures_are_refused(
     finished = check(bare_model_file, "--pictures", tmp_path)
     assert finished.status == 2
     assert reason in finished.err
+
+
+def test_what_systems_leave_among_pictures_is_no_picture(tmp_path: Path) -> None:
+    for file in (
+        "a/1.png", "a/@eaDir/1.png/thumb.png", "a/.ipynb_checkpoints/1.png", "b/2.png", "b/__MACOSX/2.png",
+        "b/deeper/3.png", "b/deeper/Thumbs.db",
+    ):  # fmt: skip
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+    assert {path.name for path, _ in chosen(tmp_path).files} == {"1.png", "2.png", "3.png"}
+    assert len(chosen(tmp_path).files) == 3
 
 
 def test_more_folders_than_classes_are_refused(check: Check, bare_model_file: Path, folder: Path) -> None:

@@ -224,6 +224,16 @@ def test_other_settings_are_refused(run: Run, photos: Path, tmp_path: Path) -> N
         assert "top_k was 1, now 2" in finished.stderr
 
 
+def test_another_largest_size_is_refused(run: Run, photos: Path) -> None:
+    options = ("photos", "-o", "a.csv", "--concurrency", 1)
+    with small_service(lambda *_: problem(401, "no key")) as service:
+        service.reply = lambda *_: answer() if len(service.asked) < 3 else problem(401, "no key")
+        assert run(*options, "--url", service.url).returncode == 2
+        finished = run(*options, "--url", service.url, "--max-body-bytes", 5_000)
+    assert finished.returncode == 2
+    assert "max_body_bytes was 10485760, now 5000" in finished.stderr
+
+
 def test_what_is_only_for_now_is_tried_again(run: Run, photos: Path, tmp_path: Path) -> None:
     replies = [
         problem(503, "busy", Retry_After="0"),
@@ -287,6 +297,39 @@ def test_pictures_are_moved_by_class(run: Run, photos: Path, tmp_path: Path) -> 
     assert sorted(path.read_bytes() for path in moved) == sorted(path.read_bytes() for path in SAMPLE_FILES[::20])
     assert [path.name for path in photos.rglob("*") if path.is_file()] == ["text.jpg"]
     assert len((tmp_path / "a.moves.csv").read_text().splitlines()) == 11
+
+
+def test_the_list_of_moves_is_not_written_over(run: Run, photos: Path, tmp_path: Path) -> None:
+    with small_service(lambda *_: answer()) as service:
+        options = ("--move-to", "sorted", "--url", service.url)
+        assert run("photos/a", "-o", "answers.csv", *options).returncode == 0
+        before = (tmp_path / "answers.moves.csv").read_text()
+        for more in (("-o", "answers.jsonl"), ("-o", "answers.csv", "--overwrite")):
+            finished = run("photos/b", *more, *options)
+            assert finished.returncode == 2
+            assert "there already is answers.moves.csv, which says where pictures went" in finished.stderr
+            assert not list(tmp_path.glob("*.partial"))
+    assert (tmp_path / "answers.moves.csv").read_text() == before
+    assert len(list((photos / "b").iterdir())) == 5
+
+
+def test_a_stopped_run_goes_on_with_its_list_of_moves(run: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "sorted").mkdir()
+    (tmp_path / "sorted" / "cat").touch()  # where a folder is to be
+    with small_service(lambda *_: answer()) as service:
+        options = ("photos", "-o", "a.csv", "--move-to", "sorted", "--url", service.url)
+        assert run(*options).returncode == 1
+        (tmp_path / "sorted" / "cat").unlink()
+        assert run(*options).returncode == 0
+    assert len((tmp_path / "a.moves.csv").read_text().splitlines()) == 11
+
+
+def test_drawings_are_no_pictures_of_the_next_run(run: Run, photos: Path, tmp_path: Path) -> None:
+    drawn = photos / "drawn"
+    for table in ("a.csv", "b.csv"):
+        finished = run("photos/a", "photos", "-o", table, "--explain", drawn, "--overwrite")
+        assert finished.returncode == 0, finished.stderr
+        assert len((tmp_path / table).read_text().splitlines()) == 11
 
 
 def test_drawings_mirror_the_folders(run: Run, photos: Path, tmp_path: Path) -> None:
