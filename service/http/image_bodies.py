@@ -108,6 +108,7 @@ def is_json(body: bytes, content_type: str) -> bool:
 
 def _image_of_form(body: bytes, content_type: str, parameters: Iterable[str]) -> bytes:
     files = _files(body, content_type, "file", 1, parameters)
+    files = [part for part in files if part.name == "file"] or files
     if len(files) > 1:
         raise MalformedRequest(f"the form has {_named(files)}; expected one, in the field 'file'")
     return files[0].content
@@ -125,7 +126,7 @@ def _uploaded(parts: list[Part]) -> list[UploadedFile]:
 
 
 def _files(body: bytes, content_type: str, field: str, max_files: int, parameters: Iterable[str]) -> list[Part]:
-    """The files in the form's `field`; all its files where none is there, because programs name fields as they like."""
+    """All files of the form, because programs name fields as they like; `field` is the name that is advised."""
     parts = read_form(content_type, body, max_files + _MOST_OTHER_FIELDS)
     files = [part for part in parts if _is_file(part)]
     if len(files) < len(parts):
@@ -143,7 +144,7 @@ def _files(body: bytes, content_type: str, field: str, max_files: int, parameter
             f"the form has no file; its fields, which are text: {found:.300}; send the image in a field {field!r} "
             "with a filename"
         )
-    return [part for part in files if part.name == field] or files
+    return files
 
 
 def _is_file(part: Part) -> bool:

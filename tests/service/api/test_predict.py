@@ -325,6 +325,12 @@ def test_a_batch_is_answered_in_order_by_one_call(client: TestClient, classifier
     assert [len(batch) for batch in classifier.batches] == [4]
 
 
+def test_no_image_of_a_batch_is_left_out_for_the_name_of_its_field(client: TestClient) -> None:
+    files = [("files", ("owl.png", OWL)), ("file", ("cat.png", CAT)), ("files", ("owl.png", OWL))]
+    results = client.post("/predict/batch", files=files).json()["results"]
+    assert [result["prediction"]["label"] for result in results] == ["owl", "cat", "owl"]
+
+
 def test_a_batch_may_be_json(client: TestClient) -> None:
     contents = [OWL, b"hello", encoded(image_for("cat"))]
     body = {"images": [base64.b64encode(content).decode() for content in contents]}
