@@ -30,15 +30,15 @@ export function drawStages({ summary, card }, layers, seen) {
   return places;
 }
 
-/** Show in `place` what a layer made; `before` is what the layer before it made. */
-export function showOutput(place, layer, output, before, { summary, card }, choose) {
+/** Show in `place` what a layer made; `read` are the maps that a Flatten reads, or null. */
+export function showOutput(place, layer, output, read, { summary, card }, choose) {
   const last = layer === summary.layers.at(-1);
   let picture = null;
   if (output instanceof Blob) picture = drawn(layer, output);
   else if (output?.maps) picture = mapGrid(layer, output, summary, choose);
   else if (output?.values && last && output.values.length === card.class_names.length) picture = classBars(layer, output, card.class_names);
   else if (output?.values) picture = strip(output.values);
-  else if (layer.type === "Flatten" && before?.maps) picture = strip(flattened(before.maps));
+  else if (read) picture = strip(flattened(read));
   place.replaceChildren(...(picture ? [picture] : []));
 }
 
@@ -67,7 +67,7 @@ function stageOf(layer, place, what) {
   if (layer.dilation_rate?.some((rate) => rate > 1)) facts.push(text("dilation", { rate: layer.dilation_rate.join("×") }));
   if (layer.padding && (layer.kernel_size || layer.pool_size)) facts.push(text("paddingOf", { padding: layer.padding }));
   if (layer.activation && layer.activation !== "linear") facts.push(layer.activation);
-  if (layer.dropout !== null) facts.push(text("dropped", { share: number(layer.dropout * 100) }));
+  if (layer.dropout !== null) facts.push(text("dropped", { share: number(layer.dropout * 100, 2) }));
   return stage(layer.name, facts, place, what);
 }
 
