@@ -65,6 +65,7 @@ function stageOf(layer, place, what) {
   if (layer.pool_size) facts.push(text(layer.type.includes("Average") ? "averagePooling" : "maxPooling", { size: layer.pool_size.join("×") }));
   if (layer.strides) facts.push(text("stride", { size: layer.strides.join("×") }));
   if (layer.dilation_rate?.some((rate) => rate > 1)) facts.push(text("dilation", { rate: layer.dilation_rate.join("×") }));
+  if (layer.groups > 1) facts.push(text("groups", { count: number(layer.groups) }));
   if (layer.padding && (layer.kernel_size || layer.pool_size)) facts.push(text("paddingOf", { padding: layer.padding }));
   if (layer.activation && layer.activation !== "linear") facts.push(layer.activation);
   if (layer.dropout !== null) facts.push(text("dropped", { share: number(layer.dropout * 100, 2) }));
