@@ -43,7 +43,9 @@ export function drawArithmetic(trace, only = null, first = 0) {
     const all = sums.reduce((total, value) => total + value, 0);
     parts.push(element("p", {}, `${fixed(all, 4)} + ${text("bias")} ${fixed(trace.bias, 4)} = ${fixed(trace.total, 4)}`));
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));
-    parts.push(element("p", {}, `${trace.activation}(${fixed(trace.total, 4)}) = `, value));
+    const across = trace.activation.toLowerCase().endsWith("softmax");
+    parts.push(element("p", {}, `${trace.activation}(${fixed(trace.total, 4)}${across ? ", …" : ""}) = `, value));
+    if (across) parts.push(element("p", { className: "quiet" }, text("softmaxAcross")));
   } else {
     if (trace.window) parts.push(element("div", { className: "tables" }, window(trace, 0, text("read"))));
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));

@@ -164,6 +164,7 @@ export default {
   products: "products",
   sum: "sum",
   bias: "bias",
+  softmaxAcross: "The softmax compares it with the sums that the other maps have in the same place.",
   otherChannels: "the other {count} maps: {sum}",
   maximum: "the largest of them",
   mean: "their mean",

@@ -164,6 +164,7 @@ export default {
   products: "곱",
   sum: "합",
   bias: "절편",
+  softmaxAcross: "소프트맥스는 같은 위치에 있는 다른 특성 맵의 합과 비교합니다.",
   otherChannels: "나머지 특성 맵 {count}개: {sum}",
   maximum: "가장 큰 값",
   mean: "평균",

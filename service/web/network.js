@@ -2,7 +2,7 @@
 
 import { drawMap, highest, rangeOf } from "./colours.js";
 import { byId, element, press, rove } from "./elements.js";
-import { sentences } from "./sentences.js";
+import { kindOf, sentences } from "./sentences.js";
 import { number, percent, text } from "./texts.js";
 
 // One scale for all maps, so that a pooling is seen to halve them; of networks of larger pictures the smallest are
@@ -22,7 +22,7 @@ export const isToScale = (summary) => Math.max(summary.input_shape[0], summary.i
 export function drawStages({ summary, card }, layers, seen) {
   const places = new Map(layers.map((layer) => [layer.name, element("div")]));
   // Of a long network each kind of layer is explained once.
-  const first = (layer, place) => isToScale(summary) || layers.findIndex(({ type }) => type === layer.type) === place;
+  const first = (layer, place) => isToScale(summary) || layers.findIndex((each) => kindOf(each) === kindOf(layer)) === place;
   byId("stages").replaceChildren(
     ...(layers[0] === summary.layers[0] ? [inputStage(summary, card.input, seen)] : []),
     ...layers.map((layer, place) => stageOf(layer, places.get(layer.name), sentences(layer, summary, !first(layer, place)))),
@@ -124,7 +124,7 @@ function strip(values) {
 
 /** The layer's own values: shares of a softmax or sigmoids, and otherwise scores. */
 function classBars(layer, { values, strongest }, classNames) {
-  const shares = ["softmax", "sigmoid"].includes(layer.activation);
+  const shares = layer.type === "Softmax" || ["softmax", "sigmoid"].includes(layer.activation);
   const shown = values.length > MOST_CLASSES ? strongest.slice(0, MOST_CLASSES) : values.map((_, index) => index);
   const most = shares ? 1 : highest([values]);
   const bars = shown.map((index) => {

@@ -41,24 +41,25 @@ const allEqual = (numbers, wanted) => numbers.every((each) => each === wanted);
 /** All that is said of a layer, or, where its kind was explained before, what is its own. */
 export function sentences(layer, summary, briefly = false) {
   const read = sizeOf(inputShape(layer, summary));
-  const known = whatOf(layer, read);
+  const known = whatOf(layer);
   const values = { filters: number(layer.filters ?? 0), size: times(layer.kernel_size ?? layer.pool_size ?? []), maps: number(layer.output_shape.at(-1) ?? 0), groups: number(layer.groups ?? 1) };
   const said = [];
   if (briefly) said.push(`${layer.type}.`);
-  else if (known) said.push(text(known, { ...values, whole: times(read ?? []) }));
+  else if (known) said.push(text(known.startsWith("whatGlobal") && !read ? `${known}OfAnySize` : known, { ...values, whole: times(read ?? []) }));
   if (isWindowed(layer)) said.push(...ofWindows(layer, read));
   if (isWindowed(layer) || layer.type === "ZeroPadding2D") said.push(...ofSizes(layer, read));
   if (!briefly) said.push(...ofActivation(layer));
   return said.length ? said.join(" ") : layer.type;
 }
 
+/** What kind of layer it is to whoever explains it: two of one class may do different things. */
+export const kindOf = (layer) => whatOf(layer) ?? layer.type;
+
 /** The first sentence of a kind of layer, by its key. */
-function whatOf(layer, read) {
-  const known = WHAT[layer.type];
+function whatOf(layer) {
   if (layer.type === "Conv2D" && layer.groups > 1) return "whatGrouped";
   if (layer.type === "Dense" && layer.output_shape.length > 1) return "whatDenseInPlace";
-  if (layer.type.startsWith("Global") && known && !read) return `${known}OfAnySize`;
-  return known;
+  return WHAT[layer.type];
 }
 
 /** What padding, stride and dilation do. */

@@ -68,6 +68,7 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     start = layers.ReLU(6.0, name="relu6")(layers.BatchNormalization(name="normal")(start))
     apart = layers.Conv2D(6, 3, dilation_rate=2, padding="same", name="apart")(start)
     start = layers.Activation("relu", name="rectified")(layers.Add(name="added")([start, apart]))
+    start = layers.Dense(6, name="weighed")(start)
     pooled = layers.GlobalAveragePooling2D(name="whole")(start)
     model = keras.Model(image, layers.Dense(4, activation="softmax", name="classes")(pooled))
     file = tmp_path_factory.mktemp("varied") / "varied.keras"
@@ -85,7 +86,7 @@ def branched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     start = layers.Conv2D(6, 1, padding="same", name="start")(image)
     start = layers.Conv2D(6, 3, padding="same", groups=3, activation=layers.ReLU(), name="grouped")(start)
     left = layers.MaxPooling2D(2, padding="same", name="pooled")(start)
-    right = layers.Conv2D(4, 1, strides=2, name="strided")(start)
+    right = layers.Conv2D(4, 1, strides=2, activation="softmax", name="strided")(start)
     left = layers.SpatialDropout2D(0.125, name="dropped")(left)
     right = layers.ReLU(negative_slope=0.2, threshold=0.5, name="cut")(right)
     apart = layers.LeakyReLU(0.0003, name="leaky")(layers.SeparableConv2D(5, 3, strides=3, name="apart")(left))

@@ -60,7 +60,8 @@ def what(page: Page, layer: str) -> str:
         ("added", "a shortcut around the layers between", "kernel"),
         ("rectified", "ReLU: what is below 0 becomes 0", "kernel"),
         ("whole", "the mean of each whole map of 24×24: one number for each map, 6 in all", "window"),
-        ("classes", "Turns the scores into probabilities that sum to 1.", "kernel"),
+        ("weighed", "Each unit weighs the values of one place", "every value"),
+        ("classes", "every value of the layer before, and adds them up. Turns the scores into probabilities", "place"),
     ],
 )
 def test_what_is_said_of_a_layer_follows_its_own_numbers(varied_page: Page, layer: str, said: str, never: str) -> None:
@@ -137,7 +138,7 @@ def varied_page(browser: Browser, varied: Service) -> Iterator[Page]:
     context = browser.new_context(locale="en-US")
     page = context.new_page()
     page.goto(varied.url)
-    expect(page.locator("#stages .stage")).to_have_count(13)
+    expect(page.locator("#stages .stage")).to_have_count(14)
     yield page
     context.close()
 
@@ -165,7 +166,7 @@ def test_the_parameters_are_added_up_on_the_screen(opened: Callable[..., Page], 
 def test_parameters_that_are_not_trained_are_told(opened: Callable[..., Page], varied: Service) -> None:
     summary = httpx.get(f"{varied.url}/model-summary").json()
     terms = [f"{layer['parameters']:,}" for layer in summary["layers"] if layer["parameters"]]
-    sentence = f"Parameters: {' + '.join(terms)} = {summary['parameters']:,}, in 5 of 12 layers. Of these 12 are not"
+    sentence = f"Parameters: {' + '.join(terms)} = {summary['parameters']:,}, in 6 of 13 layers. Of these 12 are not"
     expect(opened(varied.url).locator("#sum")).to_contain_text(sentence)
 
 

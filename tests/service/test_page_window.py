@@ -202,3 +202,10 @@ def test_it_is_told_how_many_maps_are_read(
     page = shown(opened, branched)
     open_map(page, layer, 2)
     expect(page.locator("#reads-text")).to_have_text(words)
+
+
+def test_a_softmax_is_not_said_to_follow_from_one_sum(opened: Callable[..., Page], branched: Service) -> None:
+    page = shown(opened, branched)
+    open_map(page, "strided", 1)
+    expect(page.locator("#arithmetic")).to_contain_text(", …) = ")
+    expect(page.locator("#arithmetic")).to_contain_text("the sums that the other maps have in the same place")
