@@ -16,6 +16,7 @@ TRAINING_COLOUR = "#3b6fb6"
 VALIDATION_COLOUR = "#c8553d"
 _DOTS_PER_INCH = 144
 _MOST_DOTS = 40
+_MOST_COUNTS = 30
 
 
 def learning_curves(training: Training, form: PlotFormat) -> bytes:
@@ -42,19 +43,24 @@ def learning_curves(training: Training, form: PlotFormat) -> bytes:
 
 
 def confusion_matrix(class_names: tuple[str, ...], evaluation: Evaluation, form: PlotFormat) -> bytes:
-    """Test images by true class (row) and answer (column); a cell's shade is its share of the row."""
+    """Test images by true class (row) and answer (column); a cell's shade is its share of the row.
+
+    Of more classes than there is room for, cells have no numbers, and only some classes are named.
+    """
     counts = evaluation.confusion_matrix
     shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-    side = max(5.0, 2.2 + 0.58 * len(class_names))
+    side = max(5.0, 2.2 + 0.58 * min(len(class_names), _MOST_COUNTS))
     figure = Figure(figsize=(side, side), layout="constrained")
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(class_names)), class_names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(class_names)), class_names)
+    named = range(0, len(class_names), -(-len(class_names) // _MOST_COUNTS))
+    names = [class_names[index] for index in named]
+    axes.set_xticks(named, names, rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(named, names)
     axes.set_xlabel("answer", color=INK)
     axes.set_ylabel("true class", color=INK)
     axes.set_title(f"{sum(map(sum, counts)):,} test images, {evaluation.test.accuracy:.2%} right", color=INK)
-    for row, row_counts in enumerate(counts):
+    for row, row_counts in enumerate(counts if len(counts) <= _MOST_COUNTS else ()):
         for column, count in enumerate(row_counts):
             dark = shares[row][column] > 0.5
             colour = "white" if dark else (INK if count else "#b8c0ca")

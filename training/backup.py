@@ -5,6 +5,8 @@ that has the epoch's number, so that what is found later belongs to the row or i
 `BackupAndRestore` writes in place: killed meanwhile, a run would count an epoch twice, or could not go on at all.
 """
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from training.publish import replace_whole
 
 FOLDER = "backup"
 _SUFFIX = ".weights.h5"
+# What a file has beside its numbers.
+_MORE_BYTES = 1 << 20
 
 
 def is_there(run_dir: Path) -> bool:
@@ -39,10 +43,11 @@ class Backup(keras.callbacks.Callback):  # type: ignore[misc] # Keras has no typ
         self._run_dir = run_dir
 
     def on_epoch_end(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
-        """Keep what there is after this epoch, and no longer what is older than the one before."""
+        """Keep what there is after this epoch, and no longer what is older than the one before. Raises OSError."""
         path = _path(self._run_dir, epoch + 1)
         beside = path.with_name(f".{path.name}")
         path.parent.mkdir(exist_ok=True)
+        _ensure_room(self.model, path.parent)
         self.model.save_weights(beside)
         replace_whole(path, beside)
         for other in path.parent.glob(f"[0-9]*{_SUFFIX}"):
@@ -79,6 +84,14 @@ class TakeCheckpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras ha
         beside = self._checkpoint.with_name(f".{epoch}.{self._checkpoint.name}")
         if beside.exists():
             replace_whole(self._checkpoint, beside)
+
+
+def _ensure_room(network: keras.Model, folder: Path) -> None:
+    """Raise OSError where weights, optimizer and checkpoint do not fit: on a full disk HDF5 ends the process badly."""
+    weights = sum(variable.value.nbytes for variable in network.variables)
+    state = sum(variable.value.nbytes for variable in network.optimizer.variables)
+    if shutil.disk_usage(folder).free < 2 * weights + state + _MORE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def _path(run_dir: Path, epochs: int) -> Path:

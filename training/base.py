@@ -52,6 +52,7 @@ class _Pixels(NamedTuple):
 
 def load_base(settings: TrainingSettings) -> Base:
     """The network that `--base` names. Raises TrainingError where there is none, or where it takes no such images."""
+    keras.utils.set_random_seed(settings.seed)  # a Dropout draws its own seed when it is made
     name = settings.base or ""
     path, application, card = Path(name), APPLICATIONS.get(name.lower()), None
     if application:

@@ -38,8 +38,12 @@ def publish(network: keras.Model, card: ModelCard, output: Path) -> None:
         write_card(beside, card)
         replace_whole(output, beside)
     except (OSError, RuntimeError, ValueError) as error:  # HDF5 reports a full disk as any of the first two
+        to_do = ""
+        if isinstance(error, ValueError) and output.suffix != ".keras":  # its card has little room
+            other = output.with_suffix(".keras")
+            to_do = f"; the same command with --resume and --output {other} publishes what was fitted"
         raise PublishError(
-            f"{output} was not published: {reason_of(error)}; what was there before is untouched"
+            f"{output} was not published: {reason_of(error)}; what was there before is untouched{to_do}"
         ) from error
     finally:
         beside.unlink(missing_ok=True)

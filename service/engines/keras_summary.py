@@ -61,10 +61,13 @@ def summarize_layer(name: str, layer: keras.layers.Layer, inputs: Inputs | None 
         pool_size=_numbers(getattr(layer, "pool_size", None)),
         strides=_numbers(getattr(layer, "strides", None)),
         dilation_rate=_numbers(getattr(layer, "dilation_rate", None)),
+        groups=getattr(layer, "groups", None),
         padding=_padding(layer),
-        activation=getattr(activation, "__name__", None),
+        # A layer can stand in the place of a function.
+        activation=None if activation is None else getattr(activation, "__name__", type(activation).__name__),
         max_value=_number(getattr(layer, "max_value", None)),
         negative_slope=_number(getattr(layer, "negative_slope", None)),
+        threshold=_number(getattr(layer, "threshold", None)),
         dropout=layer.rate if isinstance(layer, keras.layers.Dropout) else None,
     )
 

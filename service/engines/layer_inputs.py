@@ -14,7 +14,7 @@ def layer_inputs(model: keras.Model, names: Mapping[int, str]) -> dict[str, Inpu
     """By name, which layers it reads: their names, or MODEL_INPUT.
 
     `names` are those of the layers by `id`. A layer is left out where it cannot be told: an operator lies between, or
-    the layer is used more than once.
+    it or one that it reads is used more than once.
     """
     calls: dict[tuple[int, int], Any] = {}
     # What a model inside of the model is given for each input layer of its own; None for those of the model itself.
@@ -45,13 +45,17 @@ def layer_inputs(model: keras.Model, names: Mapping[int, str]) -> dict[str, Inpu
         return tensor
 
     found: dict[str, Inputs] = {}
-    untold: set[str] = set()
+    untold, repeated = set[str](), set[str]()
     for (identity, call), operation in calls.items():
         name = names.get(identity)
         if name is None:
             continue
         sources = [source(tensor) for tensor in operation._inbound_nodes[call].input_tensors]
-        if name in found or _UNKNOWN in sources:
+        if name in found:
+            repeated.add(name)
+        if _UNKNOWN in sources:
             untold.add(name)
         found[name] = tuple(MODEL_INPUT if source is None else source for source in sources)
-    return {name: inputs for name, inputs in found.items() if name not in untold}
+    return {
+        name: inputs for name, inputs in found.items() if name not in untold | repeated and repeated.isdisjoint(inputs)
+    }

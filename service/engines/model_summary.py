@@ -33,12 +33,14 @@ class LayerSummary(BaseModel):
     pool_size: tuple[int, ...] | None = None
     strides: tuple[int, ...] | None = None
     dilation_rate: tuple[int, ...] | None = None
+    groups: Annotated[int | None, Field(description="in how many a convolution or a normalization has the maps")] = None
     padding: Annotated[str | None, Field(examples=["same"])] = None
     activation: Annotated[str | None, Field(examples=["relu"])] = None
     max_value: Annotated[float | None, Field(description="of a ReLU, what larger values become")] = None
     negative_slope: Annotated[
         float | None, Field(description="of a ReLU or LeakyReLU, what values below 0 are multiplied by")
     ] = None
+    threshold: Annotated[float | None, Field(description="of a ReLU, below which values are replaced")] = None
     dropout: Annotated[float | None, Field(description="share of values dropped while training")] = None
 
 

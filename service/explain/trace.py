@@ -46,9 +46,9 @@ def trace(
     products = window.values * kernel
     bias = float(keras.ops.convert_to_numpy(layer.bias)[channel]) if layer.use_bias else 0.0
     total = float(products.sum(dtype=np.float64)) + bias
-    return ConvolutionTrace(
-        name, window, kernel, bias, products, total, getattr(layer.activation, "__name__", "none"), value
-    )
+    # A layer can stand in the place of a function.
+    activation = getattr(layer.activation, "__name__", type(layer.activation).__name__)
+    return ConvolutionTrace(name, window, kernel, bias, products, total, activation, value)
 
 
 def _pooling(name: str, layer: Any, window: Window, value: float) -> PoolingTrace:

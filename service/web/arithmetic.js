@@ -12,9 +12,9 @@ export const isTraced = (layer) => ["Conv2D", "MaxPooling2D", "AveragePooling2D"
  * Write a trace out: tables of what was read, and the sum or the choice that was made of it; or the value alone.
  * Where that is all there will be, `trace.type` is the layer's.
  *
- * Of a convolution the maps that speak most have tables, or those of `only`.
+ * Of a convolution the maps that speak most have tables, or those of `only`; `first` is the number of the first map.
  */
-export function drawArithmetic(trace, only = null) {
+export function drawArithmetic(trace, only = null, first = 0) {
   const parts = [];
   if (trace.kind === "convolution") {
     const sums = trace.products.map((rows) => rows.flat().reduce((sum, value) => sum + value, 0));
@@ -26,7 +26,7 @@ export function drawArithmetic(trace, only = null) {
         element(
           "div",
           { className: "tables" },
-          window(trace, channel, many ? text("readChannel", { channel }) : text("read")),
+          window(trace, channel, many ? text("readChannel", { channel: first + channel }) : text("read")),
           "×",
           table(trace.kernel[channel], text("kernelWeights")),
           "=",
@@ -43,7 +43,9 @@ export function drawArithmetic(trace, only = null) {
     const all = sums.reduce((total, value) => total + value, 0);
     parts.push(element("p", {}, `${fixed(all, 4)} + ${text("bias")} ${fixed(trace.bias, 4)} = ${fixed(trace.total, 4)}`));
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));
-    parts.push(element("p", {}, `${trace.activation}(${fixed(trace.total, 4)}) = `, value));
+    const across = trace.activation.toLowerCase().endsWith("softmax");
+    parts.push(element("p", {}, `${trace.activation}(${fixed(trace.total, 4)}${across ? ", …" : ""}) = `, value));
+    if (across) parts.push(element("p", { className: "quiet" }, text("softmaxAcross")));
   } else {
     if (trace.window) parts.push(element("div", { className: "tables" }, window(trace, 0, text("read"))));
     const value = element("strong", { id: "value" }, fixed(trace.value, 4));

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { layerOf } from "./arrays.js";
 import { byId, element } from "./elements.js";
 import { drawStages, isToScale, showOutput } from "./network.js";
+import { isDropout, mapsRead } from "./reading.js";
 import { number, text } from "./texts.js";
 import { onceVisible } from "./visibility.js";
 
@@ -16,7 +17,7 @@ const MOST_STAGES = 24;
 let end = () => {};
 
 const valuesOf = (layer) => layer.output_shape.reduce((count, edge) => count * (edge ?? Infinity), 1);
-const handsOn = (layer) => ["Dropout", "Flatten", "Reshape"].includes(layer.type);
+const handsOn = (layer) => isDropout(layer) || ["Flatten", "Reshape"].includes(layer.type);
 const makesSomething = (layer) => !handsOn(layer) && [1, 3].includes(layer.output_shape.length);
 
 /** Offer the layers in parts, where they are too many for one; call `choose()` when another part is chosen. */
@@ -53,8 +54,8 @@ export function showInsides(model, given, choose, tell) {
   if (!given) return;
   const silent = (layer) => places.get(layer.name).replaceChildren(element("p", { className: "what" }, text("nothingDrawn")));
   const show = (layer) => {
-    const before = given.outputs.get(all[all.indexOf(layer) - 1]?.name);
-    showOutput(places.get(layer.name), layer, given.outputs.get(layer.name), before, model, choose);
+    const read = layer.type === "Flatten" ? mapsRead(layer, model, given) : null;
+    showOutput(places.get(layer.name), layer, given.outputs.get(layer.name), read, model, choose);
     if (!handsOn(layer) && !makesSomething(layer)) silent(layer);
   };
   layers.forEach(show);

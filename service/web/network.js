@@ -2,7 +2,7 @@
 
 import { drawMap, highest, rangeOf } from "./colours.js";
 import { byId, element, press, rove } from "./elements.js";
-import { sentences } from "./sentences.js";
+import { kindOf, sentences } from "./sentences.js";
 import { number, percent, text } from "./texts.js";
 
 // One scale for all maps, so that a pooling is seen to halve them; of networks of larger pictures the smallest are
@@ -22,7 +22,7 @@ export const isToScale = (summary) => Math.max(summary.input_shape[0], summary.i
 export function drawStages({ summary, card }, layers, seen) {
   const places = new Map(layers.map((layer) => [layer.name, element("div")]));
   // Of a long network each kind of layer is explained once.
-  const first = (layer, place) => isToScale(summary) || layers.findIndex(({ type }) => type === layer.type) === place;
+  const first = (layer, place) => isToScale(summary) || layers.findIndex((each) => kindOf(each) === kindOf(layer)) === place;
   byId("stages").replaceChildren(
     ...(layers[0] === summary.layers[0] ? [inputStage(summary, card.input, seen)] : []),
     ...layers.map((layer, place) => stageOf(layer, places.get(layer.name), sentences(layer, summary, !first(layer, place)))),
@@ -30,15 +30,15 @@ export function drawStages({ summary, card }, layers, seen) {
   return places;
 }
 
-/** Show in `place` what a layer made; `before` is what the layer before it made. */
-export function showOutput(place, layer, output, before, { summary, card }, choose) {
+/** Show in `place` what a layer made; `read` are the maps that a Flatten reads, or null. */
+export function showOutput(place, layer, output, read, { summary, card }, choose) {
   const last = layer === summary.layers.at(-1);
   let picture = null;
   if (output instanceof Blob) picture = drawn(layer, output);
   else if (output?.maps) picture = mapGrid(layer, output, summary, choose);
   else if (output?.values && last && output.values.length === card.class_names.length) picture = classBars(layer, output, card.class_names);
   else if (output?.values) picture = strip(output.values);
-  else if (layer.type === "Flatten" && before?.maps) picture = strip(flattened(before.maps));
+  else if (read) picture = strip(flattened(read));
   place.replaceChildren(...(picture ? [picture] : []));
 }
 
@@ -65,9 +65,10 @@ function stageOf(layer, place, what) {
   if (layer.pool_size) facts.push(text(layer.type.includes("Average") ? "averagePooling" : "maxPooling", { size: layer.pool_size.join("×") }));
   if (layer.strides) facts.push(text("stride", { size: layer.strides.join("×") }));
   if (layer.dilation_rate?.some((rate) => rate > 1)) facts.push(text("dilation", { rate: layer.dilation_rate.join("×") }));
+  if (layer.groups > 1) facts.push(text("groups", { count: number(layer.groups) }));
   if (layer.padding && (layer.kernel_size || layer.pool_size)) facts.push(text("paddingOf", { padding: layer.padding }));
   if (layer.activation && layer.activation !== "linear") facts.push(layer.activation);
-  if (layer.dropout !== null) facts.push(text("dropped", { share: number(layer.dropout * 100) }));
+  if (layer.dropout !== null) facts.push(text("dropped", { share: number(layer.dropout * 100, 2) }));
   return stage(layer.name, facts, place, what);
 }
 
@@ -123,7 +124,7 @@ function strip(values) {
 
 /** The layer's own values: shares of a softmax or sigmoids, and otherwise scores. */
 function classBars(layer, { values, strongest }, classNames) {
-  const shares = ["softmax", "sigmoid"].includes(layer.activation);
+  const shares = layer.type === "Softmax" || ["softmax", "sigmoid"].includes(layer.activation);
   const shown = values.length > MOST_CLASSES ? strongest.slice(0, MOST_CLASSES) : values.map((_, index) => index);
   const most = shares ? 1 : highest([values]);
   const bars = shown.map((index) => {

@@ -25,6 +25,9 @@ export function offerSizes(own) {
   showSizesOf(chosen);
 }
 
+/** Whether its stride has to stay 1: Keras takes no Conv2D that has both gaps and a larger stride. */
+const keepsStride = (layer) => layer.type === "Conv2D" && layer.dilation_rate?.some((rate) => rate > 1);
+
 /** Set the sliders to the real numbers of a layer, where it has such. */
 export function showSizesOf(name) {
   const layer = fitting().find((each) => each.name === name);
@@ -39,7 +42,8 @@ export function showSizesOf(name) {
   const edge = [high, wide][axis];
   const real = { size: read[axis], kernel: edge.size, stride: edge.stride };
   for (const key of FIELDS) {
-    byId(`sizes-${key}`).max = Math.max(LARGEST[key], real[key] ?? 0);
+    const most = key === "stride" && keepsStride(layer) ? 1 : LARGEST[key];
+    byId(`sizes-${key}`).max = Math.max(most, real[key] ?? 0);
     byId(`sizes-${key}`).value = real[key] ?? 28;
   }
   byId("sizes-padding").value = edge.padding;
@@ -73,7 +77,9 @@ function draw() {
   const both = (count) => (byId("sizes-axis-label").hidden ? `${count}×${count}` : String(count));
   byId("sizes-result").textContent = text("sizesResult", { from: both(extent), to: both(along.count) });
   byId("sizes-formula").textContent = formula(extent, edge);
-  byId("sizes-dilation").textContent = edge.dilation > 1 ? text("sizesDilation", { dilation: edge.dilation, size: edge.size, reach: reachOf(edge) }) : "";
+  const gaps = edge.dilation > 1 ? [text("sizesDilation", { dilation: edge.dilation, size: edge.size, reach: reachOf(edge) })] : [];
+  if (byId("sizes-stride").max === "1") gaps.push(text("sizesStrideStays"));
+  byId("sizes-dilation").textContent = gaps.join(" ");
   // Hardly any gap of strides is seen in a large input, so where each window begins is marked.
   const starts = new Set(Array.from({ length: along.count }, (_, place) => placesOf(place, edge, along.before)[Math.floor(edge.size / 2)]));
   const shade = (places) => Array.from({ length: extent }, (_, y) => Array.from({ length: extent }, (_, x) => (places.has(y) && places.has(x) ? 0.7 : 0.25)));

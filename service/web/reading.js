@@ -2,6 +2,9 @@
 
 const byName = (summary, name) => summary.layers.find((layer) => layer.name === name);
 
+/** Whether it is a dropout of any kind, which hands on what it is given: the service makes nothing of it. */
+export const isDropout = (layer) => (layer.dropout ?? null) !== null;
+
 /** The shape of the only thing that a layer reads, or null where that cannot be told. */
 export function inputShape(layer, summary) {
   if (layer.inputs?.length !== 1) return null;
@@ -15,7 +18,7 @@ export function mapsRead(layer, { summary, card }, given) {
     if (from.inputs?.length !== 1) return null;
     if (from.inputs[0] === "") return pixels(given.seen, card.input);
     from = byName(summary, from.inputs[0]);
-  } while (from.type === "Dropout"); // hands on what it is given
+  } while (isDropout(from));
   return given.outputs.get(from.name)?.maps ?? null;
 }
 

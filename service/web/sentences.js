@@ -1,8 +1,8 @@
 // What a layer does, in sentences that follow its own numbers and shapes. Knows no page.
 
 import { inputShape } from "./reading.js";
-import { number, text } from "./texts.js";
-import { edgesOf, isPooling, isWindowed, reachOf } from "./windows.js";
+import { number, significant, text } from "./texts.js";
+import { alongEdge, edgesOf, isPooling, isWindowed, reachOf } from "./windows.js";
 
 const WHAT = {
   Conv2D: "whatConvolution",
@@ -21,6 +21,7 @@ const WHAT = {
   Flatten: "whatFlatten",
   Dense: "whatDense",
   Dropout: "whatDropout",
+  SpatialDropout2D: "whatSpatialDropout",
 };
 const ACTIVATIONS = {
   relu: "whatRelu",
@@ -33,50 +34,73 @@ const ACTIVATIONS = {
 };
 
 const times = (numbers) => numbers.join("×");
+/** Height and width of maps, or null where they are no maps or vary. */
+const sizeOf = (shape) => (shape?.length === 3 && !shape.slice(0, 2).includes(null) ? shape.slice(0, 2) : null);
 const allEqual = (numbers, wanted) => numbers.every((each) => each === wanted);
 
 /** All that is said of a layer, or, where its kind was explained before, what is its own. */
 export function sentences(layer, summary, briefly = false) {
-  const read = inputShape(layer, summary);
-  const known = WHAT[layer.type];
-  const values = { filters: number(layer.filters ?? 0), size: times(layer.kernel_size ?? layer.pool_size ?? []), maps: number(layer.output_shape.at(-1) ?? 0) };
-  const whole = read?.length === 3 ? times(read.slice(0, 2)) : "?";
+  const read = sizeOf(inputShape(layer, summary));
+  const known = whatOf(layer);
+  const values = { filters: number(layer.filters ?? 0), size: times(layer.kernel_size ?? layer.pool_size ?? []), maps: number(layer.output_shape.at(-1) ?? 0), groups: number(layer.groups ?? 1) };
   const said = [];
   if (briefly) said.push(`${layer.type}.`);
-  else if (known) said.push(text(known, { ...values, whole }));
-  if (isWindowed(layer)) said.push(...ofWindows(layer));
+  else if (known) said.push(text(known.startsWith("whatGlobal") && !read ? `${known}OfAnySize` : known, { ...values, whole: times(read ?? []) }));
+  if (isWindowed(layer)) said.push(...ofWindows(layer, read));
   if (isWindowed(layer) || layer.type === "ZeroPadding2D") said.push(...ofSizes(layer, read));
   if (!briefly) said.push(...ofActivation(layer));
   return said.length ? said.join(" ") : layer.type;
 }
 
+/** What kind of layer it is to whoever explains it: two of one class may do different things. */
+export const kindOf = (layer) => whatOf(layer) ?? layer.type;
+
+/** The first sentence of a kind of layer, by its key. */
+function whatOf(layer) {
+  if (layer.type === "Conv2D" && layer.groups > 1) return "whatGrouped";
+  if (layer.type === "Dense" && layer.output_shape.length > 1) return "whatDenseInPlace";
+  return WHAT[layer.type];
+}
+
 /** What padding, stride and dilation do. */
-function ofWindows(layer) {
+function ofWindows(layer, read) {
   const edges = edgesOf(layer);
   const sizes = edges.map(({ size }) => size);
   const strides = edges.map(({ stride }) => stride);
   const dilations = edges.map(({ dilation }) => dilation);
   const said = [];
-  if (!allEqual(dilations, 1)) said.push(text("whatDilation", { size: times(sizes), rate: times(dilations), reach: times(edges.map(reachOf)) }));
-  if (layer.padding === "same") said.push(text(isPooling(layer) ? "whatSamePooling" : "whatSame"));
-  else if (!isPooling(layer)) said.push(text(allEqual(sizes, 1) ? "whatOnePlace" : "whatValid"));
-  if (!allEqual(strides, 1)) said.push(allEqual(strides, 2) ? text("whatHalved") : text("whatStride", { stride: times(strides) }));
+  const reaches = edges.map(reachOf);
+  if (times(reaches) !== times(sizes)) said.push(text("whatDilation", { size: times(sizes), rate: times(dilations), reach: times(reaches) }));
+  const padded = read && edges.some((edge, axis) => alongEdge(read[axis], edge).before + alongEdge(read[axis], edge).after > 0);
+  if (layer.type === "Conv2D" && !(layer.groups > 1) && allEqual(sizes, 1) && allEqual(strides, 1)) said.push(text("whatOnePlace"));
+  else if (padded) said.push(text(isPooling(layer) ? "whatSamePooling" : "whatSame"));
+  else if (layer.padding === "valid" && !isPooling(layer)) said.push(text("whatValid"));
+  if (!allEqual(strides, 1)) said.push(areHalves(strides, read, sizeOf(layer.output_shape)) ? text("whatHalved") : text("whatStride", { stride: times(strides) }));
   return said;
+}
+
+/** Whether strides of 2 make halves of what is read, rounded up or down. */
+function areHalves(strides, read, made) {
+  return allEqual(strides, 2) && read !== null && made !== null && read.every((extent, axis) => extent > 1 && Math.abs(extent / 2 - made[axis]) < 1);
 }
 
 /** What became of the size. */
 function ofSizes(layer, read) {
-  if (read?.length !== 3 || layer.output_shape.length !== 3) return [];
-  const [from, to] = [read, layer.output_shape].map((shape) => times(shape.slice(0, 2)));
+  const made = sizeOf(layer.output_shape);
+  if (!read || !made) return [];
+  const [from, to] = [read, made].map(times);
   return [from === to ? text("whatSizeKept", { size: to }) : text("whatSizeChanged", { from, to })];
 }
 
 function ofActivation(layer) {
   if (layer.type === "ReLU" || layer.type === "LeakyReLU") {
-    const values = { slope: number(layer.negative_slope ?? 0, 3), most: number(layer.max_value ?? 0, 3) };
-    return [text(layer.negative_slope ? "whatLeaky" : "whatRelu", values), layer.max_value !== null && text("whatCapped", values)].filter(Boolean);
+    const [slope, most, least] = [layer.negative_slope, layer.max_value, layer.threshold].map((value) => significant(value ?? 0));
+    const values = { slope, most, least };
+    const below = !layer.negative_slope ? "whatRelu" : layer.threshold ? "whatLeakyBelow" : "whatLeaky";
+    return [text(below, values), layer.max_value !== null && text("whatCapped", values)].filter(Boolean);
   }
   const name = layer.type === "Softmax" ? "softmax" : layer.activation;
   if (!name || name === "linear") return [];
-  return [text(ACTIVATIONS[name] ?? "whatActivation", { name })];
+  if (name === "softmax" && layer.output_shape.length > 1) return [text("whatSoftmaxInPlace")];
+  return [text(ACTIVATIONS[name] ?? "whatActivation", { name, least: "0" })];
 }

@@ -60,10 +60,10 @@ const isStill = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** Which of the maps that are read is shown; of a convolution the person chooses. */
 function offerChannels() {
-  const { layer, number, maps, read, kernels } = open;
+  const { layer, number, maps, kernels } = open;
   const field = byId("reads-channel");
   const channels = kernels ? kernels.kernels[number].length : 1;
-  const first = kernels ? firstRead(layer, maps?.length ?? read[2], channels, number) : 0;
+  const first = kernels ? firstRead(layer, channels, number) : 0;
   const chosen = kernels && maps ? strongest(channels) : 0;
   field.replaceChildren(...Array.from({ length: channels }, (_, channel) => element("option", { value: channel, selected: channel === chosen }, String(first + channel))));
   byId("reads-label").hidden = channels < 2;
@@ -77,6 +77,14 @@ function strongest(channels) {
   return sums.indexOf(Math.max(...sums));
 }
 
+/** Of the maps that a layer reads, [the first, how many] go into its map `number`. */
+function mapsOfOne(layer, read, number) {
+  if (isPooling(layer)) return [number, 1];
+  if (layer.type === "DepthwiseConv2D") return [Math.floor(number / (layer.output_shape[2] / read[2])), 1];
+  const count = read[2] / (layer.groups ?? 1);
+  return [firstRead(layer, count, number), count];
+}
+
 /** Draw both maps with the window for `place`; `partly` covers what is not reached yet. */
 function draw(place, partly = false) {
   const { layer, number, rows, range, edges, along, maps, read, kernels } = open;
@@ -87,11 +95,12 @@ function draw(place, partly = false) {
   byId("map-text").textContent = text("madeHere", { row: String(row), column: String(column), value: fixed(rows[row][column], 4) });
   if (!read) return;
   const channel = Number(byId("reads-channel").value);
-  const depth = read[2] && layer.output_shape[2] / read[2]; // of a depthwise convolution
-  const at = kernels ? Number(byId("reads-channel").selectedOptions[0].textContent) : isPooling(layer) ? number : layer.type === "DepthwiseConv2D" ? Math.floor(number / depth) : 0;
+  const [first, count] = mapsOfOne(layer, read, number);
+  const at = kernels ? Number(byId("reads-channel").selectedOptions[0].textContent) : first;
   const plain = maps?.[at] ?? Array.from({ length: read[0] }, () => new Array(read[1]).fill(0));
   drawPlan(byId("reads-map"), plain, maps ? rangeOf(maps) : { limit: 1, negative: false }, along, windowAt(edges, along, row, column));
-  byId("reads-text").textContent = text(maps ? "readHere" : "readElsewhere", { number: String(at) });
+  const words = kernels || count === 1 ? "readHere" : "readSeveral";
+  byId("reads-text").textContent = text(maps ? words : "readElsewhere", { number: String(at), last: String(first + count - 1) });
   byId("kernel-part").hidden = !kernels;
   if (!kernels) return;
   const all = kernels.kernels[number];
@@ -104,7 +113,12 @@ function show(place, partly) {
   byId("arithmetic").ariaLive = "off";
   const value = open.rows[place[0]][place[1]];
   const worked = open.sure ? workOut(open.layer, open, open.number, place, value) : null;
-  drawArithmetic(worked ?? { kind: "value", value, type: isTraced(open.layer) ? null : open.layer.type }, worked?.kernel && [Number(byId("reads-channel").value)]);
+  write(worked ?? { kind: "value", value, type: isTraced(open.layer) ? null : open.layer.type }, worked?.kernel && [Number(byId("reads-channel").value)]);
+}
+
+/** Write a trace out, with the numbers that the maps have in the whole of what is read. */
+function write(trace, only = null) {
+  drawArithmetic(trace, only, trace.kernel ? firstRead(open.layer, trace.kernel.length, open.number) : 0);
 }
 
 /** Stay at a place, and ask the service how its value comes about. */
@@ -122,7 +136,7 @@ async function settle(place) {
   if (!trace) return byId("arithmetic").replaceChildren();
   own.trace = trace;
   compare();
-  if (!timer) drawArithmetic(trace);
+  if (!timer) write(trace);
 }
 
 function compare() {
@@ -189,7 +203,7 @@ export function listenForPlaces() {
   canvas.onpointerleave = canvas.onpointercancel = () => {
     if (timer) return;
     draw(open.place);
-    if (open.trace) drawArithmetic(open.trace);
+    if (open.trace) write(open.trace);
   };
   canvas.onkeydown = (event) => {
     const step = KEYS[event.key];

@@ -28,7 +28,12 @@ export function number(value, decimals = 0) {
   return value.toLocaleString(language(), { maximumFractionDigits: decimals, signDisplay: "negative" });
 }
 
-/** The same with exactly so many decimals, for columns of numbers. */
+/** A number of any size, by its first digits. */
+export function significant(value) {
+  return value.toLocaleString(language(), { maximumSignificantDigits: 6, signDisplay: "negative" });
+}
+
+/** A number with exactly so many decimals, for columns of numbers. */
 export function fixed(value, decimals) {
   const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
   return value.toLocaleString(language(), { ...digits, signDisplay: "negative" });

@@ -17,7 +17,7 @@ export function workOut(layer, { maps, kernels, edges, along }, number, [row, co
   if (!maps || !(isPooling(layer) || kernels)) return null;
   const kernel = isPooling(layer) ? null : kernels.kernels[number];
   const channels = kernel ? kernel.length : 1;
-  const first = firstRead(layer, maps.length, channels, number);
+  const first = firstRead(layer, channels, number);
   const { rows, columns } = windowAt(edges, along, row, column);
   const inside = rows.map((y) => columns.map((x) => maps[0][y]?.[x] !== undefined));
   const values = Array.from({ length: channels }, (_, channel) => rows.map((y) => columns.map((x) => maps[first + channel][y]?.[x] ?? 0)));
@@ -33,9 +33,9 @@ export function workOut(layer, { maps, kernels, edges, along }, number, [row, co
 }
 
 /** The first map that map `number` is made of: a pooling reads its own, and with groups a filter those of its group. */
-export function firstRead(layer, read, channels, number) {
+export function firstRead(layer, channels, number) {
   if (isPooling(layer)) return number;
-  return Math.floor(number / (layer.filters / (read / channels))) * channels;
+  return Math.floor(number / (layer.filters / (layer.groups ?? 1))) * channels;
 }
 
 /** Whether what was worked out here is what the service has: same window, same sum. */

@@ -32,6 +32,18 @@ def test_the_confusion_matrix_shows_names_counts_and_accuracy(card: ModelCard) -
     assert all(f">{count}<" in image for row in card.evaluation.confusion_matrix for count in row)
 
 
+def test_of_more_classes_than_there_is_room_for_some_are_named_and_no_cell_has_a_number(card: ModelCard) -> None:
+    assert card.evaluation is not None
+    many = 300
+    counts = tuple(tuple(7 * (row == column) for column in range(many)) for row in range(many))
+    evaluation = card.evaluation.model_copy(update={"confusion_matrix": counts})
+    image = confusion_matrix(tuple(f"kind {number}" for number in range(many)), evaluation, "svg").decode()
+    assert ">kind 290<" in image
+    assert ">kind 299<" not in image
+    assert ">7<" not in image
+    assert max(Image.open(io.BytesIO(confusion_matrix(("x",) * many, evaluation, "png"))).size) < 3000
+
+
 def test_png_is_a_image_of_readable_size(card: ModelCard) -> None:
     assert card.training is not None
     assert card.evaluation is not None

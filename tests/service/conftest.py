@@ -68,9 +68,35 @@ def varied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     start = layers.ReLU(6.0, name="relu6")(layers.BatchNormalization(name="normal")(start))
     apart = layers.Conv2D(6, 3, dilation_rate=2, padding="same", name="apart")(start)
     start = layers.Activation("relu", name="rectified")(layers.Add(name="added")([start, apart]))
+    start = layers.Dense(6, name="weighed")(start)
     pooled = layers.GlobalAveragePooling2D(name="whole")(start)
     model = keras.Model(image, layers.Dense(4, activation="softmax", name="classes")(pooled))
     file = tmp_path_factory.mktemp("varied") / "varied.keras"
+    model.save(file)
+    with running_service("--model-path", file) as service:
+        wait_until_it_explains(service)
+        yield service
+
+
+@pytest.fixture(scope="session")
+def branched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A network of 28×28×3 with branches, and with layers of which less is true than of those that one expects."""
+    keras.utils.set_random_seed(4)
+    image = keras.Input((28, 28, 3))
+    start = layers.Conv2D(6, 1, padding="same", name="start")(image)
+    start = layers.Conv2D(6, 3, padding="same", groups=3, activation=layers.ReLU(), name="grouped")(start)
+    left = layers.MaxPooling2D(2, padding="same", name="pooled")(start)
+    right = layers.Conv2D(4, 1, strides=2, activation="softmax", name="strided")(start)
+    left = layers.SpatialDropout2D(0.125, name="dropped")(left)
+    right = layers.ReLU(negative_slope=0.2, threshold=0.5, name="cut")(right)
+    apart = layers.LeakyReLU(0.0003, name="leaky")(layers.SeparableConv2D(5, 3, strides=3, name="apart")(left))
+    single = layers.DepthwiseConv2D(1, dilation_rate=2, name="single")(right)
+    right = layers.Dense(3, activation="softmax", name="weighed")(right)
+    whole = layers.GlobalAveragePooling2D(name="whole")(single * 2.0)
+    flat = [layers.Flatten(name=name)(maps) for name, maps in (("left", left), ("right", right), ("last", apart))]
+    both = layers.Concatenate(name="both")([*flat, whole])
+    model = keras.Model(image, layers.Dense(3, activation="softmax", name="classes")(both))
+    file = tmp_path_factory.mktemp("branched") / "branched.keras"
     model.save(file)
     with running_service("--model-path", file) as service:
         wait_until_it_explains(service)

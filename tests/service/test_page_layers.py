@@ -9,11 +9,13 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import (
     CHROMIUM,
+    FIRST_EXPLANATION_MS,
+    give,
     shown,
     wait_until_it_explains,
 )
 from tests.processes import Service
-from tests.samples import left_out_without
+from tests.samples import ANKLE_BOOT, left_out_without
 
 pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
 
@@ -34,12 +36,17 @@ def what(page: Page, layer: str) -> str:
         ("rescale", "Multiplies each value by a fixed number", "kernel"),
         (
             "strided",
-            "adds nothing around the edge: the kernel stays inside. A stride of 2 takes every second place, which "
-            "halves the maps. The maps change from 96×96 to 47×47. ReLU: what is below 0 becomes 0",
-            "keep",
+            "adds nothing around the edge: the kernel stays inside. A stride of 2×2 moves the window that far each "
+            "time. The maps change from 96×96 to 47×47. ReLU: what is below 0 becomes 0",
+            "halves",
         ),
         ("mean", "Takes the mean of each window of 3×3", "largest"),
-        ("mean", "what lies there does not count. A stride of 2", "zeros"),
+        (
+            "mean",
+            "what lies there does not count. A stride of 2 takes every second place, which halves the maps. The maps "
+            "change from 47×47 to 24×24",
+            "zeros",
+        ),
         (
             "zeros",
             "leaves the rest as it is. The maps change from 24×24 to 26×26",
@@ -53,7 +60,8 @@ def what(page: Page, layer: str) -> str:
         ("added", "a shortcut around the layers between", "kernel"),
         ("rectified", "ReLU: what is below 0 becomes 0", "kernel"),
         ("whole", "the mean of each whole map of 24×24: one number for each map, 6 in all", "window"),
-        ("classes", "Turns the scores into probabilities that sum to 1.", "kernel"),
+        ("weighed", "Each unit weighs the values of one place", "every value"),
+        ("classes", "every value of the layer before, and adds them up. Turns the scores into probabilities", "place"),
     ],
 )
 def test_what_is_said_of_a_layer_follows_its_own_numbers(varied_page: Page, layer: str, said: str, never: str) -> None:
@@ -65,13 +73,72 @@ def test_what_is_said_of_a_layer_follows_its_own_numbers(varied_page: Page, laye
     assert never not in words
 
 
+@pytest.mark.parametrize(
+    ("layer", "said", "never"),
+    [
+        ("start", "so nothing is lost at the edge. The maps keep their size", "zeros"),
+        ("grouped", "are in 3 groups. Each of the 6 filters slides a kernel of 3×3 over the maps of one group", "all"),
+        ("grouped", "Padding “same” adds zeros around the edge", "halves"),
+        ("grouped", "Then the function ReLU changes each value.", "none"),
+        ("pooled", "without loss. A stride of 2 takes every second place, which halves the maps", "edge"),
+        ("strided", "A stride of 2 takes every second place", "nothing is lost"),
+        ("dropped", "While training, some whole maps are left out", "values"),
+        ("cut", "of what is below 0.5, the distance to 0.5 is multiplied by 0.2 and made negative", "below 0 "),
+        ("apart", "A stride of 3×3 moves the window that far each time. The maps change from 14×14 to 4×4.", "halves"),
+        ("leaky", "what is below 0 is multiplied by 0.0003", "by 0,"),
+        ("single", "the maps are not mixed. Padding “valid” adds nothing around the edge", "all maps"),
+        ("single", "The maps keep their size", "gaps"),
+        ("weighed", "Each unit weighs the values of one place, and adds them up: place by place", "every value"),
+        ("weighed", "Turns the scores of each place into probabilities that sum to 1 there.", "kernel"),
+        ("whole", "the mean of each whole map: one number for each map, 4 in all", "?"),
+        ("classes", "Each unit weighs every value of the layer before", "place"),
+    ],
+)
+def test_what_is_true_of_most_layers_is_not_said_of_the_others(
+    branched_page: Page, layer: str, said: str, never: str
+) -> None:
+    words = what(branched_page, layer)
+    assert said in words
+    assert never not in words
+
+
+@pytest.mark.parametrize(("layer", "count"), [("left", "1,176"), ("right", "588"), ("last", "80")])
+def test_a_flatten_shows_what_it_reads_and_not_what_is_listed_before_it(
+    branched_page: Page, layer: str, count: str
+) -> None:
+    stage = branched_page.locator("#stages .stage").filter(
+        has=branched_page.get_by_role("heading", name=layer, exact=True)
+    )
+    expect(stage.get_by_role("img", name=f"{count} values", exact=True)).to_be_visible()
+
+
+def test_the_facts_of_a_layer_are_its_own(branched_page: Page) -> None:
+    for layer, fact in (("grouped", "3 groups"), ("dropped", "12.5% while training")):
+        stage = branched_page.locator("#stages .stage").filter(
+            has=branched_page.get_by_role("heading", name=layer, exact=True)
+        )
+        expect(stage.locator(".facts").filter(has_text=fact)).to_have_count(1)
+
+
+@pytest.fixture(scope="module")
+def branched_page(browser: Browser, branched: Service) -> Iterator[Page]:
+    """One page with an answer for those who only read."""
+    context = browser.new_context(locale="en-US")
+    page = context.new_page()
+    page.goto(branched.url)
+    give(page, ANKLE_BOOT)
+    expect(page.locator("#stages .maps").first).to_be_visible(timeout=FIRST_EXPLANATION_MS)
+    yield page
+    context.close()
+
+
 @pytest.fixture(scope="module")
 def varied_page(browser: Browser, varied: Service) -> Iterator[Page]:
     """One page for those who only read."""
     context = browser.new_context(locale="en-US")
     page = context.new_page()
     page.goto(varied.url)
-    expect(page.locator("#stages .stage")).to_have_count(13)
+    expect(page.locator("#stages .stage")).to_have_count(14)
     yield page
     context.close()
 
@@ -99,7 +166,7 @@ def test_the_parameters_are_added_up_on_the_screen(opened: Callable[..., Page], 
 def test_parameters_that_are_not_trained_are_told(opened: Callable[..., Page], varied: Service) -> None:
     summary = httpx.get(f"{varied.url}/model-summary").json()
     terms = [f"{layer['parameters']:,}" for layer in summary["layers"] if layer["parameters"]]
-    sentence = f"Parameters: {' + '.join(terms)} = {summary['parameters']:,}, in 5 of 12 layers. Of these 12 are not"
+    sentence = f"Parameters: {' + '.join(terms)} = {summary['parameters']:,}, in 6 of 13 layers. Of these 12 are not"
     expect(opened(varied.url).locator("#sum")).to_contain_text(sentence)
 
 

@@ -146,6 +146,9 @@ def test_the_sliders_start_at_the_layers_numbers_and_follow_the_layer_that_is_ch
     expect(page.locator("#sizes-layer")).to_have_value("apart")
     expect(result).to_have_text("24×24 becomes 24×24.")
     expect(page.locator("#sizes-dilation")).to_contain_text("a kernel of 3 reaches over 5 places")
+    # Keras refuses a stride beside a dilation.
+    expect(page.locator("#sizes-stride")).to_have_attribute("max", "1")
+    expect(page.locator("#sizes-dilation")).to_contain_text("The stride stays 1")
     page.select_option("#sizes-layer", "mean")
     expect(formula).to_contain_text("⌈47 / 2⌉ = 24. 1 before and 1 after the edge are padding")
     page.select_option("#sizes-padding", "valid")

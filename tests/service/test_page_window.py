@@ -175,3 +175,37 @@ def test_the_window_of_any_stride_padding_and_dilation_is_that_of_trace(
     for scope, name in (("row", "rows"), ("col", "columns")):
         numbers = page.locator("#arithmetic table").first.locator(f"th[scope={scope}]").all_inner_texts()
         assert numbers == [str(number) for number in trace["window"][name]]
+
+
+def test_with_groups_the_maps_that_are_read_have_their_own_numbers(
+    opened: Callable[..., Page], branched: Service
+) -> None:
+    page = shown(opened, branched)
+    open_map(page, "grouped", 3)
+    page.mouse.move(0, 0)
+    expect(page.locator("#reads-channel option")).to_have_text(["2", "3"])
+    captions = page.locator("#arithmetic caption").filter(has_text="read in map")
+    assert sorted(captions.all_inner_texts()) == ["read in map 2", "read in map 3"]
+    expect(page.locator("#arithmetic")).to_contain_text("ReLU(")
+    page.select_option("#reads-channel", index=1)
+    expect(captions).to_have_text(["read in map 3"])
+    expect(page.locator("#reads-text")).to_have_text("Reads map 3")
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [("apart", "Reads maps 0 to 5, of which map 0 is shown"), ("single", "Reads map 2"), ("pooled", "Reads map 2")],
+)
+def test_it_is_told_how_many_maps_are_read(
+    opened: Callable[..., Page], branched: Service, layer: str, words: str
+) -> None:
+    page = shown(opened, branched)
+    open_map(page, layer, 2)
+    expect(page.locator("#reads-text")).to_have_text(words)
+
+
+def test_a_softmax_is_not_said_to_follow_from_one_sum(opened: Callable[..., Page], branched: Service) -> None:
+    page = shown(opened, branched)
+    open_map(page, "strided", 1)
+    expect(page.locator("#arithmetic")).to_contain_text(", …) = ")
+    expect(page.locator("#arithmetic")).to_contain_text("the sums that the other maps have in the same place")

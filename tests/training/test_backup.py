@@ -3,6 +3,7 @@ twice, and the checkpoint is that of the epoch which the history names the best.
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -145,3 +146,13 @@ def test_a_folder_whose_name_looks_like_a_pattern_is_no_pattern(tmp_path: Path) 
     fit.run(settings, sample_split(), QUIET)
     (run_dir,) = settings.runs_dir.iterdir()
     assert (run_dir / recipe.CHECKPOINT).exists()
+
+
+def test_a_disk_that_is_nearly_full_is_told_before_hdf5_meets_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: free)
+    with pytest.raises(OSError, match="No space left on device"):
+        fit.run(settings_in(tmp_path), sample_split(), QUIET)
+    assert not list(tmp_path.rglob("*.weights.h5"))

@@ -51,7 +51,7 @@ def draw_kernels(kernels: Kernels, scale: KernelScale, form: PlotFormat) -> byte
         columns,
         _TEXTBOOK if scale == "fixed" else Scale("RdBu_r", -highest, highest),
         f"{kernels.layer}: {filters} kernels of {height}×{width}"
-        + (f", {part}" if channels > 1 or kernels.channel else ""),
+        + (f", {part}" if channels > 1 or kernels.channel is not None else ""),
         width_for(tall, len(tiles), (height, width), columns),
     )
     title = f"its {kernels.counts.sum():,} weights: mean {kernels.mean:.4f}, "

@@ -137,6 +137,15 @@ def test_strides_dilation_and_groups_are_followed(branching: keras.Model, layer:
             assert float(activation(np.float32(traced.total))) == pytest.approx(traced.value, abs=1e-5)
 
 
+def test_an_activation_that_is_a_layer_is_named() -> None:
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), layers.Conv2D(1, 2, activation=layers.LeakyReLU(0.1), name="own")]
+    )
+    traced = trace(model, np.ones((4, 4, 1), np.float32), "own", 0, 0, 0)
+    assert isinstance(traced, ConvolutionTrace)
+    assert traced.activation == "LeakyReLU"
+
+
 def test_a_maximum_is_shown_where_it_stands(shipped: keras.Model) -> None:
     before = layer_outputs(shipped, BOOT, "conv2d")["conv2d"]
     traced = trace(shipped, BOOT, "max_pooling2d", 4, 6, 9)

@@ -78,18 +78,21 @@ def test_the_whole_graph_is_in_view_as_svg_and_fine_as_png() -> None:
     assert Image.open(io.BytesIO(draw_diagram(source, "png"))).width > 1.9 * width
 
 
-def test_what_a_layer_reads_is_told_and_of_one_that_is_used_twice_nothing() -> None:
+def test_what_a_layer_reads_is_told_and_nothing_where_one_is_used_twice() -> None:
     image = keras.Input((8, 8, 3))
     twice = layers.ReLU(6.0, name="twice")
-    conv = layers.Conv2D(3, 3, dilation_rate=2, padding="same", name="conv")(image)
+    own = layers.ReLU(threshold=0.5)
+    conv = layers.Conv2D(3, 3, dilation_rate=2, groups=3, padding="same", activation=own, name="conv")(image)
     added = layers.Add(name="added")([image, twice(twice(conv))])
     summary = summarize(keras.Model(image, layers.Dropout(0.1, name="last")(added)), "x", "0")
     found = {layer.name: layer for layer in summary.layers}
     assert {name: layer.inputs for name, layer in found.items()} == {
-        "conv": (None,),
+        "conv": ("",),
         "twice": None,
-        "added": (None, "twice"),
+        "added": None,
         "last": ("added",),
     }
-    assert found["conv"].dilation_rate == (2, 2)
+    assert (found["conv"].dilation_rate, found["conv"].groups) == ((2, 2), 3)
+    assert (found["conv"].activation, found["added"].activation) == ("ReLU", None)
+    assert summarize(keras.Sequential([image, own]), "x", "0").layers[0].threshold == 0.5
     assert (found["twice"].max_value, found["twice"].negative_slope) == (6.0, 0.0)

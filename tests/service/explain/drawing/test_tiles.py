@@ -84,6 +84,12 @@ def test_whatever_comes_is_drawn(draw: Callable[[str], bytes], form: str) -> Non
         assert image_of(content).width == WIDTH
 
 
+def test_the_channel_that_was_asked_for_is_named() -> None:
+    for number in (0, 3):
+        drawn = draw_kernels(kernels(8, 1)._replace(channel=number), "fixed", "svg").decode()
+        assert f"input channel {number}" in drawn
+
+
 def test_of_many_layers_the_tallest_are_smaller() -> None:
     outputs = {f"conv{number}": RANDOM.random((14, 14, 64), np.float32) for number in range(20)}
     outputs["dense"] = RANDOM.random(10).astype(np.float32)
