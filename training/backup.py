@@ -6,6 +6,7 @@ that has the epoch's number, so that what is found later belongs to the row or i
 """
 
 import errno
+import math
 import os
 import shutil
 from pathlib import Path
@@ -16,6 +17,7 @@ from training.publish import replace_whole
 
 FOLDER = "backup"
 _SUFFIX = ".weights.h5"
+_FLOAT_BYTES = 4
 # What a file has beside its numbers.
 _MORE_BYTES = 1 << 20
 
@@ -88,8 +90,10 @@ class TakeCheckpoint(keras.callbacks.Callback):  # type: ignore[misc] # Keras ha
 
 def _ensure_room(network: keras.Model, folder: Path) -> None:
     """Raise OSError where weights, optimizer and checkpoint do not fit: on a full disk HDF5 ends the process badly."""
-    weights = sum(variable.value.nbytes for variable in network.variables)
-    state = sum(variable.value.nbytes for variable in network.optimizer.variables)
+    weights, state = (
+        _FLOAT_BYTES * sum(math.prod(variable.shape) for variable in variables)
+        for variables in (network.variables, network.optimizer.variables)
+    )
     if shutil.disk_usage(folder).free < 2 * weights + state + _MORE_BYTES:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
