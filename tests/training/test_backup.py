@@ -153,6 +153,6 @@ def test_a_disk_that_is_nearly_full_is_told_before_hdf5_meets_it(
 ) -> None:
     free = shutil.disk_usage(tmp_path)._replace(free=1 << 20)
     monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: free)
-    with pytest.raises(TrainingError, match="No space left on device.*; make room and try again"):
+    with pytest.raises(TrainingError, match=r"No space left on device.*; make room and try again"):
         fit.run(settings_in(tmp_path), sample_split(), QUIET)
     assert not list(tmp_path.rglob("*.weights.h5"))
