@@ -73,7 +73,7 @@ def test_a_head_on_the_body_of_a_model_learns_from_few_images(tmp_path: Path) ->
     assert read_card(tmp_path / "models" / "net.keras") == card
     assert {file.name for run_dir in (tmp_path / "runs").glob("20*") for file in run_dir.iterdir()} == {
         "architecture.png", "best-cnn-model.card.json", "best-cnn-model.h5", "card.json", "confusion-matrix.png",
-        "history.csv", "learning-curves.png", "mistakes.html", "settings.json",
+        "data-sha256", "history.csv", "learning-curves.png", "mistakes.html", "settings.json",
     }  # fmt: skip
 
 
