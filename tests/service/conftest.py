@@ -55,6 +55,12 @@ def page(opened: Callable[..., Page], service: Service) -> Page:
     return page
 
 
+@pytest.fixture(scope="module")
+def explaining(service: Service) -> None:
+    """Its first explanation waits for TensorFlow; the tests that use this do not."""
+    wait_until_it_explains(service)
+
+
 @pytest.fixture(scope="session")
 def varied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A network of 96×96×3 with every way of reading that the page explains."""

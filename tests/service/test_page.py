@@ -14,18 +14,16 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from models.card import ClassFigures, Evaluation, Score, read_card, write_card
-from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, first_held, give, wait_until_it_explains
+from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, first_held, give
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, left_out_without
 
-pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
+pytestmark = [
+    left_out_without(CHROMIUM is not None, "Debian's package chromium"),
+    pytest.mark.usefixtures("explaining"),
+]
 
 WEB = Path(__file__).parents[2] / "service" / "web"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def explaining(service: Service) -> None:
-    wait_until_it_explains(service)
 
 
 def test_a_sample(page: Page) -> None:

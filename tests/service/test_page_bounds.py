@@ -15,16 +15,14 @@ import pytest
 from PIL import Image, ImageCms
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, first_held, give, wait_until_it_explains
+from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, first_held, give
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, DRAWINGS, left_out_without
 
-pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def explaining(service: Service) -> None:
-    wait_until_it_explains(service)
+pytestmark = [
+    left_out_without(CHROMIUM is not None, "Debian's package chromium"),
+    pytest.mark.usefixtures("explaining"),
+]
 
 
 HTML = {"content_type": "text/html", "body": "<html><title>nginx</title></html>"}

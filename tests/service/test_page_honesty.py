@@ -19,12 +19,10 @@ from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, first_h
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, left_out_without
 
-pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def explaining(service: Service) -> None:
-    wait_until_it_explains(service)
+pytestmark = [
+    left_out_without(CHROMIUM is not None, "Debian's package chromium"),
+    pytest.mark.usefixtures("explaining"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -19,17 +19,14 @@ from tests.browser import (
     give,
     open_map,
     shown,
-    wait_until_it_explains,
 )
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, left_out_without
 
-pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def explaining(service: Service) -> None:
-    wait_until_it_explains(service)
+pytestmark = [
+    left_out_without(CHROMIUM is not None, "Debian's package chromium"),
+    pytest.mark.usefixtures("explaining"),
+]
 
 
 def loaded(page: Page, part: str) -> None:

@@ -6,16 +6,14 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import CHROMIUM, FIRST_EXPLANATION_MS, give, maps_of, open_map, shown, wait_until_it_explains
+from tests.browser import CHROMIUM, FIRST_EXPLANATION_MS, give, maps_of, open_map, shown
 from tests.processes import Service
 from tests.samples import ANKLE_BOOT, left_out_without
 
-pytestmark = left_out_without(CHROMIUM is not None, "Debian's package chromium")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def explaining(service: Service) -> None:
-    wait_until_it_explains(service)
+pytestmark = [
+    left_out_without(CHROMIUM is not None, "Debian's package chromium"),
+    pytest.mark.usefixtures("explaining"),
+]
 
 
 def test_the_arithmetic_opens_at_the_maps_largest_value(opened: Callable[..., Page], service: Service) -> None:
