@@ -171,7 +171,7 @@ def test_a_program_gives_up_a_service_that_stays_busy(program: str) -> None:
     with small_service(lambda *_: problem(503, "more waits already than may", Retry_After="0")) as service:
         finished = run(at(service.url, program))
     assert finished.stderr.splitlines()[-1].endswith("more waits already than may")
-    assert 6 <= len(service.headers) <= 6 * 8  # of eight at a time, for one of the programs
+    assert 6 <= len(service.headers) < 200  # it does not go on to each of its images
 
 
 # A page of another origin
