@@ -8,6 +8,8 @@ from contextvars import ContextVar
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from pythonjsonlogger.core import RESERVED_ATTRS
+
 from models.printable import printable
 
 LOGGER = "service"
@@ -133,6 +135,8 @@ def logging_configuration(level: str, form: LogFormat = "text") -> dict[str, Any
         "()": "pythonjsonlogger.json.JsonFormatter",
         "format": "%(time)s %(levelname)s %(name)s %(message)s %(request_id)s",
         "rename_fields": {"levelname": "level", "name": "logger"},
+        # uvicorn gives some of its lines once more, for terminals.
+        "reserved_attrs": [*RESERVED_ATTRS, "color_message"],
     }
     logger = {"handlers": ["default"], "level": level.upper(), "propagate": False}
     return {

@@ -53,9 +53,8 @@ def keep_file(folder: Path, place: Path, runner: ModelRunner) -> None:
                     "written over; put each new file beside the old one and rename it, or put the old file back and "
                     "load it"
                 )
-            # All of it is known, also what was only assumed: nothing is to be assumed otherwise there.
-            card = runner.card.model_copy(update={"assumed": ()})
-            (beside / f"{file.stem}.card.json").write_text(card.model_dump_json())
+            # What it only assumes is assumed in the same way there: of the same file, under the same name.
+            (beside / f"{file.stem}.card.json").write_text(runner.card.model_dump_json())
             with suppress(FileExistsError, NotADirectoryError):  # another worker was faster
                 beside.rename(file.parent)
         finally:

@@ -79,6 +79,14 @@ def test_each_line_has_its_time_with_the_offset(form: LogFormat) -> None:
     assert len(lines) == 2
 
 
+def test_json_has_no_second_message_for_terminals() -> None:
+    code = r"""server.info("Started %d", 1, extra={"color_message": "Started \x1b[36m%d\x1b[0m"})"""
+    (line,) = logged("json", code).splitlines()
+    assert json.loads(line)["message"] == "Started 1"
+    assert "x1b" not in line
+    assert "u001b" not in line
+
+
 @_FORMS
 def test_whoever_makes_the_server_complain_does_not_fill_the_log(form: LogFormat) -> None:
     code = """
