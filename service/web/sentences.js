@@ -14,7 +14,10 @@ const WHAT = {
   GlobalMaxPooling2D: "whatGlobalMaximum",
   BatchNormalization: "whatBatchNormalization",
   Add: "whatAdd",
+  Multiply: "whatMultiply",
   Concatenate: "whatConcatenate",
+  Reshape: "whatReshape",
+  Resizing: "whatResizing",
   ZeroPadding2D: "whatZeroPadding",
   Rescaling: "whatRescaling",
   Normalization: "whatNormalization",
@@ -22,6 +25,9 @@ const WHAT = {
   Dense: "whatDense",
   Dropout: "whatDropout",
   SpatialDropout2D: "whatSpatialDropout",
+  PReLU: "whatPrelu",
+  ...Object.fromEntries(["GaussianNoise", "GaussianDropout", "AlphaDropout"].map((type) => [type, "whatNoise"])),
+  ...Object.fromEntries(["RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness"].map((type) => [type, "whatAugmentation"])),
 };
 const ACTIVATIONS = {
   relu: "whatRelu",
@@ -47,7 +53,7 @@ export function sentences(layer, summary, briefly = false) {
   if (briefly) said.push(`${layer.type}.`);
   else if (known) said.push(text(known.startsWith("whatGlobal") && !read ? `${known}OfAnySize` : known, { ...values, whole: times(read ?? []) }));
   if (isWindowed(layer)) said.push(...ofWindows(layer, read));
-  if (isWindowed(layer) || layer.type === "ZeroPadding2D") said.push(...ofSizes(layer, read));
+  if (isWindowed(layer) || layer.type === "ZeroPadding2D" || layer.type === "Resizing") said.push(...ofSizes(layer, read));
   if (!briefly) said.push(...ofActivation(layer));
   return said.length ? said.join(" ") : layer.type;
 }

@@ -4,7 +4,9 @@ import re
 from collections.abc import Callable, Iterator
 
 import httpx
+import keras
 import pytest
+from keras import layers
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import (
@@ -13,7 +15,7 @@ from tests.browser import (
     give,
     shown,
 )
-from tests.processes import Service
+from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, left_out_without
 
 pytestmark = [
@@ -74,7 +76,7 @@ def test_what_is_said_of_a_layer_follows_its_own_numbers(varied_page: Page, laye
     ("layer", "said", "never"),
     [
         ("start", "so nothing is lost at the edge. The maps keep their size", "zeros"),
-        ("grouped", "are in 3 groups. Each of the 6 filters slides a kernel of 3×3 over the maps of one group", "all"),
+        ("grouped", "3 groups. Each filter (6 in all) slides a kernel of 3×3 over the maps of one group", "over all"),
         ("grouped", "Padding “same” adds zeros around the edge", "halves"),
         ("grouped", "Then the function ReLU changes each value.", "none"),
         ("pooled", "without loss. A stride of 2 takes every second place, which halves the maps", "edge"),
@@ -107,6 +109,43 @@ def test_a_flatten_shows_what_it_reads_and_not_what_is_listed_before_it(
         has=branched_page.get_by_role("heading", name=layer, exact=True)
     )
     expect(stage.get_by_role("img", name=f"{count} values", exact=True)).to_be_visible()
+
+
+@pytest.fixture(scope="module")
+def rarer_page(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """Of a network with layers that others seldom have."""
+    keras.utils.set_random_seed(5)
+    image = keras.Input((8, 8, 3))
+    start = layers.RandomFlip(name="flipped")(image)
+    start = layers.Resizing(12, 12, name="resized")(layers.GaussianNoise(0.1, name="noisy")(start))
+    start = layers.PReLU(name="learned")(layers.Conv2D(1, 3, padding="same", name="one")(start))
+    gate = layers.Reshape((1, 1, 1), name="shaped")(layers.GlobalAveragePooling2D()(start))
+    start = layers.Flatten()(layers.Multiply(name="gated")([start, gate]))
+    file = tmp_path_factory.mktemp("rarer") / "rarer.keras"
+    keras.Model(image, layers.Dense(3, activation="softmax")(start)).save(file)
+    context = browser.new_context(locale="en-US")
+    with running_service("--model-path", file) as service:
+        page = context.new_page()
+        page.goto(service.url)
+        expect(page.locator("#stages .stage")).to_have_count(11)
+        yield page
+    context.close()
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        ("flipped", "While training, changes the pictures at random"),
+        ("noisy", "While training, changes values at random"),
+        ("resized", "Resizes the maps that it reads. The maps change from 8×8 to 12×12."),
+        ("one", "Each filter (1 in all) slides a kernel of 3×3 over all maps"),
+        ("learned", "what is below 0 is multiplied by a weight that was learned"),
+        ("shaped", "Gives the same values another shape."),
+        ("gated", "where one is small, little is left of the other"),
+    ],
+)
+def test_layers_that_are_seldom_met_are_explained_too(rarer_page: Page, layer: str, said: str) -> None:
+    assert said in what(rarer_page, layer)
 
 
 def test_the_facts_of_a_layer_are_its_own(branched_page: Page) -> None:
