@@ -22,6 +22,7 @@ from tests.fakes import FakeEngine
 from tests.service.explain.process import stand_in
 
 Scenario = Callable[[ExplanationQueue], Awaitable[None]]
+TIMEOUT_S = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +36,9 @@ def go_on(tmp_path: Path) -> Path:
     return tmp_path / "go on"
 
 
-def run(scenario: Scenario, timeout_s: float = 60) -> None:
+def run(scenario: Scenario) -> None:
     async def with_queue() -> None:
-        explanations = ExplanationQueue(timeout_s)
+        explanations = ExplanationQueue(TIMEOUT_S)
         try:
             await scenario(explanations)
         finally:
@@ -171,25 +172,29 @@ def test_a_call_that_overruns_its_deadline_ends_with_its_process(go_on: Path) ->
     async def scenario(explanations: ExplanationQueue) -> None:
         await explanations.call(None, "curves")
         first = process_of(explanations)
+        explanations._timeout_s = 0.5
         with pytest.raises(DeadlineExceeded, match=r"within 0.5 s"):
             await explanations.call(None, "hang", str(go_on))
         await until(lambda: explanations.process is None and not children())
         assert not first.is_running()
+        explanations._timeout_s = TIMEOUT_S  # for the others, which are not to be late on a busy machine
         assert await explanations.call(None, "curves") == "curves"
 
-    run(scenario, timeout_s=0.5)
+    run(scenario)
 
 
-def test_what_takes_long_in_parts_gives_up_in_time_and_its_process_goes_on() -> None:
+def test_what_takes_long_in_parts_gives_up_in_time_and_its_process_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_OWN_SHARE", 0.01)  # long before it would be ended, also on a busy machine
+
     async def scenario(explanations: ExplanationQueue) -> None:
         await explanations.call(None, "curves")
         first = explanations.process
-        with pytest.raises(DeadlineExceeded, match=r"this was not explained within 2 s"):
+        with pytest.raises(DeadlineExceeded, match=r"this was not explained within 60 s"):
             await explanations.call(None, "take time")
         assert explanations.process is first
         assert await explanations.call(None, "curves") == "curves"
 
-    run(scenario, timeout_s=2)
+    run(scenario)
 
 
 def test_who_waited_long_is_told_so_in_time_and_the_process_goes_on(go_on: Path) -> None:
@@ -215,13 +220,18 @@ def test_who_waited_long_is_told_so_in_time_and_the_process_goes_on(go_on: Path)
 
 def test_starting_the_process_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     async def scenario(explanations: ExplanationQueue) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        loop, start = asyncio.get_running_loop(), loaded_models.LoadedModels._start
+
+        async def slowly(models: loaded_models.LoadedModels) -> None:
+            await start(models)
+            usual = loop.time
+            monkeypatch.setattr(loop, "time", lambda: usual() + 2 * TIMEOUT_S)
+
+        monkeypatch.setattr(loaded_models.LoadedModels, "_start", slowly)
         calls = [explanations.call(None, f"call {number}") for number in range(3)]
         assert await asyncio.gather(*calls) == ["call 0", "call 1", "call 2"]
-        assert loop.time() - began > 0.1
 
-    run(scenario, timeout_s=0.1)  # no interpreter starts in that time
+    run(scenario)
 
 
 def test_a_process_that_does_not_start_in_time_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
