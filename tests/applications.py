@@ -20,6 +20,8 @@ from service.inference.model_runner import ModelRunner
 from service.inference.numbered_versions import LoadedModel
 from service.settings import Device, ServiceSettings
 
+# For tests of what takes long beside other work, and whose subject no time is.
+PATIENT = ServiceSettings(request_timeout_s=60)
 _STATES = TemporaryDirectory(prefix="states-")
 atexit.register(_STATES.cleanup)
 

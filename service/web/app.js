@@ -2,7 +2,7 @@
 
 import { drawAnswer, drawPictures, isUnfamiliar } from "./answer.js";
 import * as api from "./api.js";
-import { drawCard } from "./card.js";
+import { drawCard, drawCurves } from "./card.js";
 import { drawOver } from "./colours.js";
 import { byId, element, press } from "./elements.js";
 import { fitDrawing, listenForPictures, offerSamples } from "./giving.js";
@@ -163,6 +163,17 @@ async function load() {
   const fault = summary instanceof Error ? summary : null;
   model = { card, summary: fault ? null : summary, fault, models, curves: null };
   showModel();
+  if (card.training) bringCurves(model);
+}
+
+/** Drawn when they are first asked for, which may take seconds. */
+function bringCurves(known) {
+  return trying(async () => {
+    const curves = await api.getCurves();
+    if (known !== model) return;
+    model.curves = URL.createObjectURL(curves);
+    drawCurves(model.curves);
+  });
 }
 
 function start() {
@@ -170,10 +181,6 @@ function start() {
     say("loading");
     await load();
     say("ready");
-    if (!model.card.training) return;
-    // Drawn when they are first asked for, which may take seconds.
-    model.curves = URL.createObjectURL(await api.getCurves());
-    drawCard(model.card, model.curves);
   });
 }
 
@@ -186,7 +193,8 @@ function showModel() {
   showLessons(model);
   offerSamples(card.class_names, take, api.getSample, api.sampleAddress);
   fitDrawing(card);
-  drawCard(card, curves);
+  drawCard(card);
+  if (curves) drawCurves(curves);
   if (summary) offerParts(summary, showLayers);
   if (given) showGiven();
   else showLayers();

@@ -7,8 +7,8 @@ import { fixed, number, text } from "./texts.js";
 const MOST_CLASSES = 30;
 const MOST_WORST = 20;
 
-/** Draw the card; `curves` is the address of the picture of its learning curves, or null. */
-export function drawCard(card, curves) {
+/** Draw the card, without its learning curves. */
+export function drawCard(card) {
   const guessed = card.sources.filter((source) => source.guessed);
   byId("card-text").textContent = [
     card.data && text("cardData", { name: card.data.name, count: number(card.data.training_pictures) }),
@@ -20,15 +20,17 @@ export function drawCard(card, curves) {
     .filter(Boolean)
     .join(" ");
   const parts = [];
-  if (curves) {
-    const picture = element("img", { className: "curves", src: curves, alt: text("curvesText") });
-    const region = element("div", { className: "scroll", role: "region", tabIndex: 0, "aria-label": text("curves") }, picture);
-    parts.push(element("div", {}, element("h3", {}, text("curves")), region));
-  }
   if (card.evaluation) {
     parts.push(perClass(card.evaluation.per_class), card.class_names.length > MOST_CLASSES ? confusions(card) : matrix(card));
   }
   byId("card-parts").replaceChildren(...parts);
+}
+
+/** Put the learning curves, the picture at the address `curves`, before what is drawn of the card. */
+export function drawCurves(curves) {
+  const picture = element("img", { className: "curves", src: curves, alt: text("curvesText") });
+  const region = element("div", { className: "scroll", role: "region", tabIndex: 0, "aria-label": text("curves") }, picture);
+  byId("card-parts").prepend(element("div", {}, element("h3", {}, text("curves")), region));
 }
 
 function perClass(all) {

@@ -121,7 +121,7 @@ function prepareCamera(take, tell) {
       return;
     }
     dialog.showModal();
-    await video.play();
+    await video.play().catch(() => {}); // closed before it began
   });
   dialog.addEventListener("close", () => {
     video.srcObject?.getTracks().forEach((track) => track.stop());

@@ -153,19 +153,19 @@ def images_in_turn(right: Right, first: int) -> Callable[[], Question]:
 
 
 @asynccontextmanager
-async def load(service: Service, ledger: Ledger, right: Right, connections: int):
+async def load(service: Service, ledger: Ledger, right: Right, connections: int, requests_a_connection: int = 100):
     """So many clients ask about all images, out of step, for as long as this lasts; then the books are checked."""
-    async with asking(service, ledger, right, connections):
+    async with asking(service, ledger, right, connections, requests_a_connection):
         yield
     ledger.check()
 
 
 @asynccontextmanager
-async def asking(service: Service, ledger: Ledger, right: Right, connections: int):
+async def asking(service: Service, ledger: Ledger, right: Right, connections: int, requests_a_connection: int = 100):
     """The same beside other load, so that the books cannot be checked yet."""
     stop = asyncio.Event()
     clients = [
-        asyncio.create_task(call(service, ledger, stop, images_in_turn(right, number * 37)))
+        asyncio.create_task(call(service, ledger, stop, images_in_turn(right, number * 37), requests_a_connection))
         for number in range(connections)
     ]
     try:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 
 import psutil
@@ -90,9 +90,11 @@ async def attack(url: str, requests: list[bytes], became: Counter[str], end: flo
 
 def family(process: psutil.Process) -> Sample:
     """What a worker holds together with the processes that decode and explain for it."""
-    own = look_at(process)
-    children = sum(child.memory_info().rss for child in process.children(recursive=True)) / 1_000_000
-    return Sample(own.when, own.rss_mb + children, own.files, own.threads)
+    own, children = look_at(process), 0
+    for child in process.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):  # it took too long over a picture
+            children += child.memory_info().rss
+    return Sample(own.when, own.rss_mb + children / 1_000_000, own.files, own.threads)
 
 
 def test_hostile_callers_cost_nobody_else_anything(right: Right, figures: Callable[[str, str], Row]) -> None:

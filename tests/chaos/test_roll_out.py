@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,6 +17,7 @@ from tests.chaos.forms import FORM
 from tests.chaos.ledger import RIGHT, Ledger, load
 from tests.chaos.services import Watched
 from tests.connections import close, connect_to
+from tests.ports import free_port
 from tests.processes import running_service
 from tests.samples import SHIPPED_MODEL, left_out_without
 
@@ -59,12 +59,6 @@ class Proxy(NamedTuple):
     url: str
 
 
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [one.getsockname()[1] for one in held]
-
-
 @contextmanager
 def nginx_before(ports: list[int], port: int, folder: Path) -> Iterator[Proxy]:
     servers = " ".join(f"server 127.0.0.1:{one} max_fails=0;" for one in ports)
@@ -100,7 +94,7 @@ def test_no_request_is_lost_and_the_old_version_is_gone(
         f"{FORM.roll_outs} roll-outs of {REPLICAS} services behind nginx, one after another",
         "no request is lost, each answer is right for the version it names, and none is of the old one afterwards",
     )
-    *ports, port = free_ports(REPLICAS + 1)
+    *ports, port = (free_port() for _ in range(REPLICAS + 1))
     during, afterwards = Ledger(timeout_s=30), Ledger(timeout_s=30)
     statuses: list[int] = []
     models = {SHIPPED_MODEL: right, other_model: answers_of(other_model)}

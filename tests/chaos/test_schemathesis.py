@@ -19,6 +19,7 @@ from schemathesis.engine import Status, from_schema
 from schemathesis.engine.events import EngineFinished, FatalError, NonFatalError, ScenarioFinished
 from schemathesis.transport.serialization import Binary
 
+from tests.browser import wait_until_it_explains
 from tests.chaos.figures import Row, progress
 from tests.chaos.forms import FORM
 from tests.processes import Service, running_service
@@ -96,7 +97,8 @@ def _images() -> None:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with running_service() as service:
+    with running_service("--request-timeout-s", 25) as service:  # within the 30 s in which it is to answer here
+        wait_until_it_explains(service)
         yield service
 
 

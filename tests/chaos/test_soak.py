@@ -68,8 +68,10 @@ def test_nothing_grows(right: Right, figures: Callable[[str, str], Row]) -> None
         f"soak of {FORM.soak_s:,.0f} s, a tenth of it hostile",
         f"none wrong, only documented statuses; memory grows by {FORM.soak_growth_mb:.0f} MB at most",
     )
-    ledger = Ledger()
-    with watched_service() as service:
+    ledger = Ledger(timeout_s=120)
+    # What explains steps back behind the callers, and may take long over a drawing.
+    with watched_service("--request-timeout-s", 50) as service:
+        httpx.get(f"{service.url}/plot/kernels", timeout=60).raise_for_status()
         end = time.monotonic() + FORM.soak_s
         samples = asyncio.run(soak(service, right, ledger, FORM.sample_every_s, lambda: time.monotonic() > end))
         assert service.end() == 0

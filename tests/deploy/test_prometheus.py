@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.ports import free_port
 from tests.processes import FAKE_ENGINE, running_service
 from tests.samples import ROOT, left_out_without
 
@@ -29,8 +29,7 @@ def prometheus(folder: Path, service_url: str) -> Iterator[str]:
     shipped = (DEPLOY / "prometheus.yml").read_text()
     assert "serve:8000" in shipped
     configuration.write_text(shipped.replace("serve:8000", service_url.removeprefix("http://")))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     options = ["--storage.tsdb.path", folder / "data", "--web.listen-address", f"127.0.0.1:{port}"]
     with subprocess.Popen(
         ["prometheus", "--config.file", configuration, *options], stderr=subprocess.PIPE, text=True
@@ -47,11 +46,11 @@ def prometheus(folder: Path, service_url: str) -> Iterator[str]:
 
 
 def target(url: str) -> dict[str, Any]:
-    """What became of the first scrape."""
+    """What became of the first scrape that had its time."""
     with httpx.Client(base_url=url) as client:
         while True:
             (found,) = client.get("/api/v1/targets").raise_for_status().json()["data"]["activeTargets"] or [None]
-            if found and found["health"] != "unknown":
+            if found and found["health"] != "unknown" and "deadline exceeded" not in found["lastError"]:
                 return found
 
 

@@ -1,12 +1,12 @@
 """Starts the recipe on a Ray of its own."""
 
 import os
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.ports import free_port
 from tests.samples import CONVERTED, ROOT
 
 PYTHON = ROOT / ".venv-ray" / "bin" / "python"
@@ -15,8 +15,7 @@ PYTHON = ROOT / ".venv-ray" / "bin" / "python"
 @contextmanager
 def ray_cluster(replicas: int, **environment: str) -> Iterator[tuple[str, int]]:
     """The address of Ray's proxy before so many replicas, and the process that started all of it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     ours = {"PYTHONPATH": str(ROOT), "RAY_USAGE_STATS_ENABLED": "0", "SERVICE_CACHE_DIR": str(CONVERTED)}
     with tempfile.TemporaryDirectory(prefix="ray") as folder:
         cluster = subprocess.Popen(

@@ -4,7 +4,6 @@ Once as docs/operations.md has it, with HTTPS.
 """
 
 import shutil
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import psutil
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.ports import free_port
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, encoded, left_out_without
 from tests.test_docs import DEFAULT_ADDRESS, PAGES, blocks
@@ -43,12 +43,6 @@ http {{
 # What a test has otherwise than a machine that serves: it may write to its own folder alone.
 _FOR_TESTS = "daemon off; user root; pid nginx.pid; error_log stderr crit; worker_processes 1;"
 _FOLDERS = " ".join(f"{what}_temp_path {what};" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    return port
 
 
 @contextmanager

@@ -22,7 +22,8 @@ MOST_CPU_S = 0.5
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    with running_service(*FAKE_ENGINE) as service:
+    # What a decoding process may take is processor time, of which it has little beside others.
+    with running_service(*FAKE_ENGINE, "--request-timeout-s", 100) as service:
         yield service
 
 
@@ -50,21 +51,24 @@ async def answer_to(service: Service, content: bytes) -> Answer:
         await close(connection)
 
 
-async def ready(service: Service, workers: int = 1) -> list[psutil.Process]:
-    """The decoding processes of all workers, once they have started: they step back behind their worker then."""
+async def ready(service: Service, workers: int = 1) -> dict[psutil.Process, float]:
+    """The decoding processes of all workers, once they have started: they step back behind their worker then.
+
+    With the seconds of processor time that each took so far.
+    """
     while True:
         await asyncio.sleep(0)
-        found = decoding_processes(service)
-        if len(found) == workers * PROCESSES and all(child.nice() > 0 for child in found):
-            return found
+        with suppress(psutil.NoSuchProcess):  # it was being replaced
+            found = {child: child.cpu_times().user for child in decoding_processes(service)}
+            if len(found) == workers * PROCESSES and all(child.nice() > 0 for child in found):
+                return found
 
 
-async def at_work(children: list[psutil.Process]) -> psutil.Process:
-    """One that takes processor time, as soon as it does."""
-    before = [child.cpu_times().user for child in children]
+async def at_work(before: dict[psutil.Process, float]) -> psutil.Process:
+    """One that has taken processor time since, as soon as it has."""
     while True:
         await asyncio.sleep(0)
-        for child, user in zip(children, before, strict=True):
+        for child, user in before.items():
             if child.cpu_times().user > user + 0.1:
                 return child
 
@@ -94,13 +98,13 @@ def test_a_hostile_picture_costs_the_service_next_to_nothing(service: Service, a
 def test_others_are_answered_meanwhile_and_the_work_ends_where_its_client_leaves(service: Service) -> None:
     async def scenario() -> None:
         children = await ready(service)
-        connections = [await sent(service, pictures.bmp_of_short_lines()) for _ in range(PROCESSES)]
+        connections = [await sent(service, pictures.bmp_of_short_lines()) for _ in range(4 * PROCESSES)]
         busy = await at_work(children)
         for _ in range(20):
             assert (await answer_to(service, ANKLE_BOOT.read_bytes())).status == 200
         for connection in connections:
             await close(connection)
-        gone, _ = await asyncio.to_thread(psutil.wait_procs, children, 20)
+        gone, _ = await asyncio.to_thread(psutil.wait_procs, list(children), 20)
         assert busy in gone
 
     asyncio.run(scenario())
@@ -109,21 +113,21 @@ def test_others_are_answered_meanwhile_and_the_work_ends_where_its_client_leaves
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_stop_does_not_wait_for_what_is_decoded(workers: int) -> None:
     async def scenario(service: Service) -> list[psutil.Process]:
-        children = await ready(service, workers)
+        before = await ready(service, workers)
         connections = [await sent(service, pictures.bmp_of_short_lines()) for _ in range(8)]
-        await at_work(children)
+        await at_work(before)
         children = decoding_processes(service)
         began = time.monotonic()
         service.process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(service.process.wait, 20) == 0
-        assert time.monotonic() - began < 10
+        assert await asyncio.to_thread(service.process.wait, 60) == 0
+        assert time.monotonic() - began < 20  # of the 30 s in which it stops otherwise
         for connection in connections:
             await close(connection)
         return children
 
     with running_service(*FAKE_ENGINE, "--workers", workers, "--drain-timeout-s", 1) as service:
         children = asyncio.run(scenario(service))
-    _, alive = psutil.wait_procs(children, 5)
+    _, alive = psutil.wait_procs(children, 20)
     assert alive == []
 
 
@@ -134,7 +138,7 @@ def test_none_outlives_a_service_that_is_killed() -> None:
         await at_work(children)
         service.process.kill()
         await close(connection)
-        return children
+        return list(children)
 
     with running_service(*FAKE_ENGINE) as service:
         _, alive = psutil.wait_procs(asyncio.run(scenario(service)), 20)

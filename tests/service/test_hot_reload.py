@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from models.file_version import file_version
-from tests.processes import FAKE_ENGINE, Service, command, running_service
+from tests.processes import FAKE_ENGINE, Service, command, running_service, wait_for_all
 from tests.reloads import other_model as other_model  # noqa: PLC0414 - a fixture
 from tests.reloads import put
 from tests.samples import ROOT, SHIPPED_MODEL
@@ -29,6 +29,7 @@ def test_each_of_several_workers_takes_over_and_none_is_restarted(
     path = tmp_path / "model.h5"
     path.write_bytes(SHIPPED_MODEL.read_bytes())
     with running_service("--model-path", path, "--workers", 2, "--engine", engine) as service:
+        wait_for_all(service, 2)
         put(other_model.read_bytes(), path)
         if way == "SIGHUP":
             service.process.send_signal(signal.SIGHUP)

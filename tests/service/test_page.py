@@ -14,7 +14,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from models.card import ClassFigures, Evaluation, Score, read_card, write_card
-from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, first_held, give
+from tests.browser import BAG, CHROMIUM, answered, first_held, give, traced
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, left_out_without
 
@@ -107,7 +107,7 @@ def test_one_call_for_the_answer_and_one_for_the_insides(page: Page) -> None:
     assert sorted(call.partition("?")[0].rpartition("/")[2] for call in calls) == ["feature-maps", "predict"]
     # All maps of all layers are there.
     expect(page.locator("#stages .stage")).to_have_count(9)
-    expect(page.locator("#stages .maps button")).to_have_count(32 + 32 + 64 + 64, timeout=FIRST_EXPLANATION_MS)
+    expect(page.locator("#stages .maps button")).to_have_count(32 + 32 + 64 + 64)
 
 
 def test_the_answer_does_not_wait_for_the_insides(page: Page) -> None:
@@ -117,7 +117,7 @@ def test_the_answer_does_not_wait_for_the_insides(page: Page) -> None:
     answered(page, "Bag")
     expect(page.locator("#maps-note")).to_contain_text("is being computed")
     first_held(page, held).continue_()
-    expect(page.locator("#stages .maps button")).to_have_count(32 + 32 + 64 + 64, timeout=FIRST_EXPLANATION_MS)
+    expect(page.locator("#stages .maps button")).to_have_count(32 + 32 + 64 + 64)
     expect(page.locator("#maps-note")).to_be_empty()
 
 
@@ -132,10 +132,8 @@ def test_what_keeps_the_insides_away_is_told_and_the_answer_stays(page: Page) ->
 def test_the_maps_are_drawn_from_the_numbers(page: Page, service: Service) -> None:
     give(page, BAG)
     answered(page, "Bag")
-    layers = httpx.post(f"{service.url}/plot/feature-maps?format=json", files={"file": BAG.read_bytes()}).json()[
-        "layers"
-    ]
-    maps = layers[1]["maps"]
+    url = f"{service.url}/plot/feature-maps?format=json"
+    maps = httpx.post(url, files={"file": BAG.read_bytes()}, timeout=60).json()["layers"][1]["maps"]
     brightest = max(range(32), key=lambda number: max(map(max, maps[number])))
     canvas = page.get_by_role("button", name=f"Map {brightest} of max_pooling2d", exact=True).locator("canvas")
     size, yellow = canvas.evaluate(
@@ -160,7 +158,7 @@ def test_the_arithmetic_of_a_pixel_is_traces(page: Page, service: Service, layer
     with page.expect_response(lambda response: "row=9&column=4" in response.url):
         page.press("#column", "Tab")
     place = {"layer": layer, "filter": number, "row": 9, "column": 4}
-    trace = httpx.post(f"{service.url}/trace", params=place, files={"file": ANKLE_BOOT.read_bytes()}).json()
+    trace = traced(service, place)
     expect(page.locator("#value")).to_have_text(f"{trace['value']:.4f}")
     arithmetic = page.locator("#arithmetic").inner_text()
     if trace["kind"] == "convolution":
@@ -211,6 +209,17 @@ def test_a_cell_of_the_confusion_matrix_is_put_into_words(page: Page, service: S
     )
 
 
+def test_a_chosen_cell_stays_when_the_learning_curves_come(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/plot/history*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
+    page.reload()
+    page.locator(".matrix button").nth(60).click()
+    expect(page.locator("#cell")).to_contain_text("“Shirt”")
+    first_held(page, held).continue_()
+    expect(page.locator(".curves")).to_be_visible()
+    expect(page.locator("#cell")).to_contain_text("“Shirt”")
+
+
 def test_the_command_that_is_shown_does_the_same(page: Page, service: Service) -> None:
     give(page, BAG)
     answered(page, "Bag")
@@ -257,6 +266,7 @@ def test_everything_can_be_reached_with_the_keyboard(page: Page) -> None:
     tab_to("#bars button")
     page.keyboard.press("Enter")
     expect(page.locator("#why")).to_contain_text("Red speaks for")
+    expect(page.locator("#stages .maps button").first).to_be_visible()
     tab_to("#stages .maps button")
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowDown")
@@ -398,7 +408,7 @@ def test_a_service_with_keys_asks_for_one(opened: Callable[..., Page]) -> None:
         expect(page.locator("#status")).to_have_text("Ready. Give it a picture.")
         give(page, BAG)
         answered(page, "Bag")
-        expect(page.locator("#card img")).not_to_have_js_property("naturalWidth", 0, timeout=FIRST_EXPLANATION_MS)
+        expect(page.locator("#card img")).not_to_have_js_property("naturalWidth", 0)
 
 
 def test_the_page_may_load_nothing_but_its_own(service: Service) -> None:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser import BAG, CHROMIUM, FIRST_EXPLANATION_MS, answered, first_held, give, wait_until_it_explains
+from tests.browser import BAG, CHROMIUM, answered, first_held, give, wait_until_it_explains
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, left_out_without
 
@@ -106,7 +106,7 @@ def test_where_a_model_has_no_ood_score_the_page_says_that_nobody_knows(
 def test_the_arithmetic_of_another_place_does_not_stand_while_the_next_is_computed(page: Page) -> None:
     give(page, ANKLE_BOOT)
     answered(page, "Ankle boot")
-    page.locator("#stages .maps button").first.click(timeout=FIRST_EXPLANATION_MS)
+    page.locator("#stages .maps button").first.click()
     expect(page.locator("#value")).to_be_visible()
     held: list[Route] = []
     page.route("**/trace?*", lambda route: held.append(route))  # noqa: PLW0108 - it is looked into
@@ -120,7 +120,7 @@ def test_the_arithmetic_of_another_place_does_not_stand_while_the_next_is_comput
 
 def test_what_another_version_explains_is_not_shown_with_this_answer(page: Page) -> None:
     def change(route: Route) -> None:
-        layers = httpx.post(route.request.url, files={"file": BAG.read_bytes()}).text
+        layers = httpx.post(route.request.url, files={"file": BAG.read_bytes()}, timeout=60).text
         route.fulfill(body=layers, content_type="application/json", headers={"Model-Version": "0123456789ab"})
 
     page.route("**/plot/**", change)
@@ -139,9 +139,11 @@ def test_an_answer_of_another_version_brings_that_models_card(page: Page) -> Non
         route.fulfill(json=answer)
 
     page.route("**/predict?*", change)
+    before = page.locator(".curves").get_attribute("src")
     with page.expect_request("**/model-card*"):
         give(page, BAG)
     answered(page, "Bag")
+    expect(page.locator(".curves")).not_to_have_attribute("src", before or "")
 
 
 def test_the_services_english_follows_a_sentence_in_the_pages_language(
@@ -161,7 +163,7 @@ def test_the_learning_curves_are_as_bright_as_the_page(
 ) -> None:
     page = opened(service.url, color_scheme=scheme)
     curves = page.locator(".curves")
-    expect(curves).not_to_have_js_property("naturalWidth", 0, timeout=FIRST_EXPLANATION_MS)
+    expect(curves).not_to_have_js_property("naturalWidth", 0)
     pixels = np.asarray(Image.open(io.BytesIO(curves.screenshot())).convert("L"))
     assert (np.median(pixels) > 128) == bright
     # Lines and words stand out from that ground.
@@ -172,7 +174,7 @@ def test_a_layer_without_arithmetic_or_maps_is_said_to_have_none(opened: Callabl
     wait_until_it_explains(fruit)
     page = opened(fruit.url)
     give(page, BAG)
-    page.locator("#stages .maps button").first.click(timeout=FIRST_EXPLANATION_MS)
+    page.locator("#stages .maps button").first.click()
     expect(page.locator("#arithmetic")).to_contain_text("How a DepthwiseConv2D comes to its values is not worked out")
     stage = page.locator("#stages .stage", has_text="conv1d")
     expect(stage).to_contain_text("Nothing is drawn of what this layer makes")

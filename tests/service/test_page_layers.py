@@ -11,7 +11,6 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import (
     CHROMIUM,
-    FIRST_EXPLANATION_MS,
     give,
     shown,
 )
@@ -163,7 +162,7 @@ def branched_page(browser: Browser, branched: Service) -> Iterator[Page]:
     page = context.new_page()
     page.goto(branched.url)
     give(page, ANKLE_BOOT)
-    expect(page.locator("#stages .maps").first).to_be_visible(timeout=FIRST_EXPLANATION_MS)
+    expect(page.locator("#stages .maps").first).to_be_visible()
     yield page
     context.close()
 
@@ -236,10 +235,11 @@ def test_every_layer_is_reached_and_it_is_seen_that_there_are_more(
     expect(row).to_have_attribute("data-before", "")
 
 
-# The row is told that it has reached its end a frame after it has: by then `before` may be as far as it goes.
+# The page is told where the row is a frame after it has moved: by then `before` may be as far as it goes.
 MOVED_OR_AT_ITS_END = """before => {
   const row = document.getElementById("stages");
-  return row.scrollLeft > before || !row.hasAttribute("data-after");
+  const more = row.scrollLeft < row.scrollWidth - row.clientWidth - 1;
+  return row.hasAttribute("data-after") === more && (row.scrollLeft > before || !more);
 }"""
 IN_VIEW = """(row, place) => {
   const [all, own] = [row, row.children[place]].map((each) => each.getBoundingClientRect());

@@ -14,7 +14,6 @@ from playwright.sync_api import Page, expect
 from service.explain.drawing.diagram import NO_GRAPHVIZ
 from tests.browser import (
     CHROMIUM,
-    FIRST_EXPLANATION_MS,
     answered,
     give,
     open_map,
@@ -30,9 +29,7 @@ pytestmark = [
 
 
 def loaded(page: Page, part: str) -> None:
-    expect(page.locator(f"#{part} .drawing img")).not_to_have_js_property(
-        "naturalWidth", 0, timeout=FIRST_EXPLANATION_MS
-    )
+    expect(page.locator(f"#{part} .drawing img")).not_to_have_js_property("naturalWidth", 0)
 
 
 def test_kernels_and_the_drawing_of_the_network_are_asked_for_when_they_are_opened(

@@ -1,12 +1,12 @@
 """The window that a map is read through: where it opens, and how it is moved, played and worked out."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
-import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import CHROMIUM, FIRST_EXPLANATION_MS, give, maps_of, open_map, shown
+from tests.browser import CHROMIUM, give, maps_of, open_map, shown, traced
 from tests.processes import Service
 from tests.samples import ANKLE_BOOT, left_out_without
 
@@ -48,7 +48,7 @@ def test_pointing_at_a_place_works_its_value_out_without_the_service(
         page.mouse.move(box["x"] + (column + 0.5) * cell, box["y"] + (row + 0.5) * cell)
         expect(page.locator("#map-text")).to_have_text(f"Row {row}, column {column}: {rows[row][column]:.4f}")
         place = {"layer": layer, "filter": 5, "row": row, "column": column}
-        trace = httpx.post(f"{service.url}/trace", params=place, content=ANKLE_BOOT.read_bytes()).json()
+        trace = traced(service, place)
         expect(page.locator("#value")).to_have_text(f"{trace['value']:.4f}")
         if trace["kind"] == "convolution":
             expect(page.locator("#arithmetic")).to_contain_text(f"= {trace['total']:.4f}")
@@ -98,15 +98,16 @@ def test_nothing_moves_before_it_is_asked_for_and_playing_moves_row_by_row(
     opened: Callable[..., Page], service: Service
 ) -> None:
     page = opened(service.url)
-    page.clock.install()
+    page.clock.install(time=0)
     give(page, ANKLE_BOOT)
-    expect(page.locator("#stages .maps").first).to_be_visible(timeout=FIRST_EXPLANATION_MS)
+    expect(page.locator("#stages .maps").first).to_be_visible()
     open_map(page, "max_pooling2d", 3)
     page.fill("#row", "2")
     page.fill("#column", "12")
     page.press("#column", "Tab")
     words = page.locator("#map-text")
     expect(words).to_contain_text("Row 2, column 12: ")
+    page.clock.pause_at(timedelta(days=1).total_seconds())  # from here on time passes only as it is told to
     page.clock.run_for(5000)
     expect(words).to_contain_text("Row 2, column 12: ")
     asked: list[str] = []
@@ -154,6 +155,8 @@ def test_the_window_of_any_stride_padding_and_dilation_is_that_of_trace(
     open_map(page, layer, 1)
     page.mouse.move(0, 0)
     expect(page.locator("#reads-text")).to_contain_text("Reads map")
+    if layer in ("strided", "apart"):
+        expect(page.locator("#kernel-part")).to_be_visible()  # which moves the map when it comes
     rows = maps_of(varied, layer)[1]
     row, column = len(rows) - 1, len(rows[0]) - 2
     box = page.locator("#map").bounding_box()
@@ -169,7 +172,7 @@ def test_the_window_of_any_stride_padding_and_dilation_is_that_of_trace(
         )
         return
     place = {"layer": layer, "filter": 1, "row": row, "column": column}
-    trace = httpx.post(f"{varied.url}/trace", params=place, content=ANKLE_BOOT.read_bytes()).json()
+    trace = traced(varied, place)
     for scope, name in (("row", "rows"), ("col", "columns")):
         numbers = page.locator("#arithmetic table").first.locator(f"th[scope={scope}]").all_inner_texts()
         assert numbers == [str(number) for number in trace["window"][name]]

@@ -3,7 +3,6 @@
 import base64
 import json
 import shutil
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,17 +12,13 @@ import pytest
 
 from service import platforms
 from service.settings import ServiceSettings
+from tests.ports import free_port
 from tests.processes import Service, run_to_end, running_service
 from tests.samples import ANKLE_BOOT, SHIPPED_MODEL
 
 BOOT = ANKLE_BOOT.read_bytes()
 BOOT_B64 = base64.b64encode(BOOT).decode()
 VERTEX_MODEL = "/v1/endpoints/4711/deployedModels/42"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +67,7 @@ def predicted(service: Service, image: bytes = BOOT) -> Any:
 
 
 def test_sagemaker_pings(sagemaker: Service) -> None:
-    answer = httpx.get(f"{sagemaker.url}/ping", timeout=2)
+    answer = httpx.get(f"{sagemaker.url}/ping")
     assert (answer.status_code, answer.content) == (200, b"")
 
 

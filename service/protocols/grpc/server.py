@@ -25,7 +25,7 @@ log = logging.getLogger(LOGGER)
 _METADATA_BYTES = 16_384
 _PING_EVERY_S = 60
 # At the end, for calls that still come.
-_LOOKS, _LOOK_EVERY_S = 25, 0.02
+_MOST_LOOKS, _QUIET_LOOKS, _LOOK_EVERY_S = 25, 5, 0.02
 
 
 class GrpcServer:
@@ -88,11 +88,11 @@ class GrpcServer:
         # gRPC breaks off what came and was not begun when it stops. Clients that are not answered send no more, so that
         # all of it is begun soon; they learn of the end before they have their answers.
         with self._calls.held():
-            for _ in range(_LOOKS):
+            quiet, looks = 0, 0
+            while quiet < _QUIET_LOOKS and looks < _MOST_LOOKS:
                 before = self._calls.begun
                 await asyncio.sleep(_LOOK_EVERY_S)
-                if self._calls.begun == before:
-                    break
+                quiet, looks = quiet + 1 if self._calls.begun == before else 0, looks + 1
             stopped = asyncio.create_task(self._server.stop(until - time.monotonic()))
             await asyncio.sleep(_LOOK_EVERY_S)
         await stopped

@@ -16,7 +16,7 @@ from models.preprocessing import scaled
 from service.api import embed
 from service.metrics import REQUESTS
 from service.settings import ServiceSettings
-from tests.applications import application, runner_of, tensorflow_engine
+from tests.applications import PATIENT, application, runner_of, tensorflow_engine
 from tests.fakes import FakeEngine, image_for
 from tests.samples import SAMPLE_FILES, SHIPPED_MODEL, encoded, pixels_of
 from tests.service.api.test_predict import assert_problem, stop_taking
@@ -30,7 +30,7 @@ TEXT = base64.b64encode(IMAGE).decode()
 
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[TestClient]:
-    with TestClient(application(ServiceSettings(), tensorflow_engine(SHIPPED_MODEL))) as client:
+    with TestClient(application(PATIENT, tensorflow_engine(SHIPPED_MODEL))) as client:
         yield client
 
 

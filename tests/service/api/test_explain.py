@@ -16,8 +16,7 @@ from PIL import Image
 from models.file_version import file_version
 from service.api.schemas import AttributionAnswer, FeatureMaps, KernelsAnswer, Trace
 from service.explain.results import Method
-from service.settings import ServiceSettings
-from tests.applications import application, tensorflow_engine
+from tests.applications import PATIENT, application, tensorflow_engine
 from tests.samples import ANKLE_BOOT, DRAWINGS, SHIPPED_MODEL, encoded
 from tests.service.api.test_predict import assert_problem
 
@@ -29,7 +28,7 @@ CALLS = ["/plot/feature-maps", "/plot/attribution", "/trace"]
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
     classifier = tensorflow_engine(SHIPPED_MODEL)
-    with TestClient(application(ServiceSettings(), classifier)) as client:
+    with TestClient(application(PATIENT, classifier)) as client:
         yield client
 
 
@@ -173,7 +172,7 @@ def test_a_network_inside_of_another_is_looked_into(tmp_path: Path) -> None:
     keras.Sequential([*stack, layers.Dense(2, activation="softmax")]).save(tmp_path / "nested.keras")
     classifier = tensorflow_engine(tmp_path / "nested.keras")
     image = {"file": encoded(np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8))}
-    with TestClient(application(ServiceSettings(), classifier)) as nested:
+    with TestClient(application(PATIENT, classifier)) as nested:
         listed = [layer["name"] for layer in nested.get("/model-summary").json()["layers"]]
         maps = nested.post("/plot/feature-maps", files=image, headers=JSON).json()["layers"]
         assert [layer["layer"] for layer in maps] == listed
@@ -189,7 +188,7 @@ def test_a_network_inside_of_another_is_looked_into(tmp_path: Path) -> None:
 
 def test_a_bare_network_in_colour_is_shown_too(bare_model_file) -> None:
     classifier = tensorflow_engine(bare_model_file)
-    with TestClient(application(ServiceSettings(), classifier)) as bare:
+    with TestClient(application(PATIENT, classifier)) as bare:
         colours = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
         image = {"file": encoded(colours)}
         kernels = bare.get("/plot/kernels?format=json").json()["kernels"]

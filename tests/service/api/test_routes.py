@@ -10,8 +10,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from models.card import ModelCard, read_card
-from service.settings import ServiceSettings
-from tests.applications import application, tensorflow_engine
+from tests.applications import PATIENT, application, tensorflow_engine
 from tests.fakes import FakeEngine
 from tests.samples import SHIPPED_MODEL
 from tests.service.api.test_predict import assert_problem, stop_taking
@@ -20,14 +19,14 @@ from tests.service.api.test_predict import assert_problem, stop_taking
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[TestClient]:
     classifier = tensorflow_engine(SHIPPED_MODEL)
-    with TestClient(application(ServiceSettings(), classifier)) as client:
+    with TestClient(application(PATIENT, classifier)) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def bare(bare_model_file) -> Iterator[TestClient]:
     classifier = tensorflow_engine(bare_model_file)
-    with TestClient(application(ServiceSettings(), classifier)) as client:
+    with TestClient(application(PATIENT, classifier)) as client:
         yield client
 
 
@@ -121,7 +120,7 @@ def test_without_graphviz_the_graph_is_503_and_the_blocks_still_work(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     # One of its own: what draws takes over what stands there when it starts.
-    with TestClient(application(ServiceSettings(), tensorflow_engine(bare_model_file))) as bare:
+    with TestClient(application(PATIENT, tensorflow_engine(bare_model_file))) as bare:
         assert_problem(bare.get("/plot"), 503, "apt-get install graphviz", "?style=blocks")
         assert bare.get("/plot?style=blocks").status_code == 200
 
@@ -155,7 +154,7 @@ def test_without_an_installed_distribution_the_version_is_0(
     classifier: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.app.DISTRIBUTION", "not-installed-anywhere")
-    with TestClient(application(ServiceSettings(), classifier)) as client:
+    with TestClient(application(PATIENT, classifier)) as client:
         assert client.get("/openapi.json").json()["info"]["version"] == "0"
 
 

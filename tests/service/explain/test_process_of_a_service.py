@@ -103,6 +103,6 @@ def test_a_file_that_is_written_over_is_told_and_the_process_goes_with_a_killed_
 
 
 def _ask_in_vain(url: str) -> None:
-    with pytest.raises(httpx.TransportError):
-        while True:  # so that one call is under way, however late the signal comes
+    with pytest.raises(httpx.TransportError):  # noqa: PT012 - it asks until nobody answers
+        while True:  # so that a call is under way, however late the signal comes
             httpx.post(url, **IMAGE, timeout=TIMEOUT_S)

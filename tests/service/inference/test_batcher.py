@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
-from service.inference.batcher import Batcher, BatchLimits
+from service.inference.batcher import Batcher, BatchLimits, _expire
 
 LIMITS = BatchLimits(batch_rows=4, queue_rows=10)
 
@@ -237,8 +237,10 @@ def test_an_answer_can_be_late_while_the_function_works_on_it() -> None:
     async def scenario() -> None:
         function = Held()
         batcher = Batcher(function, LIMITS)
-        late = batcher.submit([1], time.monotonic() + 0.01)
+        late = batcher.submit([1], soon())
         await function.begun()
+        (request,) = batcher._unanswered
+        _expire(request)  # as its timer does
         with pytest.raises(DeadlineExceeded):
             await late
         function.let_all()

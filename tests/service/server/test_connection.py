@@ -38,8 +38,8 @@ async def all_that_comes(service: Service, *pieces: bytes) -> bytes:
 
 def closed(service: Service, *pieces: bytes) -> bytes:
     async def run() -> bytes:
-        # Five times as long as is allowed, for a machine that has other work.
-        return await asyncio.wait_for(all_that_comes(service, *pieces), 5 * TIMEOUT_S)
+        # Longer than is allowed, for a machine that has other work.
+        return await asyncio.wait_for(all_that_comes(service, *pieces), 60 * TIMEOUT_S)
 
     return asyncio.run(run())
 
@@ -95,7 +95,7 @@ def test_an_answer_that_is_not_read_is_not_kept(impatient: Service) -> None:
     with socket.socket() as caller:
         caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
         caller.connect((address.hostname, address.port))
-        caller.settimeout(5 * TIMEOUT_S)
+        caller.settimeout(60 * TIMEOUT_S)
         # More answers than the system's own buffers hold; the connection is reset while they are waited for.
         with pytest.raises(ConnectionError):
             list(map(caller.sendall, repeat(request * 100)))

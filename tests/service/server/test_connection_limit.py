@@ -105,6 +105,7 @@ def test_idle_connections_keep_nobody_out(small: Service) -> None:
             assert (await answer(small, as_request(IMAGE))).status == 200
             for reader in readers[:MOST]:  # the oldest have made room
                 assert await reader.read() == b""
+        read_until(small, OVER)
 
     asyncio.run(run())
 

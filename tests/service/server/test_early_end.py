@@ -127,7 +127,7 @@ def test_while_a_model_is_converted(tmp_path: Path, workers: int, signalled: sig
         ("raise", ""),
         ("pass", ""),
         ("raise ImportError('numpy is broken') from None", ""),
-        ("[signal.raise_signal(number) for number in (2, 15)]; print('cleaned up')", "cleaned up\n"),
+        ("[signal.raise_signal(number) for number in (2, 15)]; print('cleaned up', flush=True)", "cleaned up\n"),
     ],
     ids=["it passes", "it is caught", "it becomes another one", "more signals come"],
 )

@@ -28,7 +28,8 @@ def answer_to(url: str, *pieces: bytes) -> bytes:
 
 def test_what_came_whole_is_answered_and_what_did_not_is_refused() -> None:
     with running_service(*FAKE_ENGINE) as service:
-        one = answer_to(service.url, REQUEST)
+        # Who waits long is told to go on; it may be here, where the machine has other work.
+        one = answer_to(service.url, REQUEST).removeprefix(CONTINUE)
         assert one.startswith(b"HTTP/1.1 200 ")
         assert b"connection: close" in one.partition(b"\r\n\r\n")[0].lower()
         assert answer_to(service.url, REQUEST * 3).count(b"HTTP/1.1 200 ") == 3

@@ -134,7 +134,7 @@ def test_a_service_over_ipv6_tells_its_address(workers: int) -> None:
     try:
         line = next(line for line in process.stderr if "Uvicorn running on" in line)
         (url,) = re.findall(r"http://\[::1\]:\d+", line)
-        assert httpx.get(f"{url}/health/ready").status_code == 200
+        assert httpx.get(f"{url}/health/ready", timeout=60).status_code == 200
     finally:
         process.terminate()
         process.communicate()

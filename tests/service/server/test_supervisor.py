@@ -21,9 +21,7 @@ def test_a_worker_that_cannot_start_again_does_not_end_the_others(tmp_path: Path
         workers_of(service)[0].kill()
         read_until(service, "the others go on, and it is tried again in 1 s")
         for _ in range(5):
-            answer = httpx.post(
-                f"{service.url}/predict", content=ANKLE_BOOT.read_bytes(), headers={"Content-Type": "image/png"}
-            )
+            answer = httpx.post(f"{service.url}/predict", content=ANKLE_BOOT.read_bytes(), timeout=60)
             assert answer.json()["model"]["version"] == file_version(SHIPPED_MODEL)
         path.write_bytes(SHIPPED_MODEL.read_bytes())
         read_until(service, STARTED)
@@ -40,12 +38,13 @@ def test_nor_does_one_that_dies_of_an_exception_as_it_starts(tmp_path: Path) -> 
         metrics.touch()
         workers_of(service)[0].kill()
         read_until(service, "the others go on, and it is tried again in 1 s")
-        answer = httpx.get(f"{service.url}/health/ready")
+        answer = httpx.get(f"{service.url}/health/ready", timeout=60)
         assert answer.status_code == 200
         metrics.unlink()
         aside.rename(metrics)
         read_until(service, STARTED)
-        assert service.rest_of_log.count("NotADirectoryError") == 1
+        failed = service.rest_of_log.count("the others go on")  # more than once, where the machine has other work
+        assert 1 <= service.rest_of_log.count("NotADirectoryError") <= failed
         assert service.stop() == 0
 
 

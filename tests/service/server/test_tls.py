@@ -17,7 +17,7 @@ from tests.connections import as_request, close, read_answer
 from tests.processes import FAKE_ENGINE, Service, run_to_end, running_service
 from tests.samples import ANKLE_BOOT
 
-TIMEOUT_S = 1
+TIMEOUT_S = 3
 MOST = 10
 
 

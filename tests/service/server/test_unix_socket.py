@@ -36,7 +36,7 @@ def test_it_answers_there_and_leaves_nothing_behind(path: Path, workers: int) ->
         line = next(line for line in process.stderr if "Uvicorn running on" in line)
         assert f"unix socket {path}" in line
         assert path.stat().st_mode & 0o777 == 0o666
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://x") as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://x", timeout=60) as client:
             answer = client.post("/predict", content=ANKLE_BOOT.read_bytes(), headers={"Content-Type": "image/png"})
             assert answer.status_code == 200
             told = client.get("/openapi.json", headers={"X-Forwarded-Prefix": "/images"}).json()

@@ -76,7 +76,8 @@ def test_tensorflow_servings_client_has_the_same_answers_by_both_ways(
 ) -> None:
     floats = PIXELS / np.float32(255)
     body = {"inputs": floats.tolist()}
-    expected = np.array(httpx.post(f"{running[0].url}/v1/models/{MODEL}:predict", json=body).json()["outputs"])
+    answer = httpx.post(f"{running[0].url}/v1/models/{MODEL}:predict", json=body, timeout=60)
+    expected = np.array(answer.json()["outputs"])
     for given in (PICTURES, np.array(PICTURES, object)[:, np.newaxis], PIXELS, floats, floats.astype(np.float64)):
         assert predicted(channel, given) == pytest.approx(expected, abs=1e-6)
     assert predicted(channel, PICTURES[0]) == pytest.approx(expected[:1], abs=1e-6)
