@@ -12,6 +12,9 @@ MOST_LABEL_BYTES = 1 << 20
 MOST_LABELS = 100_000
 _FEWEST_LABELS = 2  # a model with one sigmoid unit has two classes, too
 
+# What hosts give in place of a file.
+_IN_PLACE_OF_A_FILE = ("<!doctype", "<html", "version https://git-lfs")
+
 
 def parse_labels(content: bytes) -> tuple[str, ...]:
     """The names, one a line, without the numbers that Teachable Machine puts before them.
@@ -23,6 +26,11 @@ def parse_labels(content: bytes) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise ModelFileError("the labels are no UTF-8; save them as UTF-8, one class name a line") from error
     lines = [line for line in lines if line]
+    if lines and lines[0].lower().startswith(_IN_PLACE_OF_A_FILE):
+        raise ModelFileError(
+            "the labels are a web page or a Git LFS pointer in place of names; download the file itself, or run "
+            "`git lfs pull`"
+        )
     if not _FEWEST_LABELS <= len(lines) <= MOST_LABELS:
         raise ModelFileError(f"the labels have {len(lines):,} lines; expected one class name a line, and two at least")
     numbered = [re.fullmatch(rf"0*{number}\s+(\S.*)", line) for number, line in enumerate(lines)]

@@ -81,7 +81,7 @@ def _load(path: Path, options: Facts, limits: ModelFileLimits) -> LoadedModel:
         model = of_fixed_size(found.model, card.input.height, card.input.width)
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    findings += _scaled_twice(card, pixels)
+    findings += _scaled_twice(card, pixels, by_option=options.scale is not None)
     return LoadedModel(model, card, findings, version, found.activation, found.units, 4 * max(output_sizes(model)))
 
 
@@ -121,8 +121,9 @@ def _other_number_of_names(source: str, names: tuple[str, ...], classes: int) ->
     )
 
 
-def _scaled_twice(card: ModelCard, pixels: PixelLayers) -> tuple[Finding, ...]:
-    """A warning where something says that pixels are scaled, and the model scales them, too."""
+def _scaled_twice(card: ModelCard, pixels: PixelLayers, *, by_option: bool) -> tuple[Finding, ...]:
+    """Where something says that pixels are scaled, and the model scales them, too: a warning, but `by_option` a remark."""
     if pixels.pixels is None or pixels.guessed or np.allclose(card.input.scale, PIXEL_RANGES[pixels.pixels].scale):
         return ()
-    return (Finding("pixels", "scaled before the model", f"but {pixels.source}; is that meant?", guessed=True),)
+    source = f"but {pixels.source}; is that meant?"
+    return (Finding("pixels", "scaled before the model", source, guessed=not by_option),)

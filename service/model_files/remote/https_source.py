@@ -22,6 +22,8 @@ from service.model_files.remote.source import (
 )
 
 MOST_REDIRECTS = 5
+# What some servers answer with, as if all were well, where there is no such file.
+_WEB_PAGE = "text/html"
 # httpx logs whole addresses, with what signs them.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
@@ -59,6 +61,8 @@ class HttpsSource:
             if answer.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
                 return None
             self._check(answer)
+            if answer.headers.get("content-type", "").startswith(_WEB_PAGE):
+                return None
             self._give(answer, lambda pieces: _gather(pieces, found, max_bytes), max_bytes)
         return bytes(found)
 

@@ -21,7 +21,7 @@ from models.whole_files import whole_file
 from service.errors import writing_temporary_files
 from service.logs import LOGGER
 from service.model_address import scheme_of, shown
-from service.model_files.beside import names_beside
+from service.model_files.beside import names_beside, sources_beside
 from service.model_files.labels import MOST_LABEL_BYTES
 from service.model_files.private_folder import is_ours
 from service.model_files.remote.source import RemoteSource, SourceUnavailable, check_size
@@ -134,6 +134,10 @@ class RemoteModel:
             if content is not None:
                 with writing_temporary_files():
                     here.write_bytes(content)
+        try:
+            sources_beside(file)
+        except ModelFileError as error:  # told by the name that a person knows
+            raise ModelFileError(f"beside {self.shown}: {error}".replace(f"{making}/", "")) from error
         self._publish(making)
         self._revision, self._digest = revision, digest
         log.info("%s is fetched: %s bytes, SHA-256 %s", self.shown, f"{file.stat().st_size:,}", digest)

@@ -17,6 +17,7 @@ from models.ood import OodScorer
 from models.preprocessing import prepared_pixels, scaled
 from models.specification import Facts, Finding
 from service.engines.base import DeviceError
+from service.engines.findings import log_findings
 from service.engines.tensorflow import TensorFlowLoader, batch_sizes
 from service.settings import Device
 from tests.applications import tensorflow_engine
@@ -277,3 +278,19 @@ def test_a_gpu_is_taken_where_there_is_one_and_its_memory_on_demand(
 def test_a_gpu_that_is_not_there_is_missed(shipped_model: Path) -> None:
     with pytest.raises(DeviceError, match="use --device auto"):
         tensorflow_engine(shipped_model, "gpu")
+
+
+@pytest.mark.parametrize("by_option", [True, False])
+def test_pixels_that_are_scaled_twice_are_told_and_who_says_so_is_not_told_to_say_it(
+    save: Callable[..., Path], caplog: pytest.LogCaptureFixture, by_option: bool
+) -> None:
+    path = save(keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(3, "softmax"))
+    given = Facts(pixels="0..1")
+    if not by_option:
+        path.with_name(f"{path.stem}.card.json").write_text(given.model_dump_json(include={"pixels"}))
+    with caplog.at_level("INFO", "service"):
+        log_findings(tensorflow_engine(path, options=given if by_option else Facts()))
+    (record,) = [record for record in caplog.records if "scaled before the model" in record.getMessage()]
+    assert "is that meant?" in record.getMessage()
+    assert record.levelname == ("INFO" if by_option else "WARNING")
+    assert ("say it with" in record.getMessage()) != by_option

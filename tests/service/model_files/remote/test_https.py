@@ -112,6 +112,31 @@ def test_a_file_beside_the_model_that_fails_once_is_asked_for_again(web: WebServ
     assert model.path.read_bytes() == TWO
 
 
+def test_a_web_page_in_place_of_a_file_beside_the_model_is_none(web: WebServer, remote_of: RemoteOf) -> None:
+    page, labels = b"<!doctype html>\n<title>Home</title>\n", "/models/labels.txt"
+    web.files, web.headers = {PLACE: ONE, labels: page}, {labels: {"Content-Type": "text/html; charset=utf-8"}}
+    model = remote_of(web.url + PLACE)
+    model.fetch_first()
+    assert not model.path.with_name("labels.txt").exists()
+
+
+@pytest.mark.parametrize("name", ["hats.card.json", "class_indices.json"])
+def test_what_cannot_be_read_beside_the_model_is_told_by_its_name_and_changes_nothing(
+    web: WebServer, remote_of: RemoteOf, name: str
+) -> None:
+    web.files = {PLACE: ONE}
+    model = remote_of(web.url + PLACE)
+    model.fetch_first()
+    web.files = {PLACE: TWO, f"/models/{name}": b"{no JSON"}
+    with pytest.raises(ModelFileError, match=f"^beside {web.url}/models/hats.h5: {name} ") as caught:
+        model.fetch()
+    assert str(model.path.parent.parent) not in str(caught.value)
+    assert model.path.read_bytes() == ONE
+    web.files = {PLACE: TWO, f"/models/{name}": b'{"class_names": ["cat", "dog"]}' if "card" in name else b'["a", "b"]'}
+    assert model.fetch()
+    assert model.path.read_bytes() == TWO
+
+
 def test_a_download_ends_when_its_time_is_over(web: WebServer, remote_of: RemoteOf) -> None:
     web.files = {PLACE: ONE}
     with pytest.raises(SourceUnavailable, match="of --download-timeout-s"):
@@ -173,11 +198,11 @@ def test_a_copy_has_the_labels_that_its_own_source_had_last(
     other = "/others/hats.h5"
     options = {"sha256": hashlib.sha256(ONE).hexdigest(), "kept": tmp_path / "kept"}
     for labels in (b"cat\ndog\n", b"dog\ncat\n"):
-        web.files = {PLACE: ONE, other: ONE, "/models/labels.txt": labels, "/others/labels.txt": b"hat\n"}
+        web.files = {PLACE: ONE, other: ONE, "/models/labels.txt": labels, "/others/labels.txt": b"hat\ncap\n"}
         for place in (PLACE, other):
             remote_of(web.url + place, **options).fetch_first()
     web.statuses = {PLACE: 503, other: 503}
-    for place, labels in ((PLACE, b"dog\ncat\n"), (other, b"hat\n")):
+    for place, labels in ((PLACE, b"dog\ncat\n"), (other, b"hat\ncap\n")):
         model = remote_of(web.url + place, **options)
         model.fetch_first()
         assert model.path.with_name("labels.txt").read_bytes() == labels
