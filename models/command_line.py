@@ -83,10 +83,12 @@ def _parsed(
     if misspelt:
         parser.error("; ".join(_misspelt(option, _OPTION.findall(parser.format_usage())) for option in misspelt))
     if unknown:
-        meant = f" (did you mean {alone} {unknown[0]}?)" if alone else ""
+        scheme, is_address, _ = unknown[0].partition("://")
+        shown = f"{scheme}://…" if is_address else unknown[0]  # there may be a password in it
+        meant = f" (did you mean {alone} {shown}?)" if alone else ""
         if any(argument.endswith(",") for argument in arguments):
             meant = " (a list has no spaces behind its commas, or stands in quotes)"
-        parser.error(f"no option comes before the argument {unknown[0]!r}{meant}")
+        parser.error(f"no option comes before the argument {shown!r}{meant}")
     return found
 
 

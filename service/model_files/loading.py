@@ -122,7 +122,7 @@ def _other_number_of_names(source: str, names: tuple[str, ...], classes: int) ->
 
 
 def _scaled_twice(card: ModelCard, pixels: PixelLayers, *, by_option: bool) -> tuple[Finding, ...]:
-    """Where something says that pixels are scaled, and the model scales them, too: a warning, but `by_option` a remark."""
+    """What to say where pixels are scaled, and the model scales them, too: a warning, unless it is `by_option`."""
     if pixels.pixels is None or pixels.guessed or np.allclose(card.input.scale, PIXEL_RANGES[pixels.pixels].scale):
         return ()
     source = f"but {pixels.source}; is that meant?"

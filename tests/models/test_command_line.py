@@ -42,6 +42,10 @@ def test_a_misspelt_option_is_told_with_the_nearest_one(module: str, misspelt: s
     [
         (["model.keras"], "no option comes before the argument 'model.keras' (did you mean --model-path model.keras?)"),
         (
+            ["https://me:secret@x.org/a.h5"],
+            "no option comes before the argument 'https://…' (did you mean --model-path https://…?)",
+        ),
+        (
             ["--class-names", "cup,", "fork"],
             "no option comes before the argument 'fork' (a list has no spaces behind its commas, or stands in quotes)",
         ),
