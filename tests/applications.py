@@ -15,6 +15,7 @@ from service.context import Context
 from service.engines.base import Engine, EngineLoader
 from service.engines.fake import FakeLoader
 from service.engines.tensorflow import TensorFlowEngine, TensorFlowLoader
+from service.explain.process import loaded_models
 from service.inference.desired_state import DesiredState
 from service.inference.model_runner import ModelRunner
 from service.inference.numbered_versions import LoadedModel
@@ -22,6 +23,7 @@ from service.settings import Device, ServiceSettings
 
 # For tests of what takes long beside other work, and whose subject no time is.
 PATIENT = ServiceSettings(request_timeout_s=60)
+loaded_models.START_S = 240
 _STATES = TemporaryDirectory(prefix="states-")
 atexit.register(_STATES.cleanup)
 

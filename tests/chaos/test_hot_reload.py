@@ -36,7 +36,6 @@ WAYS: dict[str, Callable[[Watched], None]] = {
 }
 
 
-@pytest.mark.timeout(0 if FORM.is_long else 300)  # the first case waits for what all of them are compared with
 @pytest.mark.parametrize(("ways", "reloads"), [(("SIGHUP", "load"), FORM.reloads), (("watch",), FORM.watched_reloads)])
 def test_no_request_fails_and_no_broken_file_ever_answers(
     tmp_path: Path,

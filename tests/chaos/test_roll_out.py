@@ -9,8 +9,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
-
 from tests.chaos.answers import Right, answers_of
 from tests.chaos.figures import Row, progress
 from tests.chaos.forms import FORM
@@ -22,12 +20,7 @@ from tests.processes import running_service
 from tests.samples import SHIPPED_MODEL, left_out_without
 
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
-pytestmark = [
-    left_out_without(NGINX is not None, "Debian's package nginx-light"),
-    pytest.mark.timeout(
-        0 if FORM.is_long else 300
-    ),  # six services start, one after another, and one of them converts a model
-]
+pytestmark = left_out_without(NGINX is not None, "Debian's package nginx-light")
 
 REPLICAS = 3
 CONNECTIONS = 8

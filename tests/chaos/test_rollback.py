@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-import pytest
 
 from models.file_version import file_version
 from tests.chaos.answers import IMAGES, Right, answers_of, is_right
@@ -20,9 +19,6 @@ from tests.chaos.services import Watched, watched_service
 from tests.processes import STARTED
 from tests.reloads import put
 from tests.samples import SHIPPED_MODEL
-
-# Twelve workers start, some of them beside callers and one another.
-pytestmark = pytest.mark.timeout(0 if FORM.is_long else 300)
 
 WORKERS = 3
 CALLERS = 8
