@@ -61,7 +61,7 @@ class HttpsSource:
             if answer.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE, HTTPStatus.FORBIDDEN):
                 return None
             self._check(answer)
-            if answer.headers.get("content-type", "").startswith(_WEB_PAGE):
+            if answer.headers.get("content-type", "").lower().startswith(_WEB_PAGE):
                 return None
             self._give(answer, lambda pieces: _gather(pieces, found, max_bytes), max_bytes)
         return bytes(found)
