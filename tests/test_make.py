@@ -58,7 +58,7 @@ def test_a_command_that_takes_long_is_seen_by_its_latest_line(tmp_path: Path, mo
 
     def look(line: str, **_: object) -> None:
         seen.append(line)
-        if sum(one.endswith("Collecting numpy") for one in seen) == 1 and line.endswith("Collecting numpy"):
+        if [one for one in seen if one.endswith("Collecting numpy")] == [line]:
             (tmp_path / "end").write_text("")  # which the command waits for
 
     monkeypatch.setattr(module, "print", look, raising=False)

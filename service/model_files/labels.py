@@ -7,13 +7,11 @@ from typing import Any
 
 from models.card import ModelFileError
 from models.regular_files import FileTooLargeError, read_regular
+from service.model_files.validation.foreign_files import LFS_POINTER, WEB_PAGES
 
 MOST_LABEL_BYTES = 1 << 20
 MOST_LABELS = 100_000
 _FEWEST_LABELS = 2  # a model with one sigmoid unit has two classes, too
-
-# What hosts give in place of a file.
-_IN_PLACE_OF_A_FILE = ("<!doctype", "<html", "version https://git-lfs")
 
 
 def parse_labels(content: bytes) -> tuple[str, ...]:
@@ -26,7 +24,7 @@ def parse_labels(content: bytes) -> tuple[str, ...]:
     except UnicodeDecodeError as error:
         raise ModelFileError("the labels are no UTF-8; save them as UTF-8, one class name a line") from error
     lines = [line for line in lines if line]
-    if lines and lines[0].lower().startswith(_IN_PLACE_OF_A_FILE):
+    if lines and lines[0].lower().encode().startswith((LFS_POINTER, *WEB_PAGES)):
         raise ModelFileError(
             "the labels are a web page or a Git LFS pointer in place of names; download the file itself, or run "
             "`git lfs pull`"

@@ -26,8 +26,15 @@ const WHAT = {
   Dropout: "whatDropout",
   SpatialDropout2D: "whatSpatialDropout",
   PReLU: "whatPrelu",
-  ...Object.fromEntries(["GaussianNoise", "GaussianDropout", "AlphaDropout"].map((type) => [type, "whatNoise"])),
-  ...Object.fromEntries(["RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness"].map((type) => [type, "whatAugmentation"])),
+  GaussianNoise: "whatNoise",
+  GaussianDropout: "whatNoise",
+  AlphaDropout: "whatNoise",
+  RandomFlip: "whatAugmentation",
+  RandomRotation: "whatAugmentation",
+  RandomZoom: "whatAugmentation",
+  RandomTranslation: "whatAugmentation",
+  RandomContrast: "whatAugmentation",
+  RandomBrightness: "whatAugmentation",
 };
 const ACTIVATIONS = {
   relu: "whatRelu",
@@ -53,7 +60,7 @@ export function sentences(layer, summary, briefly = false) {
   if (briefly) said.push(`${layer.type}.`);
   else if (known) said.push(text(known.startsWith("whatGlobal") && !read ? `${known}OfAnySize` : known, { ...values, whole: times(read ?? []) }));
   if (isWindowed(layer)) said.push(...ofWindows(layer, read));
-  if (isWindowed(layer) || layer.type === "ZeroPadding2D" || layer.type === "Resizing") said.push(...ofSizes(layer, read));
+  if (isWindowed(layer) || ["ZeroPadding2D", "Resizing"].includes(layer.type)) said.push(...ofSizes(layer, read));
   if (!briefly) said.push(...ofActivation(layer));
   return said.length ? said.join(" ") : layer.type;
 }

@@ -9,11 +9,7 @@ import pytest
 from keras import layers
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import (
-    CHROMIUM,
-    give,
-    shown,
-)
+from tests.browser import CHROMIUM, give, shown
 from tests.processes import Service, running_service
 from tests.samples import ANKLE_BOOT, left_out_without
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 HEAD_BYTES = 4096
+# How it begins what hosts give in place of a file; pages in small letters.
+LFS_POINTER, WEB_PAGES = b"version https://git-lfs", (b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")
 
 SAVE_AS_KERAS = (
     "load it where it was made, with keras.models.load_model(...) in the version it was made with, and save it there "
@@ -109,7 +111,7 @@ def _is_safetensors(ends: Ends) -> bool:
 # The first that fits is told, so what is particular stands before what is general.
 _KINDS: tuple[tuple[Callable[[Ends], bool], str], ...] = (
     (lambda ends: ends.size == 0, "it is empty; copy or download it again"),
-    (lambda ends: ends.head.startswith(b"version https://git-lfs"), _LFS_POINTER),
+    (lambda ends: ends.head.startswith(LFS_POINTER), _LFS_POINTER),
     (lambda ends: ends.head[4:8] == b"TFL3", TFLITE),
     (lambda ends: ends.head.startswith(_OLD_PYTORCH), PYTORCH),
     (_is_pickle, _PICKLE),
@@ -123,7 +125,7 @@ _KINDS: tuple[tuple[Callable[[Ends], bool], str], ...] = (
     (lambda ends: ends.head[:1] == b"\x0a" and b"_tf_keras_" in ends.head, _KERAS_METADATA),
     (_is_frozen_graph, _FROZEN_GRAPH),
     (_is_safetensors, _SAFETENSORS),
-    (lambda ends: ends.text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<error")), _WEB_PAGE),
+    (lambda ends: ends.text.startswith(WEB_PAGES), _WEB_PAGE),
     (lambda ends: ends.text.startswith(b"{") and b'"modeltopology"' in ends.text, TENSORFLOW_JS),
     (lambda ends: ends.text.startswith(b"{") and b'"class_name"' in ends.text, _ARCHITECTURE),
     (lambda ends: ends.text.startswith((b"{", b"[")), _JSON),

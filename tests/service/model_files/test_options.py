@@ -88,6 +88,7 @@ def test_labels_are_read_as_people_write_them(tmp_path: Path, name: str, content
         ("a.txt", b"\xff\xfe"),
         ("a.txt", b"x\n" * 600_000),
         ("a.txt", b"<!DOCTYPE html>\n<title>Log in</title>\n"),
+        ("a.txt", b"<?xml version='1.0'?>\n<Error>\n<Code>NoSuchKey</Code>\n</Error>\n"),
         ("a.txt", b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 42\n"),
         ("a.json", b'{"cat": 0}'),
         ("a.json", b'{"cat": 0, "dog": 2}'),
